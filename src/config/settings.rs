@@ -1,0 +1,229 @@
+//! The settings after they were read and checked: what each part of the runner is given.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::InstanceId;
+
+/// A text that must never be printed: its `Debug` and `Display` show stars.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, to be handed to the service that it is for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("********")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("********")
+    }
+}
+
+/// Where Redis is, and under which prefix the queues stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// User, only ever together with a password.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Number of the database.
+    pub database: u32,
+    /// Whether the connection is encrypted (`rediss://`).
+    pub tls: bool,
+    /// BullMQ's key prefix.
+    pub prefix: String,
+}
+
+/// Where the Docker engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A socket on this machine.
+    Unix(PathBuf),
+    /// Plain HTTP over TCP.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// HTTPS, usually with client certificates. The paths are of PEM files.
+    Tls {
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// The authority that signed the daemon's certificate; `None` = the system's roots.
+        ca: Option<PathBuf>,
+        /// Our certificate and its key.
+        identity: Option<(PathBuf, PathBuf)>,
+    },
+    /// The engine of another machine through the `ssh` program.
+    Ssh {
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// User to log in as; `None` = as `ssh` decides.
+        username: Option<String>,
+        /// Path of the private key; `None` = as `ssh` decides.
+        key: Option<PathBuf>,
+    },
+}
+
+/// A user and password of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryLogin {
+    /// User name.
+    pub username: String,
+    /// Password or token.
+    pub password: Secret,
+}
+
+/// How the Docker engine is reached and used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerSettings {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Time for each call but pulls and streams.
+    pub timeout: Duration,
+    /// Whether an image that is not there is pulled.
+    pub pull: bool,
+    /// Time for one pull.
+    pub pull_timeout: Duration,
+    /// Logins by registry domain; the key `""` is Docker Hub.
+    pub credentials: HashMap<String, RegistryLogin>,
+}
+
+/// At most `max` in each `duration`, as BullMQ's limiter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many.
+    pub max: u32,
+    /// In how long.
+    pub duration: Duration,
+}
+
+/// What a container is allowed. `None` and 0 mean no limit of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContainerSettings {
+    /// Whether the hardened profile is in force (capabilities dropped, no new privileges, read-only
+    /// submission, init), or the original's.
+    pub hardened: bool,
+    /// Wall clock from start.
+    pub timeout: Option<Duration>,
+    /// Bytes of memory, without swap.
+    pub memory: Option<u64>,
+    /// Processors.
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// `none`, `bridge`, or a network's name.
+    pub network: String,
+    /// OCI runtime; `None` = the engine's own choice.
+    pub runtime: Option<String>,
+    /// Capabilities given back, without `CAP_`.
+    pub capabilities: Vec<String>,
+}
+
+/// How many ended jobs stay in Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Completed jobs kept per queue.
+    pub completed: u32,
+    /// Failed jobs kept per queue.
+    pub failed: u32,
+}
+
+/// How deliveries are tried again; written into each finished job by whoever adds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryRetries {
+    /// How often a delivery is tried in all.
+    pub attempts: u32,
+    /// The wait after the first failure; it doubles each time.
+    pub backoff: Duration,
+}
+
+/// What all components share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommonSettings {
+    /// Redis.
+    pub redis: RedisSettings,
+    /// The installation's id, where it is pinned.
+    pub instance: Option<InstanceId>,
+    /// What stays in Redis of ended jobs.
+    pub retention: Retention,
+    /// How deliveries are tried again.
+    pub deliveries: DeliveryRetries,
+    /// How long to wait for Redis and Docker at start; `None` = for ever.
+    pub connect_wait: Option<Duration>,
+}
+
+/// What the starter is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StarterSettings {
+    /// What all components share.
+    pub common: CommonSettings,
+    /// The engine.
+    pub docker: DockerSettings,
+    /// What containers are allowed.
+    pub container: ContainerSettings,
+    /// Test mode: containers are created and never started.
+    pub dont_start: bool,
+    /// Starts in flight.
+    pub concurrency: usize,
+    /// The optional limiter of starts.
+    pub rate: Option<RateLimit>,
+    /// How long a start that may heal is tried.
+    pub retry_for: Duration,
+}
+
+/// What the completer is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompleterSettings {
+    /// What all components share.
+    pub common: CommonSettings,
+    /// The engine.
+    pub docker: DockerSettings,
+    /// Bytes of a container's output that are kept.
+    pub output_limit: u64,
+    /// Time between two sweeps.
+    pub sweep_interval: Duration,
+    /// Whether an error text should mention that containers have no network.
+    pub no_network: bool,
+}
+
+/// What the notifier is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotifierSettings {
+    /// What all components share.
+    pub common: CommonSettings,
+    /// Deliveries in flight.
+    pub concurrency: usize,
+    /// The optional limiter of deliveries.
+    pub rate: Option<RateLimit>,
+    /// Total time for one delivery.
+    pub timeout: Duration,
+    /// Extra roots for receivers' certificates (PEM).
+    pub ca_file: Option<PathBuf>,
+}

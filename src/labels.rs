@@ -1,0 +1,143 @@
+//! The labels of a correction's container: enough to finish the correction if Redis lost its record.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::fields::Fields;
+use crate::identity::{CorrectionId, InstanceId, JobId};
+use crate::job::{Errand, WorkId};
+
+/// The label that tells whose container it is; the engine filters lists by it.
+pub const INSTANCE_LABEL: &str = "org.correctomatic.instance";
+
+const CORRECTION: &str = "org.correctomatic.correction";
+const JOB: &str = "org.correctomatic.job";
+const NAME: &str = "org.correctomatic.name";
+const TIMESTAMP: &str = "org.correctomatic.timestamp";
+const GENERATION: &str = "org.correctomatic.generation";
+const ATTEMPT: &str = "org.correctomatic.attempt";
+const TIMEOUT: &str = "org.correctomatic.timeout_ms";
+const CALLBACK: &str = "org.correctomatic.callback";
+const WORK_ID: &str = "org.correctomatic.work_id";
+const EXTRA: &str = "org.correctomatic.extra";
+
+/// What a correction's container says about its correction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labels {
+    /// Whose container it is.
+    pub instance: InstanceId,
+    /// The correction's identity.
+    pub correction: CorrectionId,
+    /// The pending job that asked for it.
+    pub job: JobId,
+    /// That job's name, handed on from queue to queue.
+    pub name: String,
+    /// That job's timestamp, in milliseconds of Unix time.
+    pub timestamp: u64,
+    /// How often that job had ended before.
+    pub generation: u64,
+    /// The take of that job which created the container: only that one may start it.
+    pub attempt: String,
+    /// How long the container may run, in milliseconds; 0 = no limit.
+    pub timeout_ms: u64,
+    /// Work id, callback and the fields that are carried along.
+    pub errand: Errand,
+}
+
+impl Labels {
+    /// How long the container may run; `None` = no limit.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
+    }
+
+    /// The labels as the engine keeps them.
+    #[must_use]
+    pub fn to_map(&self) -> HashMap<String, String> {
+        let mut map = HashMap::from([
+            (INSTANCE_LABEL.to_owned(), self.instance.to_string()),
+            (CORRECTION.to_owned(), self.correction.to_string()),
+            (JOB.to_owned(), self.job.to_string()),
+            (NAME.to_owned(), self.name.clone()),
+            (TIMESTAMP.to_owned(), self.timestamp.to_string()),
+            (GENERATION.to_owned(), self.generation.to_string()),
+            (ATTEMPT.to_owned(), self.attempt.clone()),
+            (TIMEOUT.to_owned(), self.timeout_ms.to_string()),
+        ]);
+        if let Some(callback) = &self.errand.callback {
+            map.insert(CALLBACK.to_owned(), callback.clone());
+        }
+        if let Some(work_id) = &self.errand.work_id {
+            map.insert(WORK_ID.to_owned(), work_id.0.get().to_owned());
+        }
+        if !self.errand.extra.is_empty() {
+            map.insert(EXTRA.to_owned(), self.errand.extra.to_string());
+        }
+        map
+    }
+
+    /// Reads the labels of a container, or of an event about it. `None` where they are not ours or
+    /// are incomplete: such a container is somebody else's.
+    #[must_use]
+    pub fn from_map(map: &HashMap<String, String>) -> Option<Self> {
+        let number = |name: &str| map.get(name).and_then(|text| text.parse::<u64>().ok());
+        Some(Self {
+            instance: InstanceId::new(map.get(INSTANCE_LABEL)?),
+            correction: CorrectionId::new(map.get(CORRECTION)?),
+            job: JobId::new(map.get(JOB)?),
+            name: map.get(NAME)?.clone(),
+            timestamp: number(TIMESTAMP)?,
+            generation: number(GENERATION)?,
+            attempt: map.get(ATTEMPT)?.clone(),
+            timeout_ms: number(TIMEOUT)?,
+            errand: Errand {
+                work_id: map
+                    .get(WORK_ID)
+                    .and_then(|text| RawValue::from_string(text.clone()).ok())
+                    .map(WorkId),
+                callback: map.get(CALLBACK).cloned(),
+                extra: map.get(EXTRA).and_then(|text| Fields::parse(text).ok()).unwrap_or_default(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::raw;
+
+    fn labels() -> Labels {
+        let mut extra = Fields::default();
+        extra.set("course", raw("álgebra"));
+        let errand = Errand { work_id: Some(WorkId(raw(&7))), callback: Some("http://h/".into()), extra };
+        let (instance, job) = (InstanceId::new("i"), JobId::new("12"));
+        Labels {
+            correction: CorrectionId::derive(&instance, &job, 5, 1),
+            instance,
+            job,
+            name: "Correction 7".into(),
+            timestamp: 5,
+            generation: 1,
+            attempt: "t".into(),
+            timeout_ms: 1000,
+            errand,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        assert_eq!(Labels::from_map(&labels().to_map()), Some(labels()));
+    }
+
+    #[test]
+    fn a_container_that_lacks_one_of_them_is_not_ours() {
+        for missing in [INSTANCE_LABEL, CORRECTION, JOB, NAME, TIMESTAMP, GENERATION, ATTEMPT, TIMEOUT] {
+            let mut map = labels().to_map();
+            map.remove(missing);
+            assert_eq!(Labels::from_map(&map), None, "{missing}");
+        }
+    }
+}

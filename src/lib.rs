@@ -1,0 +1,7 @@
+//! The engine that runs submissions in containers and tells the caller the grade.
+pub mod config;
+pub mod fields;
+pub mod identity;
+pub mod job;
+pub mod labels;
+pub mod outcome;

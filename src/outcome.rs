@@ -1,0 +1,125 @@
+//! How a correction ended when it was the runner, not the grader, that declared the failure.
+
+use std::fmt;
+
+/// The kinds of failure that the runner itself declares (contract, section 6).
+///
+/// The text of each is what stands in a callback's `outcome` field, in the finished job and in logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The container ran longer than its limit and was killed.
+    Timeout,
+    /// The container's memory limit was reached and the kernel killed a process in it.
+    OutOfMemory,
+    /// The submission's file is not on the Docker host.
+    ExerciseNotFound,
+    /// The grader wrote more than is kept, and no verdict was in what was kept.
+    OutputLimit,
+    /// The grader printed something that is meant to be a verdict and is not valid.
+    InvalidVerdict,
+    /// The grader ended without printing anything that looks like a verdict.
+    NoVerdict,
+    /// The container was killed or removed by somebody else.
+    Killed,
+    /// The grader's image does not exist, here or in its registry.
+    ImageNotFound,
+    /// The grader's image may not be run here.
+    ImageNotAllowed,
+    /// The container could not be created or started, and trying again would not help.
+    StartFailed,
+    /// The job's data is not what the contract says.
+    InvalidJob,
+    /// The container vanished or cannot be stopped.
+    ContainerLost,
+    /// The Docker engine was away for longer than starts are retried, or went away mid-run.
+    EngineUnavailable,
+    /// A person cancelled the correction.
+    Cancelled,
+    /// The Docker host has no room left.
+    DiskFull,
+    /// The registry could not be reached or refused the credentials.
+    PullFailed,
+    /// The image failed so often that its corrections are held back.
+    ImageSuspended,
+}
+
+impl Outcome {
+    /// Every outcome, for documentation and tests.
+    pub const ALL: [Self; 17] = [
+        Self::Timeout,
+        Self::OutOfMemory,
+        Self::ExerciseNotFound,
+        Self::OutputLimit,
+        Self::InvalidVerdict,
+        Self::NoVerdict,
+        Self::Killed,
+        Self::ImageNotFound,
+        Self::ImageNotAllowed,
+        Self::StartFailed,
+        Self::InvalidJob,
+        Self::ContainerLost,
+        Self::EngineUnavailable,
+        Self::Cancelled,
+        Self::DiskFull,
+        Self::PullFailed,
+        Self::ImageSuspended,
+    ];
+
+    /// The outcome's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::OutOfMemory => "out_of_memory",
+            Self::ExerciseNotFound => "exercise_not_found",
+            Self::OutputLimit => "output_limit",
+            Self::InvalidVerdict => "invalid_verdict",
+            Self::NoVerdict => "no_verdict",
+            Self::Killed => "killed",
+            Self::ImageNotFound => "image_not_found",
+            Self::ImageNotAllowed => "image_not_allowed",
+            Self::StartFailed => "start_failed",
+            Self::InvalidJob => "invalid_job",
+            Self::ContainerLost => "container_lost",
+            Self::EngineUnavailable => "engine_unavailable",
+            Self::Cancelled => "cancelled",
+            Self::DiskFull => "disk_full",
+            Self::PullFailed => "pull_failed",
+            Self::ImageSuspended => "image_suspended",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A correction that the runner declares failed: the kind, and the text that a teacher reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure.
+    pub outcome: Outcome,
+    /// What happened and what to do about it, without secrets.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure of the given kind with its text.
+    pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_outcome_has_a_name_of_its_own() {
+        let names: HashSet<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+        assert_eq!(names.len(), Outcome::ALL.len());
+    }
+}
