@@ -5,3 +5,4 @@ pub mod identity;
 pub mod job;
 pub mod labels;
 pub mod outcome;
+pub mod queue;
