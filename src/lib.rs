@@ -1,4 +1,5 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
+pub mod completer;
 pub mod config;
 pub mod fields;
 pub mod identity;
