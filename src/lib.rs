@@ -1,7 +1,10 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
+pub mod backoff;
 pub mod config;
 pub mod fields;
 pub mod identity;
 pub mod job;
 pub mod labels;
 pub mod outcome;
+pub mod shutdown;
+pub mod startup;
