@@ -1,4 +1,5 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
+pub mod backoff;
 pub mod completer;
 pub mod config;
 pub mod fields;
@@ -6,3 +7,5 @@ pub mod identity;
 pub mod job;
 pub mod labels;
 pub mod outcome;
+pub mod shutdown;
+pub mod startup;
