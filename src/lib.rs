@@ -1,8 +1,10 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
 pub mod completer;
 pub mod config;
+pub mod docker;
 pub mod fields;
 pub mod identity;
 pub mod job;
 pub mod labels;
 pub mod outcome;
+pub mod output;
