@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod completer;
 pub mod config;
+pub mod docker;
 pub mod ending;
 pub mod fields;
 pub mod identity;
