@@ -11,6 +11,8 @@ pub mod job;
 pub mod labels;
 pub mod outcome;
 pub mod output;
+pub mod queue;
 pub mod shutdown;
+pub mod starter;
 pub mod startup;
 pub mod verdict;
