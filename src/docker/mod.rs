@@ -17,6 +17,7 @@ mod inbox;
 mod lines;
 mod logs;
 mod reference;
+mod replays;
 mod spec;
 mod tls;
 mod transport;
