@@ -72,7 +72,6 @@ fn subcommand(component: Component) -> Command {
 }
 
 fn argument(setting: &'static Setting) -> Arg {
-    let mut help = setting.help.to_owned();
     let mut notes = vec![setting.name.to_owned()];
     if !setting.aliases.is_empty() {
         notes.push(format!("or {}", setting.aliases.join(", ")));
@@ -85,7 +84,7 @@ fn argument(setting: &'static Setting) -> Arg {
             notes.push(format!("default: {default}, or {original} with CONTAINER_PROFILE=original"));
         }
     }
-    help.push_str(&format!("\n[{}]", notes.join("; ")));
+    let help = format!("{}\n[{}]", setting.help, notes.join("; "));
     let argument = Arg::new(setting.name)
         .long(setting.flag())
         .value_name(setting.value)

@@ -33,19 +33,15 @@ impl Surroundings {
     pub(super) fn new(environment: impl IntoIterator<Item = (OsString, OsString)>, directory: &Path) -> Self {
         let mut problems = Vec::new();
         let dotenv = match std::fs::read(directory.join(".env")) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => dotenv::parse(&text),
-                Err(_) => {
-                    problems.push(Problem::Dotenv("it is not valid UTF-8".into()));
-                    HashMap::new()
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
-            Err(error) => {
-                problems.push(Problem::Dotenv(format!("cannot be read: {error}")));
-                HashMap::new()
-            }
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| String::from("it is not valid UTF-8")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(format!("cannot be read: {error}")),
         };
+        let dotenv = dotenv.unwrap_or_else(|problem| {
+            problems.push(Problem::Dotenv(problem));
+            String::new()
+        });
+        let dotenv = dotenv::parse(&dotenv);
         let environment = environment
             .into_iter()
             .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
@@ -211,7 +207,7 @@ impl Inputs {
 /// The value without white space around it (which may be part of a secret); nothing if nothing is left.
 fn tidy(setting: &Setting, mut found: Found) -> Option<Found> {
     if !setting.secret {
-        found.text = found.text.trim().to_owned();
+        found.text = String::from(found.text.trim());
     }
     (!found.text.trim().is_empty()).then_some(found)
 }
