@@ -24,7 +24,7 @@ comments=
 # check NAME ANSWER: compares one answer, ignoring capitals and blanks at the ends.
 check() {
     asked=$((asked + 1))
-    given=$(sed -n "s/^$1=//p" "$submission" | tail -n 1 | tr -d '\r' | tr 'A-Z' 'a-z' | sed 's/^ *//; s/ *$//')
+    given=$(sed -n "s/^$1=//p" "$submission" | tail -n 1 | tr -d '\r' | tr '[:upper:]' '[:lower:]' | sed 's/^ *//; s/ *$//')
     if [ "$given" = "$2" ]; then
         right=$((right + 1))
         comments="$comments, \"$1: right\""
