@@ -1,0 +1,3 @@
+//! All integration tests as one binary: each topic is a module, shared pieces are in `support`.
+
+mod architecture;
