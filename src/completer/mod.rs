@@ -1,0 +1,2 @@
+//! Completer.
+pub mod inflight;
