@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod completer;
 pub mod config;
+pub mod docker;
 pub mod ending;
 pub mod fields;
 pub mod identity;
@@ -10,6 +11,8 @@ pub mod job;
 pub mod labels;
 pub mod outcome;
 pub mod output;
+pub mod queue;
 pub mod shutdown;
+pub mod starter;
 pub mod startup;
 pub mod verdict;
