@@ -121,12 +121,11 @@ fn pieces(text: &str) -> Vec<(usize, Piece)> {
                     .find(|&next| !bytes[next].is_alphanumeric() && bytes[next] != '_')
                     .unwrap_or(bytes.len());
                 let word: String = bytes[at..end].iter().collect();
-                match raw_string_end(&bytes, &word, end) {
-                    Some(end) => end,
-                    None => {
-                        pieces.push((line, Piece::Word(word)));
-                        end
-                    }
+                if let Some(end) = raw_string_end(&bytes, &word, end) {
+                    end
+                } else {
+                    pieces.push((line, Piece::Word(word)));
+                    end
                 }
             }
             (other, _) => {

@@ -105,13 +105,3 @@ redis_login_lines() {
         printf 'requirepass %s\n' "$redis_password"
     fi
 }
-
-# The same place as one URL, for programs that take only that. Goes into an environment, never onto
-# a command line.
-redis_url() {
-    local scheme=redis host=$redis_host login=''
-    [[ $redis_tls == yes ]] && scheme=rediss
-    [[ $host == *:* ]] && host="[$host]"
-    [[ -z $redis_password ]] || login="$(percent_encoded "$redis_user"):$(percent_encoded "$redis_password")@"
-    printf '%s://%s%s:%s/%s' "$scheme" "$login" "$host" "$redis_port" "$redis_db"
-}

@@ -29,16 +29,3 @@ percent_decoded() {
     local text=${1//\\/\\\\}
     printf '%b' "${text//%/\\x}"
 }
-
-# Writes a text so that it can stand in a URL.
-percent_encoded() {
-    local LC_ALL=C text=$1 at character
-    for ((at = 0; at < ${#text}; at++)); do
-        character=${text:at:1}
-        if [[ $character == [A-Za-z0-9._~-] ]]; then
-            printf '%s' "$character"
-        else
-            printf '%%%02X' "'$character"
-        fi
-    done
-}
