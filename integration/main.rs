@@ -3,6 +3,9 @@
 
 //! All integration tests as one binary: each topic is a module, shared pieces are in `support`.
 
+//! All integration tests, in one binary so that they are linked once and overlap.
+
 mod architecture;
 mod queue;
+mod simulated;
 mod support;
