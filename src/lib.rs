@@ -1,4 +1,5 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
+pub mod canonical;
 pub mod config;
 pub mod ending;
 pub mod fields;
