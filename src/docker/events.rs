@@ -177,6 +177,7 @@ impl Reader {
             if opening.is_none() && Instant::now() >= current.rotate {
                 opening = Some(self.opening(current.opened));
             }
+            let rotate = current.rotate;
             tokio::select! {
                 event = current.next() => match event {
                     Ok(event) => {
@@ -201,7 +202,7 @@ impl Reader {
                         }
                     }
                 },
-                () = tokio::time::sleep_until(current.rotate), if opening.is_none() => {}
+                () = tokio::time::sleep_until(rotate), if opening.is_none() => {}
             }
         }
     }
