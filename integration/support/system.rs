@@ -45,7 +45,8 @@ pub struct System {
 impl System {
     /// Starts Redis and a receiver, and nothing of the runner yet.
     pub async fn prepare() -> Self {
-        let server = RedisServer::start().await;
+        docker::build_images().await;
+        let server = RedisServer::start(&[]);
         let settings = RedisSettings {
             host: "127.0.0.1".to_owned(),
             port: server.port(),

@@ -43,7 +43,6 @@ fn failing(system: &System) -> Vec<(Value, Case)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_is_told_with_its_outcome_and_leaves_nothing() {
-    docker::build_images().await;
     let system = System::start(&[]).await;
     let cases = failing(&system);
     for (job, _) in &cases {
