@@ -91,7 +91,9 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
                 let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    if let Some(&place) = places.get(&key) { fields[place].1 = value } else {
+                    if let Some(&place) = places.get(&key) {
+                        fields[place].1 = value;
+                    } else {
                         places.insert(key.clone(), fields.len());
                         fields.push((key, value));
                     }
