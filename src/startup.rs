@@ -53,13 +53,15 @@ impl BadSetting {
 /// Tries until it works, for at most the given time (`None` = for ever), with growing waits in between.
 /// Says in the log what is waited for and why, once for each change of the reason.
 ///
+/// (The bound is no `AsyncFnMut`, since a task that awaits such a call cannot be proved to be `Send`.)
+///
 /// # Errors
 /// When the time is over, or when we are asked to stop before it works.
-pub async fn wait_for<T, E: Display>(
+pub async fn wait_for<T, E: Display, F: Future<Output = Result<T, E>>>(
     service: &'static str,
     at_most: Option<Duration>,
     shutdown: &CancellationToken,
-    try_once: impl AsyncFnMut() -> Result<T, E>,
+    try_once: impl FnMut() -> F,
 ) -> Result<T, Unreachable> {
     let started = Instant::now();
     let mut last = String::from("no answer yet");
@@ -81,12 +83,12 @@ async fn at_the_latest<T>(at_most: Option<Duration>, work: impl Future<Output = 
 }
 
 /// Tries for ever; leaves the reason of the last failure in `last`.
-async fn wait_until_it_works<T, E: Display>(
+async fn wait_until_it_works<T, E: Display, F: Future<Output = Result<T, E>>>(
     service: &'static str,
     at_most: Option<Duration>,
     started: Instant,
     last: &mut String,
-    mut try_once: impl AsyncFnMut() -> Result<T, E>,
+    mut try_once: impl FnMut() -> F,
 ) -> T {
     let mut backoff = Backoff::new(BASE, CAP);
     loop {
@@ -121,9 +123,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_value_of_the_first_try_that_works_is_returned() {
         let mut tries = 0;
-        let reached = wait_for("Redis", None, &CancellationToken::new(), async || {
+        let reached = wait_for("Redis", None, &CancellationToken::new(), || {
             tries += 1;
-            if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) }
+            std::future::ready(if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) })
         })
         .await;
         assert_eq!(reached, Ok(30));
@@ -154,12 +156,12 @@ mod tests {
     async fn being_asked_to_stop_ends_the_wait() {
         let shutdown = CancellationToken::new();
         let mut tries = 0;
-        let reached: Result<(), _> = wait_for("Docker", None, &shutdown, async || {
+        let reached: Result<(), _> = wait_for("Docker", None, &shutdown, || {
             tries += 1;
             if tries == 3 {
                 shutdown.cancel();
             }
-            Err("refused")
+            std::future::ready(Err("refused"))
         })
         .await;
         assert_eq!(reached, Err(Unreachable::Stopped { service: "Docker" }));
