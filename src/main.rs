@@ -93,8 +93,8 @@ fn announce(configuration: &Configuration) {
     if configuration.starter.is_some() {
         if configuration.hardened {
             info!(
-                "containers run hardened: without network and capabilities, with limits of memory, processors, \
-                 processes and time, the submission read-only; CONTAINER_PROFILE=original is the way back"
+                "containers run hardened: what is not set otherwise is no network, no capabilities, limits of memory, \
+                 processors, processes and time, a read-only submission; CONTAINER_PROFILE=original is the way back"
             );
         } else {
             info!(
@@ -136,7 +136,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     };
     if error.chain().any(is_setting) {
         BAD_CONFIGURATION
-    } else if error.chain().any(|cause| cause.is::<Unreachable>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Unreachable>) {
         SERVICE_UNREACHABLE
     } else {
         INTERNAL_ERROR
