@@ -57,12 +57,16 @@ impl BadSetting {
 ///
 /// # Errors
 /// When the time is over, or when we are asked to stop before it works.
-pub async fn wait_for<T, E: Display, F: Future<Output = Result<T, E>>>(
+pub async fn wait_for<T, E, F>(
     service: &'static str,
     at_most: Option<Duration>,
     shutdown: &CancellationToken,
     try_once: impl FnMut() -> F,
-) -> Result<T, Unreachable> {
+) -> Result<T, Unreachable>
+where
+    E: Display,
+    F: Future<Output = Result<T, E>>,
+{
     let started = Instant::now();
     let mut last = String::from("no answer yet");
     let waiting = wait_until_it_works(service, at_most, started, &mut last, try_once);
@@ -83,13 +87,17 @@ async fn at_the_latest<T>(at_most: Option<Duration>, work: impl Future<Output = 
 }
 
 /// Tries for ever; leaves the reason of the last failure in `last`.
-async fn wait_until_it_works<T, E: Display, F: Future<Output = Result<T, E>>>(
+async fn wait_until_it_works<T, E, F>(
     service: &'static str,
     at_most: Option<Duration>,
     started: Instant,
     last: &mut String,
     mut try_once: impl FnMut() -> F,
-) -> T {
+) -> T
+where
+    E: Display,
+    F: Future<Output = Result<T, E>>,
+{
     let mut backoff = Backoff::new(BASE, CAP);
     loop {
         let error = match try_once().await {
@@ -117,6 +125,7 @@ async fn wait_until_it_works<T, E: Display, F: Future<Output = Result<T, E>>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::{pending, ready};
 
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
@@ -125,7 +134,7 @@ mod tests {
         let mut tries = 0;
         let reached = wait_for("Redis", None, &CancellationToken::new(), || {
             tries += 1;
-            std::future::ready(if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) })
+            ready(if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) })
         })
         .await;
         assert_eq!(reached, Ok(30));
@@ -134,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_gives_up_when_the_time_is_over_and_tells_the_last_reason() {
         let reached: Result<(), _> =
-            wait_for("Redis", PATIENCE, &CancellationToken::new(), async || Err("connection refused")).await;
+            wait_for("Redis", PATIENCE, &CancellationToken::new(), || ready(Err("connection refused"))).await;
         let error = reached.unwrap_err();
         assert!(matches!(&error, Unreachable::GaveUp { waited, .. } if *waited == PATIENCE.unwrap()));
         let text = error.to_string();
@@ -145,10 +154,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_try_that_never_ends_does_not_outlive_the_time_given() {
         let reached: Result<(), _> =
-            wait_for("Docker", PATIENCE, &CancellationToken::new(), async || -> Result<(), String> {
-                std::future::pending().await
-            })
-            .await;
+            wait_for("Docker", PATIENCE, &CancellationToken::new(), pending::<Result<(), String>>).await;
         assert!(matches!(reached, Err(Unreachable::GaveUp { last, .. }) if last == "no answer yet"));
     }
 
@@ -161,7 +167,7 @@ mod tests {
             if tries == 3 {
                 shutdown.cancel();
             }
-            std::future::ready(Err("refused"))
+            ready(Err("refused"))
         })
         .await;
         assert_eq!(reached, Err(Unreachable::Stopped { service: "Docker" }));
