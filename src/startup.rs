@@ -53,6 +53,8 @@ impl BadSetting {
 /// Tries until it works, for at most the given time (`None` = for ever), with growing waits in between.
 /// Says in the log what is waited for and why, once for each change of the reason.
 ///
+/// (The bound is no `AsyncFnMut`, since a task that awaits such a call cannot be proved to be `Send`.)
+///
 /// # Errors
 /// When the time is over, or when we are asked to stop before it works.
 pub async fn wait_for<T, E, F>(
