@@ -96,6 +96,28 @@ impl RedisServer {
         pipe.llen(format!("bull:{queue}:wait")).llen(format!("bull:{queue}:active"));
         Ok(pipe.query_async(&mut self.connection()).await?)
     }
+
+    /// Waits until no queue has a job that waits or is worked on.
+    ///
+    /// # Errors
+    /// Where that does not come within `patience`.
+    pub async fn until_drained(&self, patience: Duration) -> anyhow::Result<()> {
+        let began = std::time::Instant::now();
+        for queue in ["pending_corrections", "running_corrections", "finished_corrections"] {
+            loop {
+                let open = self.open_jobs(queue).await?;
+                if open == (0, 0) {
+                    break;
+                }
+                anyhow::ensure!(
+                    began.elapsed() < patience,
+                    "{queue} has {open:?} jobs waiting and active at the end"
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
 }
 
 const META: [(&str, &str); 2] = [("opts.maxLenEvents", "10000"), ("version", "bullmq:6.7.0")];

@@ -112,12 +112,9 @@ async fn measure(count: usize, run_time: Duration, node: bool) -> anyhow::Result
         counted.created == count && counted.max_starts_of_one == 1,
         "containers were created or started more than once: {counted:?}"
     );
+    redis.until_drained(PATIENCE).await?;
     for contestant in &mut contestants {
         contestant.stop().await?;
-    }
-    for queue in ["pending_corrections", "running_corrections", "finished_corrections"] {
-        let open = redis.open_jobs(queue).await?;
-        anyhow::ensure!(open == (0, 0), "{queue} has {open:?} jobs waiting and active at the end");
     }
     let time = Duration::from_nanos(last.saturating_sub(counted.first_start));
     Ok(Some(Result { rate: table::rate(count, time), costs, peak }))
