@@ -1,4 +1,7 @@
-//! All integration tests, in one binary so that they are linked once and overlap.
+//! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
+#![allow(missing_docs, reason = "tests")]
 
+mod architecture;
 mod simulated;
 mod support;
+mod whole;

@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if let Some(&place) = places.get(&key) {
-                        fields[place].1 = value
+                        fields[place].1 = value;
                     } else {
                         places.insert(key.clone(), fields.len());
                         fields.push((key, value));

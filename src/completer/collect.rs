@@ -1,0 +1,190 @@
+//! A container that ended → the result that its caller gets: its verdict, or what went wrong.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::docker::{EngineError, Inspected, State};
+use crate::ending::{self, Ending};
+use crate::identity::ContainerId;
+use crate::job::{Errand, FinishedJob};
+use crate::outcome::{Failure, Outcome};
+use crate::verdict;
+
+use super::inflight::End;
+use super::session::Session;
+
+/// How often the output of an ended container is asked for while the engine answers with errors.
+const TRIES_FOR_OUTPUT: u32 = 6;
+
+/// An ended container, and what is known of its end.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The container.
+    pub container: ContainerId,
+    /// How it is known that it ended.
+    pub end: End,
+    /// Whether this process killed it because its time was up.
+    pub timed_out: bool,
+    /// How long it was allowed to run.
+    pub timeout: Option<Duration>,
+    /// How often this was tried before.
+    pub tries: u32,
+}
+
+/// Reads the container's output and makes the result of it.
+///
+/// # Errors
+/// The engine is away or gave no answer: nothing is decided, try again later.
+pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Result<FinishedJob, EngineError> {
+    if ended.end == End::Gone {
+        return Ok(FinishedJob::of_failure(errand, &removed()));
+    }
+    if ended.end == End::Unstoppable {
+        return Ok(FinishedJob::of_failure(errand, &unstoppable()));
+    }
+    let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
+        Ok(Some(output)) => output,
+        Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
+        Err(error) if ended.tries >= TRIES_FOR_OUTPUT && !error.is_away() => {
+            return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
+        }
+        Err(error) => return Err(error),
+    };
+    match verdict::read(&output) {
+        Ok(verdict) => Ok(FinishedJob::of_verdict(errand, verdict.json)),
+        Err(problem) => {
+            let inspected = session.engine.inspect(ended.container.as_str()).await?;
+            if let Some(error) = inspected.as_ref().and_then(start_error) {
+                return Ok(FinishedJob::of_failure(errand, &not_started(error)));
+            }
+            let ending = ending_of(session, ended, inspected.as_ref());
+            Ok(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output)))
+        }
+    }
+}
+
+fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>) -> Ending {
+    let told = match ended.end {
+        End::Died { exit_code } => exit_code,
+        End::Found | End::Gone | End::Unstoppable => None,
+    };
+    let mut ending = Ending { exit_code: told, no_network: session.settings.no_network, ..Ending::default() };
+    if let Some(inspected) = inspected {
+        ending.elapsed = ran_for(inspected);
+        ending.oom_killed = inspected.oom_killed;
+        ending.exit_code = agreed_exit_code(told, inspected);
+        ending.engine_outage =
+            told.is_none() && inspected.finished_at.is_some_and(|at| session.outages.covers(at));
+    }
+    ending.timed_out = ended.timeout.filter(|limit| ended.timed_out || was_killed_late(&ending, *limit));
+    ending
+}
+
+/// What the engine said of a start that failed; a container that did start has none.
+fn start_error(inspected: &Inspected) -> Option<&str> {
+    let failed = inspected.state == State::Created && !inspected.error.is_empty();
+    failed.then_some(inspected.error.as_str())
+}
+/// The daemon says 255 of a container whose shim it lost; an inspection may know better. A container
+/// that runs again (restarted by hand) has no exit code of its own, so the event's counts.
+fn agreed_exit_code(told: Option<i64>, inspected: &Inspected) -> Option<i64> {
+    let found = matches!(inspected.state, State::Exited | State::Dead).then_some(inspected.exit_code);
+    match told {
+        Some(255) | None => found.or(told),
+        Some(code) => Some(code),
+    }
+}
+
+/// Whether another completer killed it for its deadline: killed, and not before its time was up.
+fn was_killed_late(ending: &Ending, limit: Duration) -> bool {
+    ending.exit_code == Some(137) && ending.elapsed.is_some_and(|elapsed| elapsed >= limit)
+}
+
+fn ran_for(inspected: &Inspected) -> Option<Duration> {
+    elapsed(inspected.started_at?, inspected.finished_at?)
+}
+
+/// The time between two moments of the daemon's clock; `None` where the second is before the first.
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Option<Duration> {
+    Duration::try_from(to.duration_since(from)).ok()
+}
+
+fn not_started(error: &str) -> Failure {
+    Failure::new(
+        Outcome::StartFailed,
+        format!(
+            "The grader's container could not be started: {error}. The grader's image has to be \
+             mended (its entrypoint or command); the submission was not looked at."
+        ),
+    )
+}
+
+fn removed() -> Failure {
+    Failure::new(
+        Outcome::Killed,
+        "The container of this correction was removed before its result could be read. Somebody or \
+         something on the Docker host removed it; submit the work again.",
+    )
+}
+
+fn unstoppable() -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        "The correction ran out of time, and its container could not be stopped. The administrator of \
+         the Docker host has to look at it; the work can be submitted again.",
+    )
+}
+
+fn unreadable(error: &EngineError) -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        format!(
+            "The correction ended, but Docker would not hand out its output ({error:#}). The \
+             administrator of the Docker host has to look at it; the work can be submitted again."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn inspected(state: State, exit_code: i64) -> Inspected {
+        Inspected {
+            id: ContainerId::new("c"),
+            state,
+            exit_code,
+            oom_killed: false,
+            error: String::new(),
+            started_at: None,
+            finished_at: None,
+            labels: HashMap::new(),
+        }
+    }
+
+    #[test]
+    fn an_exit_code_of_255_is_doubted_and_any_other_in_an_event_is_not() {
+        let exited = inspected(State::Exited, 3);
+        assert_eq!(agreed_exit_code(Some(255), &exited), Some(3));
+        assert_eq!(agreed_exit_code(None, &exited), Some(3));
+        assert_eq!(agreed_exit_code(Some(0), &exited), Some(0));
+        let restarted = inspected(State::Running, 0);
+        assert_eq!(agreed_exit_code(Some(255), &restarted), Some(255));
+        assert_eq!(agreed_exit_code(None, &restarted), None);
+    }
+
+    #[test]
+    fn a_container_killed_after_its_limit_was_killed_for_it() {
+        let limit = Duration::from_secs(10);
+        let ending = |exit_code, seconds| Ending {
+            exit_code: Some(exit_code),
+            elapsed: Some(Duration::from_secs(seconds)),
+            ..Ending::default()
+        };
+        assert!(was_killed_late(&ending(137, 10), limit));
+        assert!(!was_killed_late(&ending(137, 9), limit));
+        assert!(!was_killed_late(&ending(1, 11), limit));
+    }
+}

@@ -1,0 +1,410 @@
+//! The completer's pure state machine: what is known of each running correction, and what to do next.
+//!
+//! It does no I/O and reads no clock: inputs say what happened and when, the answer is a list of
+//! [`Action`]s for the loop. Correctness rests on three rules. Events are hints: each record can also
+//! end by an inspection. A death that comes before its record is parked until the record comes. And
+//! a record is never without an effect under way, a timer, or the sweep's next look at it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::identity::ContainerId;
+
+/// How long a container may take to end after it was killed, before it is given up.
+pub const KILL_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a death without a record is kept: longer than a starter needs to hand over.
+const PARKED_FOR: Duration = Duration::from_secs(60);
+/// How many deaths without a record are kept; beyond that every new record is inspected instead.
+const PARKED_AT_MOST: usize = 20_000;
+
+/// One take of one running job. Answers of effects carry it, so that an answer to an earlier take of
+/// the same job changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// How it is known that a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The engine's `die` event, with the exit code that it told.
+    Died {
+        /// The exit code in the event, where there was one.
+        exit_code: Option<i64>,
+    },
+    /// An inspection or a list found it ended.
+    Found,
+    /// It is not there any more.
+    Gone,
+    /// It was killed and would not end.
+    Unstoppable,
+}
+
+/// What an inspection found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It runs (or is paused), for this long by the daemon's clock.
+    Running {
+        /// Time since it was started.
+        run_for: Duration,
+    },
+    /// It was created and not started yet.
+    Waiting,
+    /// It is on its way out; look again soon.
+    Leaving,
+    /// It ended, or its start failed.
+    Ended,
+    /// There is no such container.
+    Gone,
+    /// The engine gave no answer.
+    Unknown,
+}
+
+/// How an attempt at finishing a correction went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The result is in the finished queue, or the correction is somebody else's now.
+    Settled,
+    /// Something was away; nothing was changed.
+    Again,
+}
+
+/// What the loop is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Inspect the container and report with [`Inflight::inspected`].
+    Inspect(Ticket, ContainerId),
+    /// Unpause where needed and kill the container; report with [`Inflight::kill_answered`].
+    Kill(Ticket, ContainerId),
+    /// Read the verdict and hand the correction over; report with [`Inflight::finished`].
+    Finish {
+        /// The record.
+        ticket: Ticket,
+        /// Its container.
+        container: ContainerId,
+        /// How it is known that it ended.
+        end: End,
+        /// Whether we killed it because its time was up.
+        timed_out: bool,
+    },
+    /// Drop everything that is held for the record.
+    Forget(Ticket),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is under way; an event, a timer or the sweep will tell.
+    Watching,
+    /// An inspection is under way; `again` = something happened meanwhile that asks for another.
+    Inspecting { again: bool },
+    /// A kill was asked for.
+    Killing,
+    /// The verdict is being read and handed over.
+    Finishing,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    container: ContainerId,
+    phase: Phase,
+    timeout: Option<Duration>,
+    timer: Option<Instant>,
+    /// When the kill was asked for; from then on the correction counts as timed out.
+    killed_at: Option<Instant>,
+    failures: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Parked {
+    exit_code: Option<i64>,
+    at: Instant,
+}
+
+/// All running corrections that this completer holds.
+#[derive(Debug, Default)]
+pub struct Inflight {
+    records: HashMap<Ticket, Record>,
+    by_container: HashMap<ContainerId, Vec<Ticket>>,
+    timers: BTreeSet<(Instant, Ticket)>,
+    parked: HashMap<ContainerId, Parked>,
+    parked_order: VecDeque<(Instant, ContainerId)>,
+    overflowed: Option<Instant>,
+}
+
+impl Inflight {
+    /// How many records are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether no record is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether some record is about this container.
+    #[must_use]
+    pub fn holds(&self, container: &ContainerId) -> bool {
+        self.by_container.contains_key(container)
+    }
+
+    /// When [`Self::tick`] is due next.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// A running job was taken. `look` asks for an inspection even where no death is parked, since
+    /// its container may have died unseen.
+    pub fn taken(
+        &mut self,
+        ticket: Ticket,
+        container: &ContainerId,
+        timeout: Option<Duration>,
+        look: bool,
+        now: Instant,
+    ) -> Vec<Action> {
+        let record = Record {
+            container: container.clone(),
+            phase: Phase::Watching,
+            timeout,
+            timer: None,
+            killed_at: None,
+            failures: 0,
+        };
+        self.records.insert(ticket, record);
+        self.by_container.entry(container.clone()).or_default().push(ticket);
+        let mut actions = Vec::new();
+        if let Some(parked) = self.parked.remove(container) {
+            self.finish(ticket, End::Died { exit_code: parked.exit_code }, &mut actions);
+        } else if look || self.overflowed.is_some() {
+            self.inspect(ticket, &mut actions);
+        } else if let Some(timeout) = timeout {
+            self.set_timer(ticket, now + timeout);
+        }
+        actions
+    }
+
+    /// A container died. `ours` = its labels name our installation: a death that comes before its
+    /// record is then parked.
+    pub fn died(
+        &mut self,
+        container: &ContainerId,
+        exit_code: Option<i64>,
+        ours: bool,
+        now: Instant,
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let tickets = self.tickets(container);
+        if tickets.is_empty() && ours {
+            self.park(container.clone(), exit_code, now);
+        }
+        for ticket in tickets {
+            self.finish(ticket, End::Died { exit_code }, &mut actions);
+        }
+        actions
+    }
+
+    /// A container was removed.
+    pub fn destroyed(&mut self, container: &ContainerId) -> Vec<Action> {
+        self.parked.remove(container);
+        let mut actions = Vec::new();
+        for ticket in self.tickets(container) {
+            self.finish(ticket, End::Gone, &mut actions);
+        }
+        actions
+    }
+
+    /// The engine's list of labelled containers, taken after the event stream was open: `ended` tells
+    /// of each listed container whether it ended. That a list says *running* proves nothing, but the
+    /// next list will know better.
+    pub fn listed(&mut self, ended: &HashMap<ContainerId, bool>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut open: Vec<(Ticket, ContainerId)> =
+            self.records.iter().map(|(ticket, record)| (*ticket, record.container.clone())).collect();
+        open.sort_unstable();
+        for (ticket, container) in open {
+            match ended.get(&container) {
+                Some(true) => self.finish(ticket, End::Found, &mut actions),
+                Some(false) => {}
+                None => self.inspect(ticket, &mut actions),
+            }
+        }
+        self.overflowed = None;
+        actions
+    }
+
+    /// An inspection answered.
+    pub fn inspected(&mut self, ticket: Ticket, finding: &Finding, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(record) = self.records.get_mut(&ticket) else { return actions };
+        let Phase::Inspecting { again } = record.phase else { return actions };
+        record.phase = Phase::Watching;
+        if matches!(finding, Finding::Running { .. } | Finding::Waiting) {
+            record.failures = 0;
+        }
+        let (timeout, killed_at) = (record.timeout, record.killed_at);
+        match finding {
+            Finding::Ended => self.finish(ticket, End::Found, &mut actions),
+            Finding::Gone => self.finish(ticket, End::Gone, &mut actions),
+            _ if again => self.inspect(ticket, &mut actions),
+            Finding::Running { run_for } => match (timeout, killed_at) {
+                (_, Some(at)) if now >= at + KILL_PATIENCE => {
+                    self.finish(ticket, End::Unstoppable, &mut actions);
+                }
+                (_, Some(_)) => self.kill(ticket, now, &mut actions),
+                (Some(timeout), None) => match timeout.checked_sub(*run_for) {
+                    None | Some(Duration::ZERO) => self.kill(ticket, now, &mut actions),
+                    Some(left) => self.set_timer(ticket, now + left),
+                },
+                (None, None) => {}
+            },
+            Finding::Waiting => {}
+            Finding::Leaving => self.set_timer(ticket, now + Duration::from_secs(1)),
+            Finding::Unknown => self.look_later(ticket, now),
+        }
+        actions
+    }
+
+    /// A kill was answered: `sent` = the signal was sent, so that a death will be told of.
+    pub fn kill_answered(&mut self, ticket: Ticket, sent: bool, now: Instant) {
+        let Some(record) = self.records.get_mut(&ticket) else { return };
+        if record.phase != Phase::Killing {
+            return;
+        }
+        record.phase = Phase::Watching;
+        let patience_ends = record.killed_at.unwrap_or(now) + KILL_PATIENCE;
+        if sent {
+            self.set_timer(ticket, patience_ends.max(now));
+        } else {
+            self.look_later(ticket, now);
+        }
+    }
+
+    /// An attempt at finishing answered.
+    pub fn finished(&mut self, ticket: Ticket, finish: Finish, now: Instant) -> Vec<Action> {
+        let Some(record) = self.records.get_mut(&ticket) else { return Vec::new() };
+        if record.phase != Phase::Finishing {
+            return Vec::new();
+        }
+        match finish {
+            Finish::Settled => self.forget(ticket),
+            Finish::Again => {
+                record.phase = Phase::Watching;
+                self.look_later(ticket, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The lock of a record's job was lost: another completer owns it now.
+    pub fn lock_lost(&mut self, ticket: Ticket) -> Vec<Action> {
+        self.forget(ticket)
+    }
+
+    /// Time has passed: deadlines and second looks that are due.
+    pub fn tick(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while let Some((_, ticket)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.inspect(ticket, &mut actions);
+        }
+        while let Some((at, container)) = self.parked_order.front() {
+            if now < *at + PARKED_FOR {
+                break;
+            }
+            if self.parked.get(container).is_some_and(|parked| parked.at == *at) {
+                self.parked.remove(container);
+            }
+            self.parked_order.pop_front();
+        }
+        actions
+    }
+
+    fn tickets(&self, container: &ContainerId) -> Vec<Ticket> {
+        self.by_container.get(container).cloned().unwrap_or_default()
+    }
+
+    fn park(&mut self, container: ContainerId, exit_code: Option<i64>, now: Instant) {
+        if self.parked.len() >= PARKED_AT_MOST {
+            self.overflowed = Some(now);
+            return;
+        }
+        self.parked.insert(container.clone(), Parked { exit_code, at: now });
+        self.parked_order.push_back((now, container));
+    }
+
+    fn set_timer(&mut self, ticket: Ticket, at: Instant) {
+        self.clear_timer(ticket);
+        if let Some(record) = self.records.get_mut(&ticket) {
+            record.timer = Some(at);
+            self.timers.insert((at, ticket));
+        }
+    }
+
+    fn clear_timer(&mut self, ticket: Ticket) {
+        if let Some(at) = self.records.get_mut(&ticket).and_then(|record| record.timer.take()) {
+            self.timers.remove(&(at, ticket));
+        }
+    }
+
+    fn look_later(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(record) = self.records.get_mut(&ticket) {
+            let wait = Duration::from_secs(1 << record.failures.min(5));
+            record.failures = record.failures.saturating_add(1);
+            self.set_timer(ticket, now + wait);
+        }
+    }
+
+    fn inspect(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
+        self.clear_timer(ticket);
+        let Some(record) = self.records.get_mut(&ticket) else { return };
+        match &mut record.phase {
+            Phase::Watching => {
+                record.phase = Phase::Inspecting { again: false };
+                actions.push(Action::Inspect(ticket, record.container.clone()));
+            }
+            Phase::Inspecting { again } => *again = true,
+            Phase::Killing | Phase::Finishing => {}
+        }
+    }
+
+    fn kill(&mut self, ticket: Ticket, now: Instant, actions: &mut Vec<Action>) {
+        self.clear_timer(ticket);
+        let Some(record) = self.records.get_mut(&ticket) else { return };
+        record.phase = Phase::Killing;
+        record.killed_at.get_or_insert(now);
+        actions.push(Action::Kill(ticket, record.container.clone()));
+    }
+
+    fn finish(&mut self, ticket: Ticket, end: End, actions: &mut Vec<Action>) {
+        self.clear_timer(ticket);
+        let Some(record) = self.records.get_mut(&ticket) else { return };
+        if record.phase == Phase::Finishing {
+            return;
+        }
+        record.phase = Phase::Finishing;
+        actions.push(Action::Finish {
+            ticket,
+            container: record.container.clone(),
+            end,
+            timed_out: record.killed_at.is_some(),
+        });
+    }
+
+    fn forget(&mut self, ticket: Ticket) -> Vec<Action> {
+        self.clear_timer(ticket);
+        let Some(record) = self.records.remove(&ticket) else { return Vec::new() };
+        if let Some(tickets) = self.by_container.get_mut(&record.container) {
+            tickets.retain(|other| *other != ticket);
+            if tickets.is_empty() {
+                self.by_container.remove(&record.container);
+            }
+        }
+        vec![Action::Forget(ticket)]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,388 @@
+//! Completer: container ended → result in `finished_corrections`.
+//!
+//! Two tasks: the engine's event stream is read by [`crate::docker::Watch`], and the loop here acts on it.
+//! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
+//! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
+
+mod collect;
+mod conclude;
+mod effects;
+pub mod inflight;
+mod pacing;
+mod removal;
+mod session;
+mod sweep;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::config::CompleterSettings;
+use crate::docker::{Engine, Listed, Notice, Watch};
+use crate::job::{RUNNING_QUEUE, RunningJob};
+use crate::labels::Labels;
+use crate::queue::{Assignment, Redis, RetryCount, Worker, WorkerOptions};
+use crate::startup::wait_for;
+
+use self::collect::Ended;
+use self::conclude::{Held, conclude_orphan, refuse};
+use self::effects::Report;
+use self::inflight::{Action, Finding, Finish, Inflight, Ticket};
+use self::pacing::{Freshness, SweepTimer};
+use self::removal::{Removal, Removals};
+use self::session::Session;
+
+/// How many running corrections one completer holds at most.
+const HELD_AT_MOST: usize = 20_000;
+/// How many effects are under way at once; more would only queue up inside the engine.
+const EFFECTS_AT_MOST: usize = 32;
+/// How many containers without a record are finished after one sweep; the next comes soon for more.
+const ORPHANS_AT_ONCE: usize = 100;
+/// How long effects that are under way may take when we are asked to stop.
+const EFFECTS_GRACE: Duration = Duration::from_secs(2);
+/// How long removals that are due may take after that.
+const REMOVALS_GRACE: Duration = Duration::from_millis(2200);
+
+/// Runs the completer until it is asked to stop, and then hands back what is in flight.
+///
+/// # Errors
+/// Redis or Docker cannot be reached in the time that the settings give, or a setting is unusable.
+pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
+    let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
+    let patience = settings.common.connect_wait;
+    wait_for("Redis", patience, &shutdown, async || redis.ready().await).await?;
+    let about = wait_for("Docker", patience, &shutdown, async || engine.about().await).await?;
+    let instance = wait_for("Redis", patience, &shutdown, async || {
+        redis.instance(settings.common.instance.as_ref()).await
+    })
+    .await?;
+    info!(%instance, engine = %about.id, "completer: watching containers");
+    let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
+    Loop::new(session).run(&shutdown).await;
+    Ok(())
+}
+
+struct Loop {
+    session: Arc<Session>,
+    inflight: Inflight,
+    held: HashMap<Ticket, Arc<Held>>,
+    next_ticket: u64,
+    waiting: VecDeque<Action>,
+    effects: JoinSet<Report>,
+    working_on: HashMap<Id, Ticket>,
+    tries: HashMap<Ticket, u32>,
+    removals: Removals,
+    sweep: SweepTimer,
+    freshness: Freshness,
+}
+
+impl Loop {
+    fn new(session: Arc<Session>) -> Self {
+        Self {
+            inflight: Inflight::default(),
+            held: HashMap::new(),
+            next_ticket: 0,
+            waiting: VecDeque::new(),
+            effects: JoinSet::new(),
+            working_on: HashMap::new(),
+            tries: HashMap::new(),
+            removals: Removals::start(session.engine.clone()),
+            sweep: SweepTimer::new(session.settings.sweep_interval),
+            freshness: Freshness::default(),
+            session,
+        }
+    }
+
+    async fn run(mut self, shutdown: &CancellationToken) {
+        let stop_watching = CancellationToken::new();
+        let watch = Watch::start(self.session.engine.clone(), stop_watching.clone());
+        // Subscribe first, then look, then take jobs: what dies from here on is told of.
+        match shutdown.run_until_cancelled(watch.next()).await {
+            Some(notice) => self.noticed(notice),
+            None => return,
+        }
+        let options =
+            WorkerOptions { concurrency: HELD_AT_MOST, batch: 100, rate: None, name: "completer".to_owned() };
+        let mut worker = Worker::start(self.session.redis.queue(RUNNING_QUEUE), options);
+        let mut locks = interval(Duration::from_secs(1));
+        locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.start_effects();
+            let timer = self.inflight.next_timer().unwrap_or_else(far_away);
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(done) = self.effects.join_next_with_id(), if !self.effects.is_empty() => self.reported(done),
+                notice = watch.next() => self.noticed(notice),
+                assignment = worker.next() => match assignment {
+                    Some(assignment) => self.taken(assignment),
+                    None => break,
+                },
+                () = sleep_until(timer) => {
+                    let actions = self.inflight.tick(Instant::now());
+                    self.enqueue(actions);
+                }
+                () = sleep_until(self.sweep.due()) => self.start_sweep(),
+                _ = locks.tick() => self.drop_lost(),
+            }
+        }
+        worker.stop();
+        self.finish_effects().await;
+        stop_watching.cancel();
+        watch.close().await;
+        self.held.clear();
+        match worker.close().await {
+            Ok(handed_back) => info!(handed_back, "completer: stopped"),
+            Err(error) => warn!(
+                error = format!("{error:#}"),
+                "completer: stopped; what was in flight is recovered when its locks end"
+            ),
+        }
+        self.removals.close(REMOVALS_GRACE).await;
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        let now = Instant::now();
+        let actions = match notice {
+            Notice::Resync { outage } => {
+                if let Some(outage) = outage {
+                    self.session.outages.note(outage);
+                }
+                self.freshness.resynced(now);
+                self.sweep.soon(now);
+                Vec::new()
+            }
+            Notice::Died { container, exit_code, labels, .. } => {
+                let ours = Labels::from_map(&labels)
+                    .is_some_and(|labels| labels.instance == self.session.instance());
+                self.inflight.died(&container, exit_code, ours, now)
+            }
+            Notice::Oom { container } => {
+                debug!(container_id = %container, "a process of the container was killed for want of memory");
+                Vec::new()
+            }
+            Notice::Destroyed { container } => self.inflight.destroyed(&container),
+        };
+        self.enqueue(actions);
+    }
+
+    fn taken(&mut self, mut assignment: Assignment) {
+        let now = Instant::now();
+        let session = Arc::clone(&self.session);
+        let job = match RunningJob::parse(&assignment.job.data) {
+            Ok(job) => job,
+            Err(invalid) => {
+                self.effects.spawn(async move {
+                    refuse(&session, &assignment.job, &invalid).await;
+                    drop(assignment);
+                    Report::Nothing
+                });
+                return;
+            }
+        };
+        let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id);
+        if elsewhere {
+            self.effects.spawn(async move {
+                pass_on(&session, assignment).await;
+                Report::Nothing
+            });
+            return;
+        }
+        assignment.job.data = String::new();
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        let look = self.freshness.is_doubtful(&assignment.job, &job, now);
+        let timeout = job.origin.as_ref().and_then(crate::job::Origin::timeout);
+        let container = job.container.clone();
+        debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
+        self.held.insert(ticket, Arc::new(Held { assignment, job }));
+        let actions = self.inflight.taken(ticket, &container, timeout, look, now);
+        self.enqueue(actions);
+    }
+
+    fn enqueue(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Forget(ticket) => {
+                    self.held.remove(&ticket);
+                    self.tries.remove(&ticket);
+                }
+                other => self.waiting.push_back(other),
+            }
+        }
+    }
+
+    fn start_effects(&mut self) {
+        while self.effects.len() < EFFECTS_AT_MOST {
+            let Some(action) = self.waiting.pop_front() else { break };
+            let session = Arc::clone(&self.session);
+            let (ticket, task) = match action {
+                Action::Inspect(ticket, container) if self.held.contains_key(&ticket) => {
+                    (ticket, self.effects.spawn(effects::inspect(session, ticket, container)))
+                }
+                Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
+                    (ticket, self.effects.spawn(effects::stop(session, ticket, container)))
+                }
+                Action::Finish { ticket, container, end, timed_out } => {
+                    let Some(held) = self.held.get(&ticket).cloned() else { continue };
+                    let tries = self.tries.get(&ticket).copied().unwrap_or_default();
+                    let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
+                    let ended = Ended { container, end, timed_out, timeout, tries };
+                    (ticket, self.effects.spawn(effects::finish(session, ticket, held, ended)))
+                }
+                _ => continue,
+            };
+            self.working_on.insert(task.id(), ticket);
+        }
+    }
+
+    fn reported(&mut self, done: Result<(Id, Report), JoinError>) {
+        let now = Instant::now();
+        match done {
+            Ok((id, report)) => {
+                self.working_on.remove(&id);
+                self.apply(report, now);
+            }
+            Err(failed) => {
+                error!(error = %failed, "an effect of the completer panicked: only its correction is held up");
+                self.sweep.failed_if_running(now);
+                if let Some(ticket) = self.working_on.remove(&failed.id()) {
+                    // Only the answer that fits the record's phase is taken.
+                    *self.tries.entry(ticket).or_default() += 1;
+                    let mut actions = self.inflight.inspected(ticket, &Finding::Unknown, now);
+                    self.inflight.kill_answered(ticket, false, now);
+                    actions.extend(self.inflight.finished(ticket, Finish::Again, now));
+                    self.enqueue(actions);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, report: Report, now: Instant) {
+        let actions = match report {
+            Report::Inspected(ticket, finding) => self.inflight.inspected(ticket, &finding, now),
+            Report::Killed(ticket, sent) => {
+                self.inflight.kill_answered(ticket, sent, now);
+                Vec::new()
+            }
+            Report::Finished(ticket, finish, removal) => {
+                if finish == Finish::Again {
+                    *self.tries.entry(ticket).or_default() += 1;
+                }
+                self.remove(removal);
+                self.inflight.finished(ticket, finish, now)
+            }
+            Report::Listed(Some(listed)) => self.listed(listed),
+            Report::Listed(None) => {
+                self.sweep.failed(now);
+                Vec::new()
+            }
+            Report::Examined(found) => {
+                for removal in found.removable {
+                    self.remove(Some(removal));
+                }
+                if found.orphans.len() > ORPHANS_AT_ONCE {
+                    self.sweep.soon(now);
+                }
+                for (container, labels) in found.orphans.into_iter().take(ORPHANS_AT_ONCE) {
+                    let session = Arc::clone(&self.session);
+                    self.effects.spawn(async move {
+                        Report::Orphan(conclude_orphan(&session, container, &labels).await)
+                    });
+                }
+                self.sweep.done(now);
+                Vec::new()
+            }
+            Report::Orphan(removal) => {
+                self.remove(removal);
+                Vec::new()
+            }
+            Report::Nothing => Vec::new(),
+        };
+        self.enqueue(actions);
+    }
+
+    fn remove(&mut self, removal: Option<Removal>) {
+        if let Some(removal) = removal {
+            self.removals.add(removal);
+        }
+    }
+
+    fn start_sweep(&mut self) {
+        self.sweep.started();
+        let session = Arc::clone(&self.session);
+        self.effects.spawn(async move {
+            match sweep::list(&session).await {
+                Ok(listed) => Report::Listed(Some(listed)),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "a sweep could not be made; trying again");
+                    Report::Listed(None)
+                }
+            }
+        });
+    }
+
+    fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
+        let actions = self.inflight.listed(&sweep::ended(&listed));
+        let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
+        let session = Arc::clone(&self.session);
+        self.effects.spawn(async move {
+            match sweep::examine(&session, strangers).await {
+                Ok(found) => Report::Examined(found),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "a sweep could not be ended; trying again");
+                    Report::Listed(None)
+                }
+            }
+        });
+        actions
+    }
+
+    /// Drops the records whose lock was lost: somebody else completes them.
+    fn drop_lost(&mut self) {
+        let lost: Vec<Ticket> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.assignment.lost.is_cancelled())
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in lost {
+            let actions = self.inflight.lock_lost(ticket);
+            self.enqueue(actions);
+        }
+    }
+
+    /// Lets the effects that are under way end, so that what is as good as done is handed over by us.
+    async fn finish_effects(&mut self) {
+        self.waiting.clear();
+        let all = async {
+            while let Some(done) = self.effects.join_next_with_id().await {
+                self.reported(done);
+            }
+        };
+        if timeout(EFFECTS_GRACE, all).await.is_err() {
+            warn!("some effects did not end in time; their corrections are handed back");
+        }
+        self.effects.shutdown().await;
+    }
+}
+
+/// A job whose container runs on another engine goes back, for that engine's completer.
+async fn pass_on(session: &Session, assignment: Assignment) {
+    let delay = Duration::from_millis(200) * 2_u32.pow(assignment.job.retries.min(5));
+    let why = "its container runs on another Docker engine";
+    let settled = session.running.retry_later(&assignment.job, delay, why, RetryCount::Free).await;
+    if let Err(error) = settled {
+        warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a running job could not be passed on");
+    }
+}
+
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}

@@ -1,0 +1,182 @@
+//! The reconciliation sweep: containers that the events, or a crash, left behind.
+//!
+//! It looks at the engine's list of our labelled containers. Those that this completer holds a record
+//! of are the state machine's business; of the others Redis says where they stand.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use crate::docker::{Inspected, Listed, State};
+use crate::identity::ContainerId;
+use crate::labels::Labels;
+use crate::queue::Standing;
+
+use super::collect::elapsed;
+use super::removal::Removal;
+use super::session::Session;
+
+/// A container that was created for a correction that nobody knows of any more is removed after this
+/// time: its starter may be between two steps, or a person may be about to start it by hand.
+const CREATED_GRACE: Duration = Duration::from_secs(60 * 60);
+/// How much longer than its limit a container may run before a completer that holds no record of it
+/// kills it: whoever holds the record comes first.
+const OVERDUE_GRACE: Duration = Duration::from_secs(30);
+
+/// What a sweep found among the containers of which this completer holds no record.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    /// Their correction is done, or will never be.
+    pub removable: Vec<Removal>,
+    /// They ended, and nobody will finish their correction unless we do.
+    pub orphans: Vec<(ContainerId, Labels)>,
+}
+
+/// The engine's list, cut down to what belongs to this installation.
+///
+/// # Errors
+/// Redis or the engine did not answer.
+pub async fn list(session: &Session) -> anyhow::Result<Vec<Listed>> {
+    let pinned = session.settings.common.instance.as_ref();
+    let instance = session.redis.instance(pinned).await.context("the installation's id cannot be read")?;
+    if instance != session.instance() {
+        warn!(%instance, "the installation has a new id, since its keys were reset; containers of the old one are left alone");
+        session.set_instance(instance.clone());
+    }
+    for queue in [&session.pending, &session.running, &session.finished] {
+        for job in queue.revive_overstalled().await.context("failed jobs cannot be read")? {
+            warn!(job_id = %job, "a job that another client gave up as stalled waits again");
+        }
+    }
+    session.engine.list(&instance).await.context("the containers cannot be listed")
+}
+
+/// Whether each listed container ended, for the state machine.
+#[must_use]
+pub fn ended(listed: &[Listed]) -> HashMap<ContainerId, bool> {
+    listed.iter().map(|one| (one.id.clone(), has_ended(one.state))).collect()
+}
+
+fn has_ended(state: State) -> bool {
+    matches!(state, State::Exited | State::Dead)
+}
+
+/// Asks Redis about the containers that this completer holds no record of, and kills those that run
+/// far beyond their time.
+///
+/// # Errors
+/// Redis or the engine did not answer.
+pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    let labelled: Vec<(Listed, Labels)> = strangers
+        .into_iter()
+        .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
+        .collect();
+    let (still, running): (Vec<_>, Vec<_>) =
+        labelled.into_iter().partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
+    let now = session.engine.now();
+    for (one, labels) in running {
+        stop_if_overdue(session, &one, &labels, now).await?;
+    }
+    let asked: Vec<Labels> = still.iter().map(|(_, labels)| labels.clone()).collect();
+    let standings = session.redis.standing(&asked).await.context("the records cannot be read")?;
+    for ((one, labels), standing) in still.into_iter().zip(standings) {
+        classify(&mut found, one, labels, standing, now);
+    }
+    Ok(found)
+}
+
+fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
+    let removal = Removal { container: one.id.clone(), force: false };
+    match standing {
+        Standing::Live => {}
+        Standing::Done => found.removable.push(removal),
+        Standing::Orphan if has_ended(one.state) => found.orphans.push((one.id, labels)),
+        Standing::Orphan => {
+            let age = now.as_second().saturating_sub(one.created);
+            if age >= CREATED_GRACE.as_secs().cast_signed() {
+                info!(container_id = %one.id, "a container that was never started and has no record is removed");
+                found.removable.push(removal);
+            }
+        }
+    }
+}
+
+async fn stop_if_overdue(
+    session: &Session,
+    one: &Listed,
+    labels: &Labels,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let Some(timeout) = labels.timeout() else { return Ok(()) };
+    let Ok(created) = Timestamp::from_second(one.created) else { return Ok(()) };
+    let allowed = timeout + OVERDUE_GRACE;
+    if elapsed(created, now).is_none_or(|age| age < allowed) {
+        return Ok(());
+    }
+    let inspected = session.engine.inspect(one.id.as_str()).await?;
+    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) = inspected
+    else {
+        return Ok(());
+    };
+    if elapsed(started, session.engine.now()).is_some_and(|run_for| run_for >= allowed) {
+        warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
+        super::effects::kill(session, &one.id).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{CorrectionId, InstanceId, JobId};
+    use crate::job::Errand;
+
+    fn classified(state: State, standing: Standing, age: u64) -> Found {
+        let labels = Labels {
+            instance: InstanceId::new("i"),
+            correction: CorrectionId::new("x"),
+            job: JobId::new("1"),
+            name: String::new(),
+            timestamp: 0,
+            generation: 0,
+            attempt: String::new(),
+            timeout_ms: 0,
+            errand: Errand::default(),
+        };
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let one = Listed {
+            id: ContainerId::new("c"),
+            state,
+            created: now.as_second() - age.cast_signed(),
+            labels: HashMap::new(),
+        };
+        let mut found = Found::default();
+        classify(&mut found, one, labels, standing, now);
+        found
+    }
+
+    #[test]
+    fn what_is_live_is_left_alone() {
+        for state in [State::Exited, State::Dead, State::Created] {
+            assert_eq!(classified(state, Standing::Live, 1_000_000), Found::default());
+        }
+    }
+
+    #[test]
+    fn what_is_done_is_removed_whatever_its_state() {
+        for state in [State::Exited, State::Dead, State::Created] {
+            assert_eq!(classified(state, Standing::Done, 0).removable.len(), 1);
+        }
+    }
+
+    #[test]
+    fn an_ended_orphan_is_finished_and_one_never_started_is_removed_after_its_grace() {
+        assert_eq!(classified(State::Exited, Standing::Orphan, 0).orphans.len(), 1);
+        assert_eq!(classified(State::Created, Standing::Orphan, 3599), Found::default());
+        assert_eq!(classified(State::Created, Standing::Orphan, 3600).removable.len(), 1);
+    }
+}

@@ -1,0 +1,133 @@
+//! What goes to the engine and what comes back, in our own words.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::config::ContainerSettings;
+use crate::identity::{ContainerId, EngineId};
+
+/// A container to be made for one correction.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// Its name.
+    pub name: String,
+    /// The grader's image, as the job names it.
+    pub image: String,
+    /// The submission's absolute path on the Docker host; it is bound to `/tmp/exercise`.
+    pub file: String,
+    /// Environment of the grader, each `KEY=value`.
+    pub params: Vec<String>,
+    /// Labels.
+    pub labels: HashMap<String, String>,
+    /// What it is allowed.
+    pub settings: ContainerSettings,
+}
+
+/// What a container is doing, in the engine's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made and never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen by somebody.
+    Paused,
+    /// Between two runs; never with containers of ours, which have no restart policy.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited,
+    /// Ended, and the engine could not remove it completely.
+    Dead,
+}
+
+/// What the engine knows of one container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspected {
+    /// Its id.
+    pub id: ContainerId,
+    /// What it is doing.
+    pub state: State,
+    /// The exit code of its last run; 0 if it has not ended.
+    pub exit_code: i64,
+    /// Whether the kernel killed a process of it for want of memory.
+    pub oom_killed: bool,
+    /// Why the engine could not start it; empty if nothing went wrong.
+    pub error: String,
+    /// When it was last started, on the daemon's clock.
+    pub started_at: Option<Timestamp>,
+    /// When it last ended, on the daemon's clock.
+    pub finished_at: Option<Timestamp>,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+}
+
+/// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its id.
+    pub id: ContainerId,
+    /// What it is doing.
+    pub state: State,
+    /// When it was made, in seconds of Unix time on the daemon's clock.
+    pub created: i64,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+}
+
+/// Which engine this is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Its id.
+    pub id: EngineId,
+    /// Its version, like `20.10.24`.
+    pub version: String,
+    /// The API version that we speak with it, like `1.41`.
+    pub api_version: String,
+    /// Processors of its host.
+    pub cpus: u32,
+    /// Bytes of memory of its host.
+    pub memory: u64,
+}
+
+/// What came of asking for a SIGKILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killed {
+    /// The signal was sent.
+    Sent,
+    /// The container is not running.
+    NotRunning,
+    /// There is no such container.
+    Gone,
+}
+
+/// What came of asking for a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// The container was removed.
+    Done,
+    /// There is no such container.
+    Gone,
+    /// The container runs (or is paused), and the removal was not forced.
+    Running,
+    /// Somebody else's removal of it is under way.
+    InProgress,
+}
+
+impl State {
+    /// Reads the engine's word for it. Podman has words of its own; a word that nobody knows counts as
+    /// `Running`, which is the one state that nobody draws a conclusion from.
+    pub(super) fn read(word: &str) -> Self {
+        match word {
+            "created" | "configured" | "initialized" => Self::Created,
+            "paused" => Self::Paused,
+            "restarting" => Self::Restarting,
+            "removing" => Self::Removing,
+            "exited" | "stopped" => Self::Exited,
+            "dead" => Self::Dead,
+            _ => Self::Running,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! BullMQ's queues on Redis: its data layout and events, with scripts of our own.
+//!
+//! Node clients (5.12 and 6.x), dashboards and the original's components work on the same queues at
+//! the same time. Every operation is one script: all checks come before the first write, and the
+//! first write is one that Redis refuses when it is out of memory, so that a script is carried out
+//! as a whole or not at all.
+//!
+//! ```text
+//! Redis ── queue(name) ─▶ Queue: add, hand_over, complete, retry_later, fail, log, counts, …
+//!                           └── Worker::start ─▶ Assignment (a TakenJob, its lock kept alive)
+//! ```
+//!
+//! Protocol: `bullmq` 5.12.7 and 6.7.0 from npm, `dist/cjs/commands/*.lua`.
+
+mod batches;
+mod error;
+mod fetch;
+mod jobs;
+mod leases;
+mod operations;
+mod options;
+mod redis;
+mod reset;
+mod scripts;
+mod standing;
+mod taking;
+mod trouble;
+mod wakeup;
+mod worker;
+
+pub use error::QueueError;
+pub use jobs::{
+    Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
+};
+pub use leases::Assignment;
+pub use operations::Queue;
+pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
+pub use redis::Redis;
+pub use reset::Removed;
+pub use worker::{Worker, WorkerOptions};

@@ -1,0 +1,257 @@
+//! Creating and starting one container: idempotent, and a start is sent once.
+//!
+//! Docker answers a start of an ended container by running it again, and a starter may sleep between
+//! its check and its start. So only the attempt that created a container ever starts it, and after a
+//! start without a clear answer the container is only looked at.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::debug;
+
+use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
+use crate::identity::ContainerId;
+use crate::labels::Labels;
+use crate::outcome::{Failure, Outcome};
+use crate::queue::TakenJob;
+
+use super::refusal::{Meaning, Postponed, meaning, would_not_start};
+use super::session::Session;
+
+/// How often a container is created anew within one attempt.
+const CREATES: u32 = 3;
+/// How often, and how far apart, a container is looked at after a start without a clear answer.
+const LOOKS: u32 = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How a launch ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Launch {
+    /// The container was started, now or by an earlier attempt (or waits to be, in test mode).
+    Started(ContainerId),
+    /// It cannot be started.
+    Failed {
+        /// What is told.
+        failure: Failure,
+        /// What was created and is not needed.
+        container: Option<ContainerId>,
+    },
+    /// It may work later.
+    Later(Postponed),
+}
+
+/// What to do about a container that has this correction's name already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Prepared {
+    /// It was started: hand over.
+    Started(ContainerId),
+    /// It is this attempt's own, and was not started: start it.
+    Mine(ContainerId),
+    /// It was created by an attempt that may still be about to start it: replace it.
+    Stale(ContainerId),
+    /// Its start failed.
+    Broken(ContainerId, String),
+    /// It is on its way out.
+    Leaving,
+    /// It is not this correction's.
+    Foreign,
+}
+
+/// Brings the container of a pending job to run.
+pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
+    let mut pulled = false;
+    for _ in 0..CREATES {
+        let error = match session.engine.create(spec).await {
+            Ok(container) => return start(session, spec, container).await,
+            Err(error) => error,
+        };
+        let replaced = match &error {
+            EngineError::NoSuchImage { .. } if session.settings.docker.pull && !pulled => {
+                pulled = true;
+                debug!(job_id = %taken.id, image = spec.image, "the image is not here: pulling it");
+                match session.engine.pull(&spec.image).await {
+                    Ok(()) => continue,
+                    Err(error) => return unsuccessful(&error, spec, None),
+                }
+            }
+            EngineError::NameTaken { .. } => resolve(session, spec, taken).await,
+            error if error.is_ambiguous() => resolve(session, spec, taken).await,
+            _ => return unsuccessful(&error, spec, None),
+        };
+        match replaced {
+            Ok(None) => {}
+            Ok(Some(launch)) => return launch,
+            Err(error) => return unsuccessful(&error, spec, None),
+        }
+    }
+    later("the container's name does not become free")
+}
+
+/// Looks at the container that has the name. `None` = the name is free now, create anew.
+async fn resolve(
+    session: &Session,
+    spec: &ContainerSpec,
+    taken: &TakenJob,
+) -> Result<Option<Launch>, EngineError> {
+    let Some(inspected) = session.engine.inspect(&spec.name).await? else { return Ok(None) };
+    let wanted = Labels::from_map(&spec.labels);
+    Ok(match prepared(&inspected, wanted.as_ref(), session.settings.dont_start) {
+        Prepared::Started(container) => {
+            debug!(job_id = %taken.id, container_id = %container, "an earlier attempt started the container");
+            Some(Launch::Started(container))
+        }
+        Prepared::Mine(container) => Some(start(session, spec, container).await),
+        Prepared::Broken(container, message) => {
+            let failure = would_not_start(&spec.image, &message);
+            Some(Launch::Failed { failure, container: Some(container) })
+        }
+        Prepared::Stale(container) => match session.engine.remove(&container, false).await? {
+            Removed::Done | Removed::Gone => None,
+            // It was started after all, by the attempt that created it: it is adopted.
+            Removed::Running => Some(Launch::Started(container)),
+            Removed::InProgress => Some(later("the container of an earlier attempt is being removed")),
+        },
+        Prepared::Leaving => Some(later("the container of an earlier attempt is being removed")),
+        Prepared::Foreign => {
+            let text = format!("the name {} is taken by a container of another origin", spec.name);
+            Some(Launch::Failed { failure: would_not_start(&spec.image, &text), container: None })
+        }
+    })
+}
+
+fn prepared(inspected: &Inspected, wanted: Option<&Labels>, dont_start: bool) -> Prepared {
+    let container = inspected.id.clone();
+    let found = Labels::from_map(&inspected.labels);
+    let (Some(found), Some(wanted)) = (found, wanted) else { return Prepared::Foreign };
+    if found.correction != wanted.correction || found.instance != wanted.instance {
+        return Prepared::Foreign;
+    }
+    match inspected.state {
+        State::Running | State::Paused | State::Restarting | State::Exited => Prepared::Started(container),
+        State::Removing | State::Dead => Prepared::Leaving,
+        State::Created if !inspected.error.is_empty() => Prepared::Broken(container, inspected.error.clone()),
+        State::Created if dont_start => Prepared::Started(container),
+        State::Created if found.attempt == wanted.attempt => Prepared::Mine(container),
+        State::Created => Prepared::Stale(container),
+    }
+}
+
+/// Starts the container that this attempt created.
+async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Launch {
+    if session.settings.dont_start {
+        return Launch::Started(container);
+    }
+    let error = match session.engine.start(&container).await {
+        Ok(()) => return Launch::Started(container),
+        Err(error) => error,
+    };
+    debug!(container_id = %container, error = format!("{error:#}"), "a start was not answered with success");
+    for _ in 0..LOOKS {
+        let inspected = match session.engine.inspect(container.as_str()).await {
+            Ok(Some(inspected)) => inspected,
+            Ok(None) => return later("the container was removed before it was started"),
+            Err(error) => return unsuccessful(&error, spec, Some(container)),
+        };
+        match inspected.state {
+            State::Created if !inspected.error.is_empty() => {
+                let failure = would_not_start(&spec.image, &inspected.error);
+                return Launch::Failed { failure, container: Some(container) };
+            }
+            State::Created if !error.is_ambiguous() => return unsuccessful(&error, spec, Some(container)),
+            State::Created => tokio::time::sleep(LOOK_EVERY).await,
+            State::Removing | State::Dead => return later("the container was removed while it was started"),
+            State::Running | State::Paused | State::Restarting | State::Exited => {
+                return Launch::Started(container);
+            }
+        }
+    }
+    unsuccessful(&error, spec, Some(container))
+}
+
+fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<ContainerId>) -> Launch {
+    match meaning(error, &spec.image) {
+        Meaning::Final(failure) => Launch::Failed { failure, container },
+        Meaning::Passing(postponed) => Launch::Later(Postponed { container, ..postponed }),
+    }
+}
+
+fn later(why: &str) -> Launch {
+    let failure = Failure::new(
+        Outcome::StartFailed,
+        format!(
+            "The correction could not be started: {why} (seen at {:.0}). Submit the work again.",
+            Timestamp::now()
+        ),
+    );
+    Launch::Later(Postponed {
+        why: why.to_owned(),
+        failure,
+        at_most: None,
+        engine_away: false,
+        container: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{CorrectionId, InstanceId, JobId};
+    use crate::job::Errand;
+
+    fn labels(correction: &str, attempt: &str) -> Labels {
+        Labels {
+            instance: InstanceId::new("i"),
+            correction: CorrectionId::new(correction),
+            job: JobId::new("1"),
+            name: String::new(),
+            timestamp: 0,
+            generation: 0,
+            attempt: attempt.to_owned(),
+            timeout_ms: 0,
+            errand: Errand::default(),
+        }
+    }
+
+    fn found(state: State, error: &str, labels: &Labels) -> Inspected {
+        Inspected {
+            id: ContainerId::new("c"),
+            state,
+            exit_code: 0,
+            oom_killed: false,
+            error: error.to_owned(),
+            started_at: None,
+            finished_at: None,
+            labels: labels.to_map(),
+        }
+    }
+
+    #[test]
+    fn only_the_attempt_that_created_a_container_starts_it() {
+        let (mine, other) = (labels("x", "mine"), labels("x", "other"));
+        let container = ContainerId::new("c");
+        let seen =
+            |state, labels: &Labels, dont_start| prepared(&found(state, "", labels), Some(&mine), dont_start);
+        assert_eq!(seen(State::Created, &mine, false), Prepared::Mine(container.clone()));
+        assert_eq!(seen(State::Created, &other, false), Prepared::Stale(container.clone()));
+        assert_eq!(seen(State::Created, &other, true), Prepared::Started(container.clone()));
+        for state in [State::Running, State::Exited, State::Paused] {
+            assert_eq!(seen(state, &other, false), Prepared::Started(container.clone()));
+        }
+        for state in [State::Removing, State::Dead] {
+            assert_eq!(seen(state, &mine, false), Prepared::Leaving);
+        }
+    }
+
+    #[test]
+    fn a_start_that_failed_before_is_told_and_a_foreign_container_is_not_touched() {
+        let mine = labels("x", "mine");
+        assert_eq!(
+            prepared(&found(State::Created, "no such file", &mine), Some(&mine), false),
+            Prepared::Broken(ContainerId::new("c"), "no such file".into())
+        );
+        let foreign = found(State::Exited, "", &labels("y", "mine"));
+        assert_eq!(prepared(&foreign, Some(&mine), false), Prepared::Foreign);
+        let unlabelled = Inspected { labels: std::collections::HashMap::new(), ..foreign };
+        assert_eq!(prepared(&unlabelled, Some(&mine), false), Prepared::Foreign);
+    }
+}

@@ -1,0 +1,118 @@
+//! Starter: pending job → container started → job in `running_corrections`.
+
+mod launch;
+mod refusal;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::backoff::Backoff;
+use crate::config::StarterSettings;
+use crate::docker::Engine;
+use crate::job::PENDING_QUEUE;
+use crate::queue::{Redis, Worker, WorkerOptions};
+use crate::startup::wait_for;
+
+use self::session::{Handled, Session};
+
+/// How long starts that are under way may take when we are asked to stop.
+const GRACE: Duration = Duration::from_millis(3500);
+/// How often the installation's id is read again, in case its keys were reset.
+const IDENTITY_AGE: Duration = Duration::from_secs(10);
+/// The first and the longest wait between two tries to reach an engine that went away.
+const PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Runs the starter until it is asked to stop, and then hands back what is in flight.
+///
+/// # Errors
+/// Redis or Docker cannot be reached in the time that the settings give, or a setting is unusable.
+pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
+    let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
+    let patience = settings.common.connect_wait;
+    wait_for("Redis", patience, &shutdown, async || redis.ready().await).await?;
+    let about = wait_for("Docker", patience, &shutdown, async || engine.about().await).await?;
+    let instance = wait_for("Redis", patience, &shutdown, async || {
+        redis.instance(settings.common.instance.as_ref()).await
+    })
+    .await?;
+    info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
+        dont_start = settings.dont_start, "starter: taking submissions");
+    let options = WorkerOptions {
+        concurrency: settings.concurrency,
+        batch: settings.concurrency,
+        rate: settings.rate,
+        name: "starter".to_owned(),
+    };
+    let worker = Worker::start(redis.queue(PENDING_QUEUE), options);
+    let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
+    take_and_start(&session, worker, &shutdown).await;
+    Ok(())
+}
+
+async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &CancellationToken) {
+    let mut starts: JoinSet<Handled> = JoinSet::new();
+    let mut probe: JoinSet<()> = JoinSet::new();
+    let mut identity = interval(IDENTITY_AGE);
+    identity.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(handled) = starts.join_next(), if !starts.is_empty() => match handled {
+                Ok(Handled::EngineAway) if probe.is_empty() => {
+                    warn!("the Docker engine is away: no submission is taken until it is back");
+                    worker.pause();
+                    probe.spawn(until_back(Arc::clone(session)));
+                }
+                Ok(_) => {}
+                Err(failed) => error!(error = %failed, "a start panicked: only its submission is held up"),
+            },
+            Some(_) = probe.join_next(), if !probe.is_empty() => {
+                info!("the Docker engine is back");
+                worker.resume();
+            }
+            assignment = worker.next() => match assignment {
+                Some(assignment) => {
+                    let session = Arc::clone(session);
+                    starts.spawn(async move { session.handle(assignment).await });
+                }
+                None => break,
+            },
+            _ = identity.tick() => session.refresh_instance().await,
+        }
+    }
+    worker.stop();
+    let all = async { while starts.join_next().await.is_some() {} };
+    if timeout(GRACE, all).await.is_err() {
+        warn!("some starts did not end in time; their submissions are handed back");
+    }
+    starts.shutdown().await;
+    match worker.close().await {
+        Ok(handed_back) => info!(handed_back, "starter: stopped"),
+        Err(error) => warn!(
+            error = format!("{error:#}"),
+            "starter: stopped; what was in flight is recovered when its locks end"
+        ),
+    }
+}
+
+/// Waits until the engine answers again.
+async fn until_back(session: Arc<Session>) {
+    let mut backoff = Backoff::new(PROBE.0, PROBE.1);
+    loop {
+        match session.engine.about().await {
+            Ok(about) => {
+                session.set_engine(about.id);
+                return;
+            }
+            Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+        }
+    }
+}

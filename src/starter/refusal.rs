@@ -1,0 +1,199 @@
+//! Why a submission was not started: what heals with time, what does not, and the words for it.
+
+use std::time::Duration;
+
+use crate::docker::EngineError;
+use crate::identity::ContainerId;
+use crate::job::InvalidJob;
+use crate::outcome::{Failure, Outcome};
+
+/// The caller queues a job before its file is in place; only after this time is it missing.
+pub const FILE_GRACE: Duration = Duration::from_secs(10);
+/// The waits between two tries to start: the first, and the longest.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A start that is tried again later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Postponed {
+    /// Why, for the log.
+    pub why: String,
+    /// What is told when the time for trying is over.
+    pub failure: Failure,
+    /// How long to try, where that differs from the setting.
+    pub at_most: Option<Duration>,
+    /// Whether the engine is away, so that no other start would work either.
+    pub engine_away: bool,
+    /// What was created meanwhile.
+    pub container: Option<ContainerId>,
+}
+
+impl Postponed {
+    /// The wait before the next try, given how many there were: doubling, with jitter.
+    #[must_use]
+    pub fn wait(&self, retries: u32) -> Duration {
+        if self.at_most.is_some() {
+            return WAITS.0;
+        }
+        let longest = (WAITS.0 * 2_u32.pow(retries.min(5))).min(WAITS.1);
+        longest.mul_f64(0.5 + 0.5 * fastrand::f64())
+    }
+}
+
+/// What an error of the engine means for a start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Meaning {
+    /// It will not heal.
+    Final(Failure),
+    /// It may heal.
+    Passing(Postponed),
+}
+
+/// Reads an error that came before the container was started.
+#[must_use]
+pub fn meaning(error: &EngineError, image: &str) -> Meaning {
+    let why = format!("{error:#}");
+    let (outcome, text) = match error {
+        EngineError::NoSuchImage { .. } => (Outcome::ImageNotFound, no_image(image, &why)),
+        EngineError::MountMissing { path } => (Outcome::ExerciseNotFound, no_file(path)),
+        EngineError::PullDenied { .. } => (Outcome::PullFailed, denied(&why)),
+        EngineError::PullFailed { .. } => (
+            Outcome::PullFailed,
+            format!(
+                "The grader's image {image} could not be fetched from its registry ({why}). The submission was \
+             not looked at; submit the work again once the registry works."
+            ),
+        ),
+        EngineError::DiskFull { .. } => (
+            Outcome::DiskFull,
+            format!(
+                "The Docker host has no room left ({why}). Its administrator has to make room; the submission \
+             was not looked at and can be submitted again."
+            ),
+        ),
+        error if error.is_away() => (
+            Outcome::EngineUnavailable,
+            format!(
+                "The Docker engine that runs the graders was away for too long ({why}). The submission was not \
+             looked at; submit the work again."
+            ),
+        ),
+        _ => (Outcome::StartFailed, not_started(image, &why)),
+    };
+    let failure = Failure::new(outcome, text);
+    let missing_file = outcome == Outcome::ExerciseNotFound;
+    if error.may_heal() || missing_file {
+        let at_most = missing_file.then_some(FILE_GRACE);
+        Meaning::Passing(Postponed { why, failure, at_most, engine_away: error.is_away(), container: None })
+    } else {
+        Meaning::Final(failure)
+    }
+}
+
+/// A failure for an image whose container was created and would not start.
+#[must_use]
+pub fn would_not_start(image: &str, message: &str) -> Failure {
+    Failure::new(Outcome::StartFailed, not_started(image, message))
+}
+
+/// A failure for a job whose data cannot be used.
+#[must_use]
+pub fn invalid_job(invalid: &InvalidJob) -> Failure {
+    Failure::new(
+        Outcome::InvalidJob,
+        format!(
+            "The correction was asked for in a way that cannot be carried out: {invalid}. The program that submits the work has to be mended."
+        ),
+    )
+}
+
+/// A failure for a submission whose starters die.
+#[must_use]
+pub fn stalled_too_often(times: u32) -> Failure {
+    Failure::new(
+        Outcome::StartFailed,
+        format!(
+            "The correction could not be started: {times} times the program that starts containers stopped \
+             while it was at it. The administrator of the runner has to look at its log; the work can be \
+             submitted again."
+        ),
+    )
+}
+
+fn no_image(image: &str, why: &str) -> String {
+    format!(
+        "The grader's image {image} does not exist ({why}). Check its name in the exercise, or ask the \
+         administrator to load it on the Docker host or to allow that images are fetched (DOCKER_PULL)."
+    )
+}
+
+fn no_file(path: &str) -> String {
+    format!(
+        "The submission's file {path} is not on the Docker host. The program that submits the work has to \
+         store it there, under a path that the Docker engine sees, before the correction starts."
+    )
+}
+
+fn denied(why: &str) -> String {
+    format!(
+        "The grader's image could not be fetched: {why}. The administrator has to check the registry's \
+         credentials (DOCKER_REGISTRY_CREDENTIALS); the submission was not looked at."
+    )
+}
+
+fn not_started(image: &str, why: &str) -> String {
+    format!(
+        "The grader's container could not be started: {why}. The grader's image {image} has to be mended \
+         (its entrypoint or command); the submission was not looked at."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::Call;
+
+    fn failure_of(meaning: Meaning) -> (Outcome, bool) {
+        match meaning {
+            Meaning::Final(failure) => (failure.outcome, false),
+            Meaning::Passing(postponed) => (postponed.failure.outcome, true),
+        }
+    }
+
+    #[test]
+    fn each_error_has_its_outcome_and_heals_or_not() {
+        let message = String::from("m");
+        let timeout = EngineError::Timeout { call: Call::Create, after: Duration::from_secs(5) };
+        let server = EngineError::Server { call: Call::Create, status: 500, message: message.clone() };
+        let refused = EngineError::BadRequest { call: Call::Create, message: message.clone() };
+        for (error, outcome, heals) in [
+            (
+                EngineError::NoSuchImage { image: "i".into(), hint: String::new() },
+                Outcome::ImageNotFound,
+                false,
+            ),
+            (EngineError::MountMissing { path: "/f".into() }, Outcome::ExerciseNotFound, true),
+            (
+                EngineError::PullFailed { image: "i".into(), message: message.clone() },
+                Outcome::PullFailed,
+                true,
+            ),
+            (EngineError::DiskFull { message }, Outcome::DiskFull, true),
+            (timeout, Outcome::EngineUnavailable, true),
+            (server, Outcome::StartFailed, true),
+            (refused, Outcome::StartFailed, false),
+        ] {
+            assert_eq!(failure_of(meaning(&error, "i")), (outcome, heals), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn waits_grow_up_to_their_limit() {
+        let error = EngineError::DiskFull { message: String::new() };
+        let Meaning::Passing(postponed) = meaning(&error, "i") else { panic!("passing") };
+        for retries in 0..40 {
+            let wait = postponed.wait(retries);
+            let longest = WAITS.1.min(WAITS.0 * 2_u32.pow(retries.min(5)));
+            assert!(wait >= longest / 2 && wait <= longest, "{retries}: {wait:?}");
+        }
+    }
+}

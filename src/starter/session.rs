@@ -1,0 +1,289 @@
+//! One pending job from its take to its hand-over: to the running queue, to the finished queue as a
+//! failure, or back to wait for better times.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::{debug, info, warn};
+
+use crate::backoff::Backoff;
+use crate::config::StarterSettings;
+use crate::docker::{ContainerSpec, Engine};
+use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
+use crate::job::{
+    Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
+};
+use crate::labels::Labels;
+use crate::outcome::Failure;
+use crate::queue::{
+    Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
+};
+
+use super::launch::{Launch, launch};
+use super::refusal::{self, Postponed};
+
+/// A pending job that so often was found in the hands of a starter that had died is not tried again.
+const STALLED_AT_MOST: u32 = 10;
+/// The first and the longest wait between two tries to hand a job over while Redis does not answer.
+const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// What became of a pending job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// It was handed over, or is somebody else's now.
+    Settled,
+    /// It waits for a later try.
+    Postponed,
+    /// It waits for a later try, and so should all others: the engine is away.
+    EngineAway,
+}
+
+/// A pending job's last step in this starter's hands.
+enum Step<'a> {
+    /// On to the running queue, or as a failure to the finished queue.
+    HandOver { to: &'a Queue, next: &'a NewJob, done: Option<&'a CorrectionId>, said: &'a str },
+    /// Back, for a later try.
+    RetryLater { delay: Duration, why: &'a str },
+}
+
+/// The services and settings of one starter.
+pub struct Session {
+    /// The Docker engine.
+    pub engine: Engine,
+    /// The settings.
+    pub settings: StarterSettings,
+    redis: Redis,
+    pending: Queue,
+    running: Queue,
+    finished: Queue,
+    identity: Mutex<(InstanceId, EngineId)>,
+}
+
+impl Session {
+    /// Gathers what is shared.
+    #[must_use]
+    pub fn new(
+        redis: Redis,
+        engine: Engine,
+        engine_id: EngineId,
+        instance: InstanceId,
+        settings: StarterSettings,
+    ) -> Self {
+        Self {
+            pending: redis.queue(PENDING_QUEUE),
+            running: redis.queue(RUNNING_QUEUE),
+            finished: redis.queue(FINISHED_QUEUE),
+            redis,
+            engine,
+            settings,
+            identity: Mutex::new((instance, engine_id)),
+        }
+    }
+
+    /// Takes note of the engine's id: another engine may answer at the same address after a break.
+    pub fn set_engine(&self, engine: EngineId) {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
+    }
+
+    /// Reads the installation's id again.
+    pub async fn refresh_instance(&self) {
+        match self.redis.instance(self.settings.common.instance.as_ref()).await {
+            Ok(instance) => self.identity.lock().unwrap_or_else(PoisonError::into_inner).0 = instance,
+            Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
+        }
+    }
+
+    /// Does all that is to be done for one pending job.
+    pub async fn handle(&self, assignment: Assignment) -> Handled {
+        let taken = &assignment.job;
+        let (instance, engine) = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
+        let job = match PendingJob::parse(&taken.data) {
+            Ok(job) => job,
+            Err(invalid) => {
+                let failure = refusal::invalid_job(&invalid);
+                self.refuse(&assignment, &correction, invalid.errand, &failure).await;
+                return Handled::Settled;
+            }
+        };
+        if taken.stalled >= STALLED_AT_MOST {
+            let failure = refusal::stalled_too_often(taken.stalled);
+            self.refuse(&assignment, &correction, job.errand, &failure).await;
+            return Handled::Settled;
+        }
+        let spec = self.spec(&job, taken, &instance, &correction);
+        match launch(self, &spec, taken).await {
+            Launch::Started(container) => {
+                self.started(&assignment, &correction, job, container, engine).await;
+                Handled::Settled
+            }
+            Launch::Failed { failure, container } => {
+                let refused = self.refuse(&assignment, &correction, job.errand, &failure).await;
+                if let (true, Some(container)) = (refused, container) {
+                    self.remove(&container).await;
+                }
+                Handled::Settled
+            }
+            Launch::Later(postponed) => self.postpone(&assignment, &correction, job.errand, &postponed).await,
+        }
+    }
+
+    fn spec(
+        &self,
+        job: &PendingJob,
+        taken: &TakenJob,
+        instance: &InstanceId,
+        correction: &CorrectionId,
+    ) -> ContainerSpec {
+        let labels = Labels {
+            instance: instance.clone(),
+            correction: correction.clone(),
+            job: taken.id.clone(),
+            name: taken.name.clone(),
+            timestamp: taken.timestamp,
+            generation: taken.generation,
+            attempt: taken.token.to_string(),
+            timeout_ms: self.timeout_ms(),
+            errand: job.errand.clone(),
+        };
+        ContainerSpec {
+            name: correction.container_name(),
+            image: job.image.clone(),
+            file: job.file.clone(),
+            params: job.params.clone(),
+            labels: labels.to_map(),
+            settings: self.settings.container.clone(),
+        }
+    }
+
+    fn timeout_ms(&self) -> u64 {
+        let timeout = self.settings.container.timeout.unwrap_or_default();
+        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn started(
+        &self,
+        assignment: &Assignment,
+        correction: &CorrectionId,
+        job: PendingJob,
+        container: ContainerId,
+        engine: EngineId,
+    ) {
+        let taken = &assignment.job;
+        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
+        let next = NewJob {
+            id: Some(correction.job_id()),
+            name: taken.name.clone(),
+            data: running.to_data(),
+            options: JobOptions::default(),
+        };
+        let said = format!("Correction started at {:.3}", Timestamp::now());
+        let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
+        let settled = self.insist(assignment, &step).await;
+        if matches!(settled, Some(Settled::Done | Settled::Already)) {
+            info!(job_id = %taken.id, container_id = %running.container,
+                work_id = running.errand.work_id.as_ref().map_or("", |work_id| work_id.0.get()),
+                image = job.image, "correction started");
+        }
+    }
+
+    /// Hands a submission over to the finished queue as a failure. Tells whether that is done.
+    async fn refuse(
+        &self,
+        assignment: &Assignment,
+        correction: &CorrectionId,
+        errand: Errand,
+        failure: &Failure,
+    ) -> bool {
+        let taken = &assignment.job;
+        let work_id = errand.work_id.clone();
+        let deliveries = self.settings.common.deliveries;
+        let next = NewJob {
+            id: Some(correction.job_id()),
+            name: taken.name.clone(),
+            data: FinishedJob::of_failure(errand, failure).to_data(),
+            options: JobOptions {
+                attempts: Some(deliveries.attempts),
+                backoff: Some(deliveries.backoff),
+                ..JobOptions::default()
+            },
+        };
+        let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
+        let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
+        let settled = self.insist(assignment, &step).await;
+        let done = matches!(settled, Some(Settled::Done | Settled::Already));
+        if done {
+            warn!(job_id = %taken.id, work_id = work_id.as_ref().map_or("", |work_id| work_id.0.get()),
+                outcome = %failure.outcome, error = failure.text, "correction not started");
+        }
+        done
+    }
+
+    async fn postpone(
+        &self,
+        assignment: &Assignment,
+        correction: &CorrectionId,
+        errand: Errand,
+        postponed: &Postponed,
+    ) -> Handled {
+        let taken = &assignment.job;
+        let now = Timestamp::now().as_millisecond().unsigned_abs();
+        let tried_for = Duration::from_millis(now.saturating_sub(taken.retrying_since.unwrap_or(now)));
+        let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
+        let limit = postponed.at_most.unwrap_or(self.settings.retry_for);
+        // A missing file counts from the job's own timestamp: it may have waited in the queue for long.
+        let over = if postponed.at_most.is_some() { waited.max(tried_for) } else { tried_for } >= limit;
+        if over {
+            let done = self.refuse(assignment, correction, errand, &postponed.failure).await;
+            if let (true, Some(container)) = (done, &postponed.container) {
+                self.remove(container).await;
+            }
+            return if postponed.engine_away { Handled::EngineAway } else { Handled::Settled };
+        }
+        let delay = postponed.wait(taken.retries);
+        let step = Step::RetryLater { delay, why: &postponed.why };
+        let settled = self.insist(assignment, &step).await;
+        if matches!(settled, Some(Settled::Done)) {
+            info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
+                "a start is tried again later");
+        }
+        if postponed.engine_away { Handled::EngineAway } else { Handled::Postponed }
+    }
+
+    /// Repeats a step until Redis answers or the lock is lost; then the job is recovered by others.
+    async fn insist(&self, assignment: &Assignment, step: &Step<'_>) -> Option<Settled> {
+        let mut backoff = Backoff::new(INSIST.0, INSIST.1);
+        loop {
+            match self.take_step(&assignment.job, step).await {
+                Ok(settled) => return Some(settled),
+                Err(error) => {
+                    warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
+                }
+            }
+            let wait = tokio::time::sleep(backoff.next_delay());
+            assignment.lost.run_until_cancelled(wait).await?;
+        }
+    }
+
+    async fn take_step(&self, taken: &TakenJob, step: &Step<'_>) -> Result<Settled, QueueError> {
+        match step {
+            Step::HandOver { to, next, done, said } => {
+                let keep = Keep::Count(self.settings.common.retention.completed);
+                self.pending.hand_over(taken, to, next, *done, said, keep).await
+            }
+            Step::RetryLater { delay, why } => {
+                self.pending.retry_later(taken, *delay, why, RetryCount::Free).await
+            }
+        }
+    }
+
+    /// Removes a container that never ran.
+    async fn remove(&self, container: &ContainerId) {
+        if let Err(error) = self.engine.remove(container, false).await {
+            warn!(container_id = %container, error = format!("{error:#}"),
+                "a container that could not be started could not be removed; a sweep removes it");
+        }
+    }
+}
