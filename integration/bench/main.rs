@@ -4,6 +4,9 @@
 //! all of them by default. Every process that is needed is started here and stopped at the end.
 
 mod contestants;
+#[path = "../support/docker.rs"]
+#[allow(dead_code, reason = "of the support only the images are needed here")]
+mod docker;
 mod engine_process;
 mod idle;
 mod latency;
@@ -29,6 +32,8 @@ pub struct Size {
     pub running: usize,
     /// Containers on the real engine, for each contestant and round.
     pub containers: usize,
+    /// How often the real engine is measured.
+    pub rounds: usize,
     /// Whether the runner is measured.
     pub runner: bool,
     /// Whether the chain of Node workers is measured.
@@ -42,6 +47,7 @@ const FULL: Size = Size {
     seconds: 20,
     running: 10_000,
     containers: 60,
+    rounds: 3,
     runner: true,
     node: true,
     quick: false,
@@ -51,6 +57,7 @@ const QUICK: Size = Size {
     seconds: 3,
     running: 1_000,
     containers: 8,
+    rounds: 1,
     runner: true,
     node: true,
     quick: true,

@@ -90,7 +90,10 @@ impl Inbox {
     pub(super) fn put(&self, event: Event) {
         let mut waiting = self.lock();
         if waiting.of.len() >= MOST && !waiting.of.contains_key(&event.container) {
-            tracing::warn!(containers = MOST, "events come faster than they are acted on: looking at all instead");
+            tracing::warn!(
+                containers = MOST,
+                "events come faster than they are acted on: looking at all instead"
+            );
             waiting.of.clear();
             waiting.order.clear();
             waiting.resync.get_or_insert(None);
