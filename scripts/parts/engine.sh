@@ -93,6 +93,10 @@ wait_for_engine() {
         if [[ -n ${dockerd_launcher-} ]] && ! kill -0 "$dockerd_launcher" 2>/dev/null; then return 1; fi
         if ((SECONDS > deadline)); then
             complain "the Docker engine did not answer within 60 s. $advice"
+            # So that stop_services finds it, should it be slow and not dead.
+            if [[ -n ${dockerd_launcher-} ]] && running_dockerd >/dev/null; then
+                remember_process dockerd "$(running_dockerd)"
+            fi
             return 1
         fi
         sleep 0.3
