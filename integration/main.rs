@@ -1,3 +1,7 @@
-//! All integration tests as one binary: each topic is a module, shared pieces are in `support`.
+//! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
+#![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod simulated;
+mod support;
+mod whole;

@@ -69,8 +69,7 @@ fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>) ->
         End::Died { exit_code } => exit_code,
         End::Found | End::Gone | End::Unstoppable => None,
     };
-    let mut ending =
-        Ending { exit_code: told, no_network: session.settings.no_network, ..Ending::default() };
+    let mut ending = Ending { exit_code: told, no_network: session.settings.no_network, ..Ending::default() };
     if let Some(inspected) = inspected {
         ending.elapsed = ran_for(inspected);
         ending.oom_killed = inspected.oom_killed;

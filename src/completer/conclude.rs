@@ -7,7 +7,7 @@ use crate::identity::ContainerId;
 use crate::job::{FinishedJob, InvalidJob, RunningJob, WorkId};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, Finished, Keep, Settled, TakenJob};
+use crate::queue::{Assignment, Finished, Keep, Settled, Standing, TakenJob};
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
@@ -63,7 +63,9 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
 pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     let failure = Failure::new(
         Outcome::InvalidJob,
-        format!("The correction's record in running_corrections cannot be used: {invalid}. The program that wrote it has to be mended."),
+        format!(
+            "The correction's record in running_corrections cannot be used: {invalid}. The program that wrote it has to be mended."
+        ),
     );
     warn!(job_id = %taken.id, work_id = work_id_text(invalid.errand.work_id.as_ref()), error = %invalid,
         "a running job cannot be used");
@@ -102,8 +104,8 @@ pub async fn conclude_orphan(session: &Session, container: ContainerId, labels: 
                 "a container without a record was finished from its labels");
             Some(Removal { container, force: false })
         }
-        Ok(Finished::AlreadyDone) => Some(Removal { container, force: false }),
-        Ok(Finished::StillLive) => None,
+        Ok(Finished::Not(Standing::Done)) => Some(Removal { container, force: false }),
+        Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
                 "a container without a record could not be finished; the next sweep tries again");

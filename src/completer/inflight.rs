@@ -161,7 +161,7 @@ impl Inflight {
     pub fn taken(
         &mut self,
         ticket: Ticket,
-        container: ContainerId,
+        container: &ContainerId,
         timeout: Option<Duration>,
         look: bool,
         now: Instant,
@@ -177,7 +177,7 @@ impl Inflight {
         self.records.insert(ticket, record);
         self.by_container.entry(container.clone()).or_default().push(ticket);
         let mut actions = Vec::new();
-        if let Some(parked) = self.parked.remove(&container) {
+        if let Some(parked) = self.parked.remove(container) {
             self.finish(ticket, End::Died { exit_code: parked.exit_code }, &mut actions);
         } else if look || self.overflowed.is_some() {
             self.inspect(ticket, &mut actions);
@@ -255,8 +255,10 @@ impl Inflight {
                     self.finish(ticket, End::Unstoppable, &mut actions);
                 }
                 (_, Some(_)) => self.kill(ticket, now, &mut actions),
-                (Some(timeout), None) if *run_for >= timeout => self.kill(ticket, now, &mut actions),
-                (Some(timeout), None) => self.set_timer(ticket, now + (timeout - *run_for)),
+                (Some(timeout), None) => match timeout.checked_sub(*run_for) {
+                    None | Some(Duration::ZERO) => self.kill(ticket, now, &mut actions),
+                    Some(left) => self.set_timer(ticket, now + left),
+                },
                 (None, None) => {}
             },
             Finding::Waiting => {}

@@ -33,7 +33,7 @@ use crate::startup::wait_for;
 use self::collect::Ended;
 use self::conclude::{Held, conclude_orphan, refuse};
 use self::effects::Report;
-use self::inflight::{Action, Finish, Finding, Inflight, Ticket};
+use self::inflight::{Action, Finding, Finish, Inflight, Ticket};
 use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
@@ -42,8 +42,10 @@ use self::session::Session;
 const HELD_AT_MOST: usize = 20_000;
 /// How many effects are under way at once; more would only queue up inside the engine.
 const EFFECTS_AT_MOST: usize = 32;
+/// How many containers without a record are finished after one sweep; the next comes soon for more.
+const ORPHANS_AT_ONCE: usize = 100;
 /// How long effects that are under way may take when we are asked to stop.
-const EFFECTS_GRACE: Duration = Duration::from_millis(2000);
+const EFFECTS_GRACE: Duration = Duration::from_secs(2);
 /// How long removals that are due may take after that.
 const REMOVALS_GRACE: Duration = Duration::from_millis(2200);
 
@@ -106,12 +108,8 @@ impl Loop {
             Some(notice) => self.noticed(notice),
             None => return,
         }
-        let options = WorkerOptions {
-            concurrency: HELD_AT_MOST,
-            batch: 100,
-            rate: None,
-            name: "completer".to_owned(),
-        };
+        let options =
+            WorkerOptions { concurrency: HELD_AT_MOST, batch: 100, rate: None, name: "completer".to_owned() };
         let mut worker = Worker::start(self.session.redis.queue(RUNNING_QUEUE), options);
         let mut locks = interval(Duration::from_secs(1));
         locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,7 +139,10 @@ impl Loop {
         self.held.clear();
         match worker.close().await {
             Ok(handed_back) => info!(handed_back, "completer: stopped"),
-            Err(error) => warn!(error = format!("{error:#}"), "completer: stopped; what was in flight is recovered when its locks end"),
+            Err(error) => warn!(
+                error = format!("{error:#}"),
+                "completer: stopped; what was in flight is recovered when its locks end"
+            ),
         }
         self.removals.close(REMOVALS_GRACE).await;
     }
@@ -201,7 +202,7 @@ impl Loop {
         let container = job.container.clone();
         debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
         self.held.insert(ticket, Arc::new(Held { assignment, job }));
-        let actions = self.inflight.taken(ticket, container, timeout, look, now);
+        let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
     }
 
@@ -286,7 +287,10 @@ impl Loop {
                 for removal in found.removable {
                     self.remove(Some(removal));
                 }
-                for (container, labels) in found.orphans {
+                if found.orphans.len() > ORPHANS_AT_ONCE {
+                    self.sweep.soon(now);
+                }
+                for (container, labels) in found.orphans.into_iter().take(ORPHANS_AT_ONCE) {
                     let session = Arc::clone(&self.session);
                     self.effects.spawn(async move {
                         Report::Orphan(conclude_orphan(&session, container, &labels).await)

@@ -45,11 +45,13 @@ impl Removals {
         let (queue, due) = mpsc::unbounded_channel();
         let queued = Arc::new(Mutex::new(HashSet::new()));
         let lane = tokio::spawn(carry_out(engine, due, Arc::clone(&queued)));
+        Self { queue, queued, lane }
     }
 
     /// Hands a container in, unless it is on the lane already.
     pub fn add(&self, removal: Removal) {
-        let new = self.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(removal.container.clone());
+        let new =
+            self.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(removal.container.clone());
         if new && self.queue.send((Instant::now() + SAFE_AFTER, removal)).is_err() {
             debug!("the removal lane has ended; the next sweep removes what is left");
         }
@@ -95,7 +97,10 @@ async fn remove(engine: &Engine, removal: &Removal) {
                 return;
             }
             Ok(Removed::Running) => {
-                warn!(container_id = container, "a container whose correction has ended runs again; it is left alone");
+                warn!(
+                    container_id = container,
+                    "a container whose correction has ended runs again; it is left alone"
+                );
                 return;
             }
             Err(error) => format!("{error:#}"),

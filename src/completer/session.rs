@@ -15,7 +15,6 @@ use crate::queue::{JobOptions, NewJob, Queue, Redis};
 const OUTAGES_KEPT: usize = 32;
 
 /// The services and settings of one completer.
-#[derive(Debug)]
 pub struct Session {
     /// Redis.
     pub redis: Redis,

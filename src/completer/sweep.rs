@@ -75,9 +75,8 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
         .into_iter()
         .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
         .collect();
-    let (still, running): (Vec<_>, Vec<_>) = labelled
-        .into_iter()
-        .partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
+    let (still, running): (Vec<_>, Vec<_>) =
+        labelled.into_iter().partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
     let now = session.engine.now();
     for (one, labels) in running {
         stop_if_overdue(session, &one, &labels, now).await?;
@@ -106,7 +105,12 @@ fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, 
     }
 }
 
-async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels, now: Timestamp) -> anyhow::Result<()> {
+async fn stop_if_overdue(
+    session: &Session,
+    one: &Listed,
+    labels: &Labels,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let Some(timeout) = labels.timeout() else { return Ok(()) };
     let Ok(created) = Timestamp::from_second(one.created) else { return Ok(()) };
     let allowed = timeout + OVERDUE_GRACE;
@@ -114,7 +118,8 @@ async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels, now: 
         return Ok(());
     }
     let inspected = session.engine.inspect(one.id.as_str()).await?;
-    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) = inspected else {
+    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) = inspected
+    else {
         return Ok(());
     };
     if elapsed(started, session.engine.now()).is_some_and(|run_for| run_for >= allowed) {

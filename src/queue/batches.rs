@@ -1,24 +1,75 @@
-//! What is done with many jobs at once: take, renew, recover, hand back, revive, count.
+//! What is done with many jobs at once: renew, recover, hand back, revive, count.
 
-use super::{Counts, Queue, QueueError};
+use super::options::millis;
+use super::taking::LOCK;
+use super::{Counts, Queue, QueueError, scripts};
 use crate::identity::{JobId, LockToken};
 
+/// Jobs in one call: few enough that other callers hardly wait.
+const BATCH: usize = 500;
+
+/// Active jobs that one call of `recover` looks at.
+const RECOVER_WINDOW: usize = 1000;
+
+/// Failed jobs that `revive_overstalled` looks at.
+const REVIVE_AMONG: u32 = 100;
+
 impl Queue {
+    /// Keeps locks alive for another lock's time; answers the tokens whose lock is not theirs any more.
+    ///
+    /// # Errors
+    /// Redis cannot be asked; some batches may have been renewed.
+    pub async fn renew(&self, jobs: &[(JobId, LockToken)]) -> Result<Vec<LockToken>, QueueError> {
+        let mut lost = Vec::new();
+        for batch in jobs.chunks(BATCH) {
+            let mut call = scripts::RENEW.key(&*self.base);
+            call.arg(millis(LOCK));
+            for (id, token) in batch {
+                call.arg(id.as_str()).arg(token.as_str());
+            }
+            let tokens: Vec<String> = self.redis.script("renew", &call).await?;
+            lost.extend(tokens.into_iter().map(LockToken::new));
+        }
+        Ok(lost)
+    }
+
     /// Puts active jobs whose lock is gone back in line, in one pass, and tells which.
     ///
     /// # Errors
-    /// Redis cannot be asked.
+    /// Redis cannot be asked; some may have been put back.
     pub async fn recover(&self) -> Result<Vec<JobId>, QueueError> {
-        todo!()
+        let mut recovered = Vec::new();
+        let mut passed = 0;
+        // In windows, so that thousands of active jobs never hold up others for long. One that slips
+        // through because jobs end meanwhile is found the next time.
+        loop {
+            let mut call = scripts::RECOVER.key(&*self.base);
+            call.arg(passed).arg(RECOVER_WINDOW);
+            let reply: Vec<String> = self.redis.script("recover", &call).await?;
+            let mut reply = reply.into_iter();
+            let seen: usize = reply
+                .next()
+                .and_then(|seen| seen.parse().ok())
+                .ok_or_else(|| self.redis.bad_reply("recover", "no count"))?;
+            let before = recovered.len();
+            recovered.extend(reply.map(JobId::new));
+            passed += seen - (recovered.len() - before).min(seen);
+            if seen < RECOVER_WINDOW {
+                return Ok(recovered);
+            }
+        }
     }
 
     /// Puts jobs back in line that another client failed as `job stalled more than allowable limit`,
-    /// looking at the newest 100 failed ones, and tells which.
+    /// looking at the newest 100 failed ones, and tells which. They keep their count of stalls.
     ///
     /// # Errors
     /// Redis cannot be asked.
     pub async fn revive_overstalled(&self) -> Result<Vec<JobId>, QueueError> {
-        todo!()
+        let mut call = scripts::REVIVE.key(&*self.base);
+        call.arg(REVIVE_AMONG);
+        let revived: Vec<String> = self.redis.script("revive", &call).await?;
+        Ok(revived.into_iter().map(JobId::new).collect())
     }
 
     /// Gives up the locks of jobs that were not settled and puts them in front of the line, in the
@@ -28,8 +79,26 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked; some batches may have been handed back.
     pub async fn hand_back(&self, jobs: &[(JobId, LockToken)]) -> Result<usize, QueueError> {
-        let _ = jobs;
-        todo!()
+        self.release(jobs, false).await
+    }
+
+    /// As [`Queue::hand_back`]; `as_stalled` counts it as BullMQ counts a lost lock.
+    pub(super) async fn release(
+        &self,
+        jobs: &[(JobId, LockToken)],
+        as_stalled: bool,
+    ) -> Result<usize, QueueError> {
+        let mut count = 0;
+        // Newest first: removing from the active list walks from its new end.
+        for batch in jobs.rchunks(BATCH) {
+            let mut call = scripts::HAND_BACK.key(&*self.base);
+            call.arg(u8::from(as_stalled));
+            for (id, token) in batch.iter().rev() {
+                call.arg(id.as_str()).arg(token.as_str());
+            }
+            count += self.redis.script::<usize>("hand back", &call).await?;
+        }
+        Ok(count)
     }
 
     /// How many jobs are in which state.
@@ -37,6 +106,14 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn counts(&self) -> Result<Counts, QueueError> {
-        todo!()
+        let call = scripts::COUNTS.key(&*self.base);
+        let [waiting, prioritized, active, delayed, completed, failed, paused] =
+            self.redis.script::<[u64; 7]>("counts", &call).await?;
+        Ok(Counts { waiting, prioritized, active, delayed, completed, failed, paused: paused > 0 })
+    }
+
+    /// Puts back wake-ups that a stopping worker may have swallowed.
+    pub(super) async fn wake_others(&self) -> Result<(), QueueError> {
+        self.redis.script("wake", &scripts::WAKE.key(&*self.base)).await
     }
 }

@@ -71,6 +71,8 @@ pub struct TakenJob {
     pub token: LockToken,
     /// What its own options say of keeping it when it ends; they win over the operation's.
     pub retention: JobRetention,
+    /// Whether its own options put it in front of the line each time it joins it.
+    pub lifo: bool,
     /// Whether this take was settled; shared by all clones.
     pub settlement: Settlement,
 }

@@ -14,20 +14,27 @@
 
 mod batches;
 mod error;
+mod fetch;
 mod jobs;
+mod leases;
 mod operations;
 mod options;
 mod redis;
 mod reset;
+mod scripts;
 mod standing;
+mod taking;
+mod trouble;
+mod wakeup;
 mod worker;
 
 pub use error::QueueError;
 pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
+pub use leases::Assignment;
 pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;
-pub use worker::{Assignment, Worker, WorkerOptions};
+pub use worker::{Worker, WorkerOptions};

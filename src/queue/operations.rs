@@ -1,20 +1,31 @@
 //! What is done with one job: add it, hand it over, complete, retry or fail it, log on it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Added, Keep, NewJob, QueueError, Redis, RetryCount, Settled, TakenJob};
+use deadpool_redis::redis::ScriptInvocation;
+
+use super::options::{Retained, millis};
+use super::{Added, Keep, NewJob, QueueError, Redis, RetryCount, Settled, TakenJob, scripts};
 use crate::identity::{CorrectionId, JobId};
+
+/// How long a correction is remembered as done.
+pub(super) const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Lines that a job's log keeps.
+const LOG_LINES: u32 = 100;
 
 /// One BullMQ queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Queue {
     pub(super) redis: Redis,
     pub(super) name: &'static str,
+    pub(super) base: std::sync::Arc<str>,
 }
 
 impl Queue {
     pub(super) fn new(redis: Redis, name: &'static str) -> Self {
-        Self { redis, name }
+        let base = redis.base_key(name).into();
+        Self { redis, name, base }
     }
 
     /// The queue's name.
@@ -28,8 +39,11 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked. Without an id an ambiguous error leaves open whether it was added.
     pub async fn add(&self, job: &NewJob) -> Result<Added, QueueError> {
-        let _ = job;
-        todo!()
+        let mut call = scripts::ADD.key(&*self.base);
+        call.arg(now_ms());
+        job_arguments(&mut call, job);
+        let (new, id): (bool, String) = self.redis.script("add", &call).await?;
+        Ok(if new { Added::New(JobId::new(id)) } else { Added::Duplicate(JobId::new(id)) })
     }
 
     /// Adds `next` to the queue `to` and completes `job`, both or neither.
@@ -37,7 +51,7 @@ impl Queue {
     /// `next` needs an id, derived from the correction: where that job exists already it is not
     /// added again. With `done`, the correction is remembered as finished for 7 days, and `next` is
     /// not added where it is so remembered. May be called again after an error: a call whose reply
-    /// was lost answers `Already`.
+    /// was lost answers `Already`. `return_value` is JSON text.
     ///
     /// # Errors
     /// Redis cannot be asked.
@@ -50,8 +64,14 @@ impl Queue {
         return_value: &str,
         keep: Keep,
     ) -> Result<Settled, QueueError> {
-        let _ = (job, to, next, done, return_value, keep);
-        todo!()
+        let done_key = done.map_or_else(String::new, |done| self.redis.done_key(done));
+        let mut call = scripts::HAND_OVER.key(&*self.base);
+        call.key(&*to.base).key(done_key);
+        call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(return_value);
+        keep_arguments(&mut call, job.retention.on_complete, keep);
+        call.arg(millis(DONE_FOR));
+        job_arguments(&mut call, next);
+        self.settle("hand over", job, &call).await
     }
 
     /// Completes a job; `return_value` is JSON text. May be called again after an error.
@@ -64,8 +84,10 @@ impl Queue {
         return_value: &str,
         keep: Keep,
     ) -> Result<Settled, QueueError> {
-        let _ = (job, return_value, keep);
-        todo!()
+        let mut call = scripts::COMPLETE.key(&*self.base);
+        call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(return_value);
+        keep_arguments(&mut call, job.retention.on_complete, keep);
+        self.settle("complete", job, &call).await
     }
 
     /// Puts a job back to be taken again after `delay` (zero: at once), by us or by a Node worker.
@@ -80,8 +102,14 @@ impl Queue {
         why: &str,
         count: RetryCount,
     ) -> Result<Settled, QueueError> {
-        let _ = (job, delay, why, count);
-        todo!()
+        let count = match count {
+            RetryCount::Attempt => "attempt",
+            RetryCount::Free => "free",
+        };
+        let mut call = scripts::RETRY.key(&*self.base);
+        call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
+        call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo));
+        self.settle("retry later", job, &call).await
     }
 
     /// Fails a job for good; `reason` is plain text. May be called again after an error.
@@ -89,8 +117,11 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn fail(&self, job: &TakenJob, reason: &str, keep: Keep) -> Result<Settled, QueueError> {
-        let _ = (job, reason, keep);
-        todo!()
+        let mut call = scripts::FAIL.key(&*self.base);
+        call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms());
+        call.arg(reason).arg(json_string(reason)).arg(job.attempts);
+        keep_arguments(&mut call, job.retention.on_fail, keep);
+        self.settle("fail", job, &call).await
     }
 
     /// Writes a line into the job's log, which keeps the last 100; a job that is gone is no error.
@@ -98,7 +129,49 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn log(&self, job: &JobId, line: &str) -> Result<(), QueueError> {
-        let _ = (job, line);
-        todo!()
+        let mut call = scripts::LOG.key(&*self.base);
+        call.arg(job.as_str()).arg(line).arg(LOG_LINES);
+        self.redis.script("log", &call).await
     }
+
+    async fn settle(
+        &self,
+        operation: &'static str,
+        job: &TakenJob,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<Settled, QueueError> {
+        let answer: String = self.redis.script(operation, call).await?;
+        let settled = match answer.as_str() {
+            "done" => Settled::Done,
+            "already" => Settled::Already,
+            "lost" => Settled::Lost,
+            other => return Err(self.redis.bad_reply(operation, other)),
+        };
+        job.settlement.settle();
+        Ok(settled)
+    }
+}
+
+/// The seven arguments that `job_of_arguments` of the scripts reads.
+pub(super) fn job_arguments(call: &mut ScriptInvocation<'_>, job: &NewJob) {
+    let id = job.id.as_ref().map(JobId::as_str);
+    let options = &job.options;
+    call.arg(id.unwrap_or_default()).arg(&job.name).arg(&job.data).arg(options.to_json(id));
+    call.arg(millis(options.delay)).arg(options.priority).arg(u8::from(options.lifo));
+}
+
+/// Count and age; the job's own option wins over the operation's.
+fn keep_arguments(call: &mut ScriptInvocation<'_>, own: Option<Retained>, keep: Keep) {
+    let retained = own.unwrap_or_else(|| keep.into());
+    let text = |limit: Option<u64>| limit.map_or_else(String::new, |limit| limit.to_string());
+    call.arg(text(retained.count.map(u64::from))).arg(text(retained.age));
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Milliseconds of Unix time; BullMQ's clients, too, use their own clock and not that of Redis.
+pub(super) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }

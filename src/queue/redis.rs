@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::{Queue, QueueError};
 use crate::config::RedisSettings;
-use crate::identity::InstanceId;
+use crate::identity::{CorrectionId, InstanceId};
 
 /// How long any call may take, from asking for a connection to the whole of its answer.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -171,20 +171,51 @@ impl Redis {
         format!("{}:correction-runner:{name}", self.inner.prefix)
     }
 
+    /// The key that remembers a correction as done.
+    pub(super) fn done_key(&self, correction: &CorrectionId) -> String {
+        format!("{}{correction}", self.done_keys())
+    }
+
+    /// What the keys start with that remember corrections as done.
+    pub(super) fn done_keys(&self) -> String {
+        self.own_key("done:")
+    }
+
     /// What the keys of a queue start with, the colon included.
     pub(super) fn base_key(&self, queue: &str) -> String {
         format!("{}:{queue}:", self.inner.prefix)
     }
 
-    /// Host and port, for messages.
-    pub(super) fn address(&self) -> &str {
-        &self.inner.address
+    /// The error for an answer that an operation never gives.
+    pub(super) fn bad_reply(&self, operation: &'static str, detail: impl Into<String>) -> QueueError {
+        QueueError::BadReply { address: self.inner.address.clone(), operation, detail: detail.into() }
     }
 
-    /// A connection of one's own, for commands that block.
-    pub(super) async fn dedicated(&self) -> Result<MultiplexedConnection, QueueError> {
-        let connect = self.inner.client.get_multiplexed_async_connection_with_config(&BLOCKING_CONFIG);
-        self.within("connect", connect).await
+    /// A connection of one's own, for commands that block, and its id at the server.
+    pub(super) async fn dedicated(&self) -> Result<(MultiplexedConnection, i64), QueueError> {
+        let connected = self
+            .within("connect", async {
+                let mut connection = self
+                    .inner
+                    .client
+                    .get_multiplexed_async_connection_with_config(&connection_config())
+                    .await?;
+                let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
+                Ok((connection, id))
+            })
+            .await;
+        self.tell_of_change(&connected);
+        connected
+    }
+
+    /// The error for what a connection of one's own said.
+    pub(super) fn error(&self, operation: &'static str, source: redis::RedisError) -> QueueError {
+        QueueError::of(&self.inner.address, operation, source)
+    }
+
+    /// The error for an answer that did not come.
+    pub(super) fn no_answer(&self, operation: &'static str, limit: Duration) -> QueueError {
+        QueueError::Timeout { address: self.inner.address.clone(), operation, limit }
     }
 
     /// Runs a script; Redis is given its text when it does not know it yet.
@@ -255,10 +286,9 @@ impl Redis {
         operation: &'static str,
         call: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, QueueError> {
-        let address = || self.inner.address.clone();
         match tokio::time::timeout(CALL_DEADLINE, call).await {
-            Ok(answer) => answer.map_err(|error| QueueError::of(&self.inner.address, operation, error)),
-            Err(_) => Err(QueueError::Timeout { address: address(), operation, limit: CALL_DEADLINE }),
+            Ok(answer) => answer.map_err(|error| self.error(operation, error)),
+            Err(_) => Err(self.no_answer(operation, CALL_DEADLINE)),
         }
     }
 
@@ -283,9 +313,6 @@ impl Redis {
 fn connection_config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(CALL_DEADLINE))
 }
-
-static BLOCKING_CONFIG: std::sync::LazyLock<AsyncConnectionConfig> =
-    std::sync::LazyLock::new(connection_config);
 
 /// Major and minor of a version's text; 0 for what cannot be read.
 fn version(text: &str) -> (u32, u32) {

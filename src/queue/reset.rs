@@ -1,6 +1,9 @@
 //! Emptying the three queues, for a person who asked for it.
 
+use deadpool_redis::redis;
+
 use super::{QueueError, Redis};
+use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 
 /// How many keys a reset deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,47 @@ impl Redis {
     /// # Errors
     /// Redis cannot be asked; some keys may be deleted then.
     pub async fn reset(&self) -> Result<Removed, QueueError> {
-        todo!()
+        Ok(Removed {
+            pending: self.delete_all(&self.base_key(PENDING_QUEUE)).await?,
+            running: self.delete_all(&self.base_key(RUNNING_QUEUE)).await?,
+            finished: self.delete_all(&self.base_key(FINISHED_QUEUE)).await?,
+            own: self.delete_all(&self.own_key("")).await?,
+        })
+    }
+
+    /// Deletes all keys that start so.
+    async fn delete_all(&self, beginning: &str) -> Result<u64, QueueError> {
+        let pattern = format!("{}*", escaped(beginning));
+        let (mut cursor, mut deleted) = (0_u64, 0);
+        loop {
+            let scan =
+                redis::cmd("SCAN").arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000).clone();
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.command("scan", &scan).await?;
+            if !keys.is_empty() {
+                deleted += self.command::<u64>("unlink", redis::cmd("UNLINK").arg(&keys)).await?;
+            }
+            if next == 0 {
+                return Ok(deleted);
+            }
+            cursor = next;
+        }
+    }
+}
+
+/// A text as a pattern that matches nothing else.
+fn escaped(text: &str) -> String {
+    let special = |character| matches!(character, '*' | '?' | '[' | ']' | '^' | '\\');
+    text.chars()
+        .flat_map(|character| special(character).then_some('\\').into_iter().chain([character]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_with_special_characters_matches_only_itself() {
+        assert_eq!(escaped("bull:q*[a]?\\:"), "bull:q\\*\\[a\\]\\?\\\\:");
     }
 }

@@ -1,7 +1,16 @@
 //! Where the correction of a found container stands, and finishing those that no job knows of.
 
-use super::{Finished, NewJob, QueueError, Redis, Standing};
+use deadpool_redis::redis::ScriptInvocation;
+
+use super::operations::{DONE_FOR, job_arguments, now_ms};
+use super::options::millis;
+use super::{Finished, NewJob, QueueError, Redis, Standing, scripts};
+use crate::identity::LockToken;
+use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::labels::Labels;
+
+/// Corrections in one call.
+const BATCH: usize = 500;
 
 impl Redis {
     /// Where each of these corrections stands, in the same order.
@@ -9,17 +18,62 @@ impl Redis {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn standing(&self, of: &[Labels]) -> Result<Vec<Standing>, QueueError> {
-        let _ = of;
-        todo!()
+        let mut all = Vec::with_capacity(of.len());
+        for batch in of.chunks(BATCH) {
+            let mut call = scripts::STANDING.prepare_invoke();
+            self.places(&mut call);
+            for labels in batch {
+                identity(&mut call, labels);
+            }
+            let found: Vec<String> = self.script("standing", &call).await?;
+            if found.len() != batch.len() {
+                return Err(self.bad_reply("standing", format!("{} for {}", found.len(), batch.len())));
+            }
+            for word in found {
+                all.push(standing(&word).ok_or_else(|| self.bad_reply("standing", word))?);
+            }
+        }
+        Ok(all)
     }
 
-    /// Adds `job` to `finished_corrections` under the correction's id and remembers the correction
-    /// as done, if it still is an orphan; one script.
+    /// Adds `job` to `finished_corrections` under the correction's id, whatever its own, and remembers
+    /// the correction as done, if it still is an orphan; one script.
     ///
     /// # Errors
     /// Redis cannot be asked. May be called again: a lost reply shows as `Not(Done)`.
     pub async fn finish_orphan(&self, labels: &Labels, job: &NewJob) -> Result<Finished, QueueError> {
-        let _ = (labels, job);
-        todo!()
+        let job = NewJob { id: Some(labels.correction.job_id()), ..job.clone() };
+        let mut call = scripts::FINISH_ORPHAN.prepare_invoke();
+        self.places(&mut call);
+        call.key(self.base_key(FINISHED_QUEUE));
+        identity(&mut call, labels);
+        call.arg(now_ms()).arg(LockToken::unique().as_str()).arg(millis(DONE_FOR));
+        job_arguments(&mut call, &job);
+        let word: String = self.script("finish an orphan", &call).await?;
+        match (word.as_str(), standing(&word)) {
+            ("added", _) => Ok(Finished::Added),
+            (_, Some(standing)) => Ok(Finished::Not(standing)),
+            _ => Err(self.bad_reply("finish an orphan", word)),
+        }
+    }
+
+    fn places(&self, call: &mut ScriptInvocation<'_>) {
+        call.key(self.done_keys()).key(self.base_key(PENDING_QUEUE)).key(self.base_key(RUNNING_QUEUE));
+    }
+}
+
+fn identity(call: &mut ScriptInvocation<'_>, labels: &Labels) {
+    call.arg(labels.correction.as_str())
+        .arg(labels.job.as_str())
+        .arg(labels.timestamp)
+        .arg(labels.generation);
+}
+
+fn standing(word: &str) -> Option<Standing> {
+    match word {
+        "done" => Some(Standing::Done),
+        "live" => Some(Standing::Live),
+        "orphan" => Some(Standing::Orphan),
+        _ => None,
     }
 }

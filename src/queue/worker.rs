@@ -1,9 +1,26 @@
 //! Taking jobs and keeping their locks: the tasks behind a stage's `next()`.
 
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Queue, QueueError, TakenJob};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::fetch::Fetch;
+use super::leases::{Leases, Release};
+use super::trouble::Trouble;
+use super::{Assignment, Queue, QueueError};
 use crate::config::RateLimit;
+
+/// Three times in the life of a lock, so that one failure costs none.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+const RECOVER_EVERY: Duration = Duration::from_secs(5);
+/// Most jobs that are given up in one call.
+const LARGEST_BATCH: usize = 500;
+/// How long `close` waits for a task before it goes on without it.
+const TASK_END: Duration = Duration::from_secs(2);
 
 /// How a worker takes jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,47 +37,63 @@ pub struct WorkerOptions {
 
 /// Takes jobs of one queue, renews their locks, and puts back what others lost.
 #[derive(Debug)]
-pub struct Worker;
-
-/// A job that is ours to work on, for as long as this lives.
-///
-/// Settle it with one of the queue's operations, then drop it. Dropped unsettled (a panic), it goes
-/// back in line at once and counts as stalled once more.
-#[derive(Debug)]
-pub struct Assignment {
-    /// The job.
-    pub job: TakenJob,
-    /// Cancelled once the lock is lost or handed back: somebody else may have the job by now.
-    pub lost: CancellationToken,
+pub struct Worker {
+    queue: Queue,
+    jobs: mpsc::UnboundedReceiver<Assignment>,
+    leases: Arc<Leases>,
+    paused: watch::Sender<bool>,
+    stop: CancellationToken,
+    end: CancellationToken,
+    fetching: JoinHandle<()>,
+    releasing: JoinHandle<()>,
+    _ended_when_dropped: (DropGuard, DropGuard),
 }
 
 impl Worker {
     /// Starts the worker's tasks.
     #[must_use]
     pub fn start(queue: Queue, options: WorkerOptions) -> Self {
-        let _ = (queue, options);
-        todo!()
+        let (leases, releases) = Leases::new();
+        let (given, jobs) = mpsc::unbounded_channel();
+        let (paused, is_paused) = watch::channel(false);
+        let (stop, end) = (CancellationToken::new(), CancellationToken::new());
+        let fetch = Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone());
+        let fetching = tokio::spawn(fetch.run());
+        let releasing = tokio::spawn(release(queue.clone(), releases, end.clone()));
+        tokio::spawn(end.clone().run_until_cancelled_owned(renew(queue.clone(), leases.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(recover(queue.clone())));
+        let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
+        Self { queue, jobs, leases, paused, stop, end, fetching, releasing, _ended_when_dropped: guards }
     }
 
     /// The next job; `None` once stopped. Cancel-safe.
     pub async fn next(&mut self) -> Option<Assignment> {
-        todo!()
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                self.jobs.close();
+                while self.jobs.try_recv().is_ok() {}
+                None
+            }
+            job = self.jobs.recv() => job.map(Assignment::give_out),
+        }
     }
 
     /// Takes no more jobs until [`Worker::resume`]; those taken stay ours.
     pub fn pause(&self) {
-        todo!()
+        self.paused.send_replace(true);
     }
 
     /// Takes jobs again.
     pub fn resume(&self) {
-        todo!()
+        self.paused.send_replace(false);
     }
 
     /// Takes no more jobs for good; what was taken and not given out by [`Worker::next`] is handed
-    /// back. Locks of what was given out are kept until [`Worker::close`].
+    /// back by the next call of that or by [`Worker::close`]. Locks of what was given out are kept
+    /// until [`Worker::close`].
     pub fn stop(&self) {
-        todo!()
+        self.stop.cancel();
     }
 
     /// Stops, hands back all that is neither settled nor lost, ends the tasks. Answers how many jobs
@@ -68,7 +101,84 @@ impl Worker {
     ///
     /// # Errors
     /// Redis cannot be asked; the locks run out by themselves then.
-    pub async fn close(self) -> Result<usize, QueueError> {
-        todo!()
+    pub async fn close(mut self) -> Result<usize, QueueError> {
+        self.stop.cancel();
+        // A take that is under way brings jobs that have to go back too.
+        if timeout(TASK_END, &mut self.fetching).await.is_err() {
+            self.fetching.abort();
+        }
+        let handed_back = self.queue.hand_back(&self.leases.end_all()).await;
+        self.end.cancel();
+        if timeout(TASK_END, &mut self.releasing).await.is_err() {
+            self.releasing.abort();
+        }
+        handed_back
     }
+}
+
+/// Keeps the locks of all leases alive.
+async fn renew(queue: Queue, leases: Arc<Leases>) {
+    let mut trouble = Trouble::with("locks are not renewed");
+    let mut pause = RENEW_EVERY;
+    loop {
+        sleep(jittered(pause)).await;
+        let open = leases.unsettled();
+        if open.is_empty() {
+            pause = RENEW_EVERY;
+            continue;
+        }
+        pause = match queue.renew(&open).await {
+            Ok(tokens) => {
+                for id in leases.lose(&tokens) {
+                    tracing::warn!(queue = queue.name(), job = %id, "the lock of job {id} was lost");
+                }
+                trouble.is_over();
+                RENEW_EVERY
+            }
+            Err(error) => trouble.met(&error),
+        };
+    }
+}
+
+/// Puts back in line what another worker lost, at start and from time to time.
+async fn recover(queue: Queue) {
+    let mut trouble = Trouble::with("stalled jobs are not recovered");
+    loop {
+        let pause = match queue.recover().await {
+            Ok(recovered) => {
+                for id in recovered {
+                    tracing::warn!(queue = queue.name(), job = %id, "job {id} stalled and is back in line");
+                }
+                trouble.is_over();
+                RECOVER_EVERY
+            }
+            Err(error) => trouble.met(&error),
+        };
+        sleep(jittered(pause)).await;
+    }
+}
+
+/// Gives up, in batches, the jobs that were dropped unsettled.
+async fn release(queue: Queue, mut releases: mpsc::UnboundedReceiver<Release>, end: CancellationToken) {
+    let mut batch = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            count = releases.recv_many(&mut batch, LARGEST_BATCH) => if count == 0 { return },
+            () = end.cancelled() => return,
+        }
+        batch.sort_by_key(|release| release.number);
+        let (stalled, untouched): (Vec<_>, Vec<_>) = batch.drain(..).partition(|release| release.given_out);
+        for (releases, as_stalled) in [(stalled, true), (untouched, false)] {
+            let jobs: Vec<_> = releases.into_iter().map(|release| (release.id, release.token)).collect();
+            if let Err(error) = queue.release(&jobs, as_stalled).await {
+                tracing::debug!(%error, count = jobs.len(), "jobs were not given up; their locks run out");
+            }
+        }
+    }
+}
+
+/// A little less than a time, by chance, so that processes do not act in step.
+pub(super) fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.2 * fastrand::f64())
 }

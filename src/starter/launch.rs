@@ -178,9 +178,18 @@ fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<Con
 fn later(why: &str) -> Launch {
     let failure = Failure::new(
         Outcome::StartFailed,
-        format!("The correction could not be started: {why} (seen at {:.0}). Submit the work again.", Timestamp::now()),
+        format!(
+            "The correction could not be started: {why} (seen at {:.0}). Submit the work again.",
+            Timestamp::now()
+        ),
     );
-    Launch::Later(Postponed { why: why.to_owned(), failure, at_most: None, engine_away: false, container: None })
+    Launch::Later(Postponed {
+        why: why.to_owned(),
+        failure,
+        at_most: None,
+        engine_away: false,
+        container: None,
+    })
 }
 
 #[cfg(test)]
@@ -220,9 +229,8 @@ mod tests {
     fn only_the_attempt_that_created_a_container_starts_it() {
         let (mine, other) = (labels("x", "mine"), labels("x", "other"));
         let container = ContainerId::new("c");
-        let seen = |state, labels: &Labels, dont_start| {
-            prepared(&found(state, "", labels), Some(&mine), dont_start)
-        };
+        let seen =
+            |state, labels: &Labels, dont_start| prepared(&found(state, "", labels), Some(&mine), dont_start);
         assert_eq!(seen(State::Created, &mine, false), Prepared::Mine(container.clone()));
         assert_eq!(seen(State::Created, &other, false), Prepared::Stale(container.clone()));
         assert_eq!(seen(State::Created, &other, true), Prepared::Started(container.clone()));

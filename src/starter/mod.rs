@@ -96,7 +96,10 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
     starts.shutdown().await;
     match worker.close().await {
         Ok(handed_back) => info!(handed_back, "starter: stopped"),
-        Err(error) => warn!(error = format!("{error:#}"), "starter: stopped; what was in flight is recovered when its locks end"),
+        Err(error) => warn!(
+            error = format!("{error:#}"),
+            "starter: stopped; what was in flight is recovered when its locks end"
+        ),
     }
 }
 

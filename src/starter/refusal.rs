@@ -56,18 +56,27 @@ pub fn meaning(error: &EngineError, image: &str) -> Meaning {
         EngineError::NoSuchImage { .. } => (Outcome::ImageNotFound, no_image(image, &why)),
         EngineError::MountMissing { path } => (Outcome::ExerciseNotFound, no_file(path)),
         EngineError::PullDenied { .. } => (Outcome::PullFailed, denied(&why)),
-        EngineError::PullFailed { .. } => (Outcome::PullFailed, format!(
-            "The grader's image {image} could not be fetched from its registry ({why}). The submission was \
+        EngineError::PullFailed { .. } => (
+            Outcome::PullFailed,
+            format!(
+                "The grader's image {image} could not be fetched from its registry ({why}). The submission was \
              not looked at; submit the work again once the registry works."
-        )),
-        EngineError::DiskFull { .. } => (Outcome::DiskFull, format!(
-            "The Docker host has no room left ({why}). Its administrator has to make room; the submission \
+            ),
+        ),
+        EngineError::DiskFull { .. } => (
+            Outcome::DiskFull,
+            format!(
+                "The Docker host has no room left ({why}). Its administrator has to make room; the submission \
              was not looked at and can be submitted again."
-        )),
-        error if error.is_away() => (Outcome::EngineUnavailable, format!(
-            "The Docker engine that runs the graders was away for too long ({why}). The submission was not \
+            ),
+        ),
+        error if error.is_away() => (
+            Outcome::EngineUnavailable,
+            format!(
+                "The Docker engine that runs the graders was away for too long ({why}). The submission was not \
              looked at; submit the work again."
-        )),
+            ),
+        ),
         _ => (Outcome::StartFailed, not_started(image, &why)),
     };
     let failure = Failure::new(outcome, text);
@@ -91,7 +100,9 @@ pub fn would_not_start(image: &str, message: &str) -> Failure {
 pub fn invalid_job(invalid: &InvalidJob) -> Failure {
     Failure::new(
         Outcome::InvalidJob,
-        format!("The correction was asked for in a way that cannot be carried out: {invalid}. The program that submits the work has to be mended."),
+        format!(
+            "The correction was asked for in a way that cannot be carried out: {invalid}. The program that submits the work has to be mended."
+        ),
     )
 }
 
@@ -155,9 +166,17 @@ mod tests {
         let server = EngineError::Server { call: Call::Create, status: 500, message: message.clone() };
         let refused = EngineError::BadRequest { call: Call::Create, message: message.clone() };
         for (error, outcome, heals) in [
-            (EngineError::NoSuchImage { image: "i".into(), hint: String::new() }, Outcome::ImageNotFound, false),
+            (
+                EngineError::NoSuchImage { image: "i".into(), hint: String::new() },
+                Outcome::ImageNotFound,
+                false,
+            ),
             (EngineError::MountMissing { path: "/f".into() }, Outcome::ExerciseNotFound, true),
-            (EngineError::PullFailed { image: "i".into(), message: message.clone() }, Outcome::PullFailed, true),
+            (
+                EngineError::PullFailed { image: "i".into(), message: message.clone() },
+                Outcome::PullFailed,
+                true,
+            ),
             (EngineError::DiskFull { message }, Outcome::DiskFull, true),
             (timeout, Outcome::EngineUnavailable, true),
             (server, Outcome::StartFailed, true),

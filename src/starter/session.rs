@@ -11,10 +11,14 @@ use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::docker::{ContainerSpec, Engine};
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
-use crate::job::{Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob};
+use crate::job::{
+    Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
+};
 use crate::labels::Labels;
 use crate::outcome::Failure;
-use crate::queue::{Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob};
+use crate::queue::{
+    Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
+};
 
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
@@ -35,8 +39,15 @@ pub enum Handled {
     EngineAway,
 }
 
+/// A pending job's last step in this starter's hands.
+enum Step<'a> {
+    /// On to the running queue, or as a failure to the finished queue.
+    HandOver { to: &'a Queue, next: &'a NewJob, done: Option<&'a CorrectionId>, said: &'a str },
+    /// Back, for a later try.
+    RetryLater { delay: Duration, why: &'a str },
+}
+
 /// The services and settings of one starter.
-#[derive(Debug)]
 pub struct Session {
     /// The Docker engine.
     pub engine: Engine,
@@ -169,12 +180,8 @@ impl Session {
             options: JobOptions::default(),
         };
         let said = format!("Correction started at {:.3}", Timestamp::now());
-        let keep = Keep::Count(self.settings.common.retention.completed);
-        let settled = self
-            .insist(assignment, async || {
-                self.pending.hand_over(taken, &self.running, &next, None, &said, keep).await
-            })
-            .await;
+        let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
+        let settled = self.insist(assignment, &step).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
             info!(job_id = %taken.id, container_id = %running.container,
                 work_id = running.errand.work_id.as_ref().map_or("", |work_id| work_id.0.get()),
@@ -204,12 +211,8 @@ impl Session {
             },
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
-        let keep = Keep::Count(self.settings.common.retention.completed);
-        let settled = self
-            .insist(assignment, async || {
-                self.pending.hand_over(taken, &self.finished, &next, Some(correction), &said, keep).await
-            })
-            .await;
+        let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
+        let settled = self.insist(assignment, &step).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
             warn!(job_id = %taken.id, work_id = work_id.as_ref().map_or("", |work_id| work_id.0.get()),
@@ -240,11 +243,8 @@ impl Session {
             return if postponed.engine_away { Handled::EngineAway } else { Handled::Settled };
         }
         let delay = postponed.wait(taken.retries);
-        let settled = self
-            .insist(assignment, async || {
-                self.pending.retry_later(taken, delay, &postponed.why, RetryCount::Free).await
-            })
-            .await;
+        let step = Step::RetryLater { delay, why: &postponed.why };
+        let settled = self.insist(assignment, &step).await;
         if matches!(settled, Some(Settled::Done)) {
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
@@ -252,23 +252,29 @@ impl Session {
         if postponed.engine_away { Handled::EngineAway } else { Handled::Postponed }
     }
 
-    /// Repeats a call until Redis answers or the lock is lost; then the job is recovered by others.
-    async fn insist<T>(
-        &self,
-        assignment: &Assignment,
-        call: impl AsyncFn() -> Result<T, QueueError>,
-    ) -> Option<T> {
+    /// Repeats a step until Redis answers or the lock is lost; then the job is recovered by others.
+    async fn insist(&self, assignment: &Assignment, step: &Step<'_>) -> Option<Settled> {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
-            match call().await {
-                Ok(value) => return Some(value),
+            match self.take_step(&assignment.job, step).await {
+                Ok(settled) => return Some(settled),
                 Err(error) => {
                     warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
                 }
             }
             let wait = tokio::time::sleep(backoff.next_delay());
-            if assignment.lost.run_until_cancelled(wait).await.is_none() {
-                return None;
+            assignment.lost.run_until_cancelled(wait).await?;
+        }
+    }
+
+    async fn take_step(&self, taken: &TakenJob, step: &Step<'_>) -> Result<Settled, QueueError> {
+        match step {
+            Step::HandOver { to, next, done, said } => {
+                let keep = Keep::Count(self.settings.common.retention.completed);
+                self.pending.hand_over(taken, to, next, *done, said, keep).await
+            }
+            Step::RetryLater { delay, why } => {
+                self.pending.retry_later(taken, *delay, why, RetryCount::Free).await
             }
         }
     }

@@ -21,7 +21,7 @@ fn died(exit_code: i64) -> End {
 #[test]
 fn a_death_after_its_record_is_finished_at_once() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    assert_eq!(inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), false, now), []);
+    assert_eq!(inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), false, now), []);
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), finish(1, "c", died(3), false));
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), [], "the same death twice");
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), [Action::Forget(Ticket(1))]);
@@ -33,7 +33,7 @@ fn a_death_before_its_record_is_parked_until_the_record_comes() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     assert_eq!(inflight.died(&container("c"), Some(0), true, now), []);
     assert_eq!(
-        inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), false, now),
+        inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), false, now),
         finish(1, "c", died(0), false)
     );
 }
@@ -42,7 +42,7 @@ fn a_death_before_its_record_is_parked_until_the_record_comes() {
 fn a_foreign_death_without_a_record_is_not_kept() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     inflight.died(&container("c"), Some(0), false, now);
-    assert_eq!(inflight.taken(Ticket(1), container("c"), None, false, now), []);
+    assert_eq!(inflight.taken(Ticket(1), &container("c"), None, false, now), []);
 }
 
 #[test]
@@ -63,21 +63,21 @@ fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_li
     }
     let name = PARKED_AT_MOST.to_string();
     assert_eq!(
-        inflight.taken(Ticket(1), container(&name), None, false, now),
+        inflight.taken(Ticket(1), &container(&name), None, false, now),
         [Action::Inspect(Ticket(1), container(&name))]
     );
     inflight.listed(&HashMap::from([(container(&name), false)]));
-    assert_eq!(inflight.taken(Ticket(2), container("x"), None, false, now), []);
+    assert_eq!(inflight.taken(Ticket(2), &container("x"), None, false, now), []);
 }
 
 #[test]
 fn a_deadline_is_checked_on_the_daemons_clock_before_anything_is_killed() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), false, now);
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), false, now);
     assert_eq!(inflight.next_timer(), Some(now + TIMEOUT));
     let later = now + TIMEOUT;
     assert_eq!(inflight.tick(later), [Action::Inspect(Ticket(1), container("c"))]);
-    let early = Finding::Running { run_for: TIMEOUT - Duration::from_secs(2) };
+    let early = Finding::Running { run_for: TIMEOUT.saturating_sub(Duration::from_secs(2)) };
     assert_eq!(inflight.inspected(Ticket(1), &early, later), []);
     let due = later + Duration::from_secs(2);
     assert_eq!(inflight.next_timer(), Some(due));
@@ -92,7 +92,7 @@ fn a_deadline_is_checked_on_the_daemons_clock_before_anything_is_killed() {
 fn a_container_that_will_not_die_is_given_up_after_the_kills_patience() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     let over = Finding::Running { run_for: TIMEOUT };
-    inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), true, now);
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), true, now);
     inflight.inspected(Ticket(1), &over, now);
     inflight.kill_answered(Ticket(1), true, now);
     let given_up = now + KILL_PATIENCE;
@@ -105,7 +105,7 @@ fn a_container_that_will_not_die_is_given_up_after_the_kills_patience() {
 fn a_kill_that_could_not_be_sent_is_sent_again() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     let over = Finding::Running { run_for: TIMEOUT };
-    inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), true, now);
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), true, now);
     inflight.inspected(Ticket(1), &over, now);
     inflight.kill_answered(Ticket(1), false, now);
     let next = now + Duration::from_secs(1);
@@ -116,7 +116,7 @@ fn a_kill_that_could_not_be_sent_is_sent_again() {
 #[test]
 fn a_created_container_has_no_deadline() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    inflight.taken(Ticket(1), container("c"), Some(TIMEOUT), true, now);
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), true, now);
     assert_eq!(inflight.inspected(Ticket(1), &Finding::Waiting, now), []);
     assert_eq!(inflight.next_timer(), None);
 }
@@ -124,7 +124,7 @@ fn a_created_container_has_no_deadline() {
 #[test]
 fn an_attempt_that_failed_is_made_again_after_a_growing_wait() {
     let (mut inflight, mut now) = (Inflight::default(), Instant::now());
-    inflight.taken(Ticket(1), container("c"), None, false, now);
+    inflight.taken(Ticket(1), &container("c"), None, false, now);
     inflight.died(&container("c"), Some(0), true, now);
     for seconds in [1, 2, 4, 8, 16, 32, 32] {
         inflight.finished(Ticket(1), Finish::Again, now);
@@ -139,7 +139,7 @@ fn an_attempt_that_failed_is_made_again_after_a_growing_wait() {
 fn a_list_ends_what_ended_and_asks_about_what_it_lacks() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     for (number, name) in [(1, "ended"), (2, "running"), (3, "absent")] {
-        inflight.taken(Ticket(number), container(name), None, false, now);
+        inflight.taken(Ticket(number), &container(name), None, false, now);
     }
     let listed = HashMap::from([(container("ended"), true), (container("running"), false)]);
     let mut expected = finish(1, "ended", End::Found, false);
@@ -151,9 +151,9 @@ fn a_list_ends_what_ended_and_asks_about_what_it_lacks() {
 #[test]
 fn an_answer_to_an_earlier_take_changes_nothing() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    inflight.taken(Ticket(1), container("c"), None, true, now);
+    inflight.taken(Ticket(1), &container("c"), None, true, now);
     assert_eq!(inflight.lock_lost(Ticket(1)), [Action::Forget(Ticket(1))]);
-    inflight.taken(Ticket(2), container("c"), None, true, now);
+    inflight.taken(Ticket(2), &container("c"), None, true, now);
     assert_eq!(inflight.inspected(Ticket(1), &Finding::Ended, now), []);
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), []);
     assert_eq!(inflight.len(), 1);
@@ -225,7 +225,7 @@ proptest! {
             let actions = match input {
                 Input::Take(name, look) => {
                     next += 1;
-                    inflight.taken(Ticket(next), container(&name.to_string()), Some(TIMEOUT), look, now)
+                    inflight.taken(Ticket(next), &container(&name.to_string()), Some(TIMEOUT), look, now)
                 }
                 Input::Die(name) => inflight.died(&container(&name.to_string()), Some(0), true, now),
                 Input::Destroy(name) => inflight.destroyed(&container(&name.to_string())),

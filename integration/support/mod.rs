@@ -1,0 +1,10 @@
+//! What the integration tests share: servers of their own, clients, receivers.
+
+#[path = "../simulated_engine/mod.rs"]
+pub mod simulated_engine;
+
+pub mod docker;
+pub mod receiver;
+pub mod redis;
+pub mod socket_client;
+pub mod system;

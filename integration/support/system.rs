@@ -1,0 +1,263 @@
+//! The whole system under test: the real binary's processes, a real Redis, the real Docker engine and
+//! a receiver of callbacks.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use correction_runner::config::{DockerSettings, Endpoint, RedisSettings};
+use correction_runner::docker::{Engine, Listed};
+use correction_runner::identity::{InstanceId, JobId};
+use correction_runner::job::{PENDING_QUEUE, RUNNING_QUEUE};
+use correction_runner::queue::{Added, Counts, JobOptions, NewJob, Redis};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::docker;
+use super::receiver::{Receiver, Received};
+use super::redis::RedisServer;
+
+/// How long a correction may take on a busy machine before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// How often the outside state is looked at where nothing tells of its change.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A system of its own: own Redis, own prefix, own installation id.
+pub struct System {
+    /// Where results arrive.
+    pub receiver: Receiver,
+    /// Redis as the runner's own code sees it.
+    pub redis: Redis,
+    /// The engine.
+    pub engine: Engine,
+    /// The Redis server.
+    pub server: RedisServer,
+    environment: HashMap<String, String>,
+    folder: TempDir,
+    processes: HashMap<String, Child>,
+    submitted: AtomicUsize,
+}
+
+impl System {
+    /// Starts Redis and a receiver, and nothing of the runner yet.
+    pub async fn prepare() -> Self {
+        docker::build_images().await;
+        let server = RedisServer::start(&[]);
+        let settings = RedisSettings {
+            host: "127.0.0.1".to_owned(),
+            port: server.port(),
+            username: None,
+            password: None,
+            database: 0,
+            tls: false,
+            prefix: "bull".to_owned(),
+        };
+        let environment = HashMap::from([
+            ("REDIS_HOST".to_owned(), "127.0.0.1".to_owned()),
+            ("REDIS_PORT".to_owned(), server.port().to_string()),
+            ("NOTIFY_BACKOFF".to_owned(), "100ms".to_owned()),
+            ("LOG_LEVEL".to_owned(), "debug".to_owned()),
+        ]);
+        Self {
+            receiver: Receiver::start().await,
+            redis: Redis::new(&settings).expect("settings that can be used"),
+            engine: Engine::new(&docker_settings()).expect("settings that can be used"),
+            server,
+            environment,
+            folder: TempDir::new().expect("a folder"),
+            processes: HashMap::new(),
+            submitted: AtomicUsize::new(0),
+        }
+    }
+
+    /// Starts the whole runner as one process, with further settings.
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        let mut system = Self::prepare().await;
+        system.set(settings);
+        system.spawn("all");
+        system
+    }
+
+    /// Adds settings for the processes that are started from now on.
+    pub fn set(&mut self, settings: &[(&str, &str)]) {
+        for (name, value) in settings {
+            self.environment.insert((*name).to_owned(), (*value).to_owned());
+        }
+    }
+
+    /// Starts a component.
+    pub fn spawn(&mut self, component: &str) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(format!("{component}.log")))
+            .expect("a log file");
+        let child = Command::new(env!("CARGO_BIN_EXE_correction-runner"))
+            .arg(component)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(&self.environment)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        self.processes.insert(component.to_owned(), child);
+    }
+
+    /// Kills a component as a power cut would.
+    pub async fn kill(&mut self, component: &str) {
+        let mut child = self.processes.remove(component).expect("it was started");
+        child.kill().await.expect("it can be killed");
+    }
+
+    /// Asks a component to stop, and gives its exit code and how long it took.
+    pub async fn stop(&mut self, component: &str) -> (Option<i32>, Duration) {
+        let mut child = self.processes.remove(component).expect("it was started");
+        let asked = Instant::now();
+        let pid = child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+        assert!(sent.success());
+        let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
+        (status.code(), asked.elapsed())
+    }
+
+    /// Writes a submission, which the test grader runs as a shell script, and gives its path.
+    pub fn submission(&self, script: &str) -> PathBuf {
+        let number = self.submitted.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.path().join(format!("submission-{number}"));
+        std::fs::write(&path, script).expect("a file can be written");
+        path
+    }
+
+    /// The data of a pending job with a script as its submission.
+    pub fn job(&self, name: &str, script: &str) -> Value {
+        json!({
+            "work_id": name,
+            "image": docker::GRADER_IMAGE,
+            "file": self.submission(script),
+            "callback": self.receiver.url(name),
+        })
+    }
+
+    /// Submits a job as the API does.
+    pub async fn submit(&self, data: &Value) -> JobId {
+        self.submit_text(&data.to_string()).await
+    }
+
+    /// Submits a job with any text as its data.
+    pub async fn submit_text(&self, data: &str) -> JobId {
+        let job = NewJob {
+            id: None,
+            name: "Correction test".to_owned(),
+            data: data.to_owned(),
+            options: JobOptions::default(),
+        };
+        match self.redis.queue(PENDING_QUEUE).add(&job).await.expect("Redis takes it") {
+            Added::New(id) | Added::Duplicate(id) => id,
+        }
+    }
+
+    /// The result that was posted to a path.
+    pub async fn result(&self, path: &str) -> Received {
+        match tokio::time::timeout(PATIENCE, self.receiver.posted_to(path, PATIENCE * 2)).await {
+            Ok(received) => received,
+            Err(_) => panic!("no result for {path}; received {:?}; logs:\n{}", self.receiver.all(), self.logs()),
+        }
+    }
+
+    /// Whose containers are this system's.
+    pub async fn instance(&self) -> InstanceId {
+        self.redis.instance(None).await.expect("Redis answers")
+    }
+
+    /// The system's containers.
+    pub async fn containers(&self) -> Vec<Listed> {
+        self.engine.list(&self.instance().await).await.expect("Docker answers")
+    }
+
+    /// Waits until a look at the outside gives what is wanted.
+    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let started = Instant::now();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}; logs:\n{}", self.logs());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until no container of this system is left.
+    pub async fn until_clean(&self) {
+        self.until("no container is left", async || self.containers().await.is_empty().then_some(())).await;
+    }
+
+    /// Waits until the running queue looks as wanted.
+    pub async fn until_running(&self, what: &str, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        let queue = self.redis.queue(RUNNING_QUEUE);
+        self.until(what, async || {
+            let counts = queue.counts().await.expect("Redis answers");
+            wanted(&counts).then_some(counts)
+        })
+        .await
+    }
+
+    /// Loses the keys that match a pattern, as a person with a command line might.
+    pub async fn lose(&self, pattern: &str) {
+        let redis = format!("redis-cli -p {}", self.server.port());
+        let line = format!("{redis} --scan --pattern '{pattern}' | xargs {redis} del");
+        let status = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).status().await;
+        assert!(status.expect("sh runs").success());
+    }
+
+    /// What the processes logged.
+    pub fn logs(&self) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(self.folder.path()).expect("the folder is there").flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                all.push_str(&format!("--- {}\n", path.display()));
+                all.push_str(&std::fs::read_to_string(&path).unwrap_or_default());
+            }
+        }
+        all
+    }
+
+    /// Ends a test: everything stops in time, and nothing is left.
+    pub async fn end(mut self) {
+        self.until_clean().await;
+        let names: Vec<String> = self.processes.keys().cloned().collect();
+        for name in names {
+            let (code, took) = self.stop(&name).await;
+            assert_eq!(code, Some(0), "{name} stops as asked; logs:\n{}", self.logs());
+            assert!(took < Duration::from_secs(8), "{name} took {took:?} to stop; logs:\n{}", self.logs());
+        }
+    }
+}
+
+impl Drop for System {
+    /// A test that failed leaves nothing behind either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            docker::remove_containers_of_callbacks(&self.receiver.url(""));
+        }
+    }
+}
+
+/// The engine at its usual place.
+pub fn docker_settings() -> DockerSettings {
+    DockerSettings {
+        endpoint: Endpoint::Unix(PathBuf::from("/var/run/docker.sock")),
+        timeout: Duration::from_secs(20),
+        pull: false,
+        pull_timeout: Duration::from_secs(15),
+        credentials: HashMap::new(),
+    }
+}

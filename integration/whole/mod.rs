@@ -1,0 +1,8 @@
+//! The whole runner, from a submission in Redis to the callback: real binary, Redis, Docker, receiver.
+
+mod crashes;
+mod deadlines;
+mod failures;
+mod neighbours;
+mod orders;
+mod verdicts;

@@ -1,0 +1,73 @@
+//! Submissions that get a verdict: what arrives at the callback, byte for byte.
+
+use serde_json::json;
+
+use crate::support::system::System;
+
+const SAYS_OK: &str = r#"echo '{"success": true, "grade": 7.50, "comments": ["ok"]}'"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_arrives_at_the_callback_as_the_original_sends_it() {
+    let system = System::start(&[]).await;
+    let plain = system.job("w0", SAYS_OK);
+    let mut unnamed = system.job("unnamed", SAYS_OK);
+    unnamed.as_object_mut().expect("an object").remove("work_id");
+    let mut nested = system.job("nested", r#"echo '{"comments":["ñ €","𝄞"],"success":true,"big":12345678901234567890,"work_id":"forged"}'"#);
+    nested["work_id"] = json!({"b": [1, null, true], "a": "é"});
+    let failed = system.job("failed", r#"echo '{"success":false,"error":"The dog ate my correction"}'; exit 3"#);
+    let block = system.job(
+        "block",
+        "echo noise; echo 'x--BEGIN CORRECTOMATIC RESPONSE--'; echo '{\"success\":true,\"grade\":1e21}'; echo '-END CORRECTOMATIC RESPONSE-'; echo more",
+    );
+    let mut params = system.job("params", r#"echo "{\"success\":true,\"comments\":[\"$WHO $OTHER\"]}""#);
+    params["params"] = json!(["WHO=me and you", "OTHER=a=b"]);
+    params["course"] = json!({"unknown": "carried"});
+    let stderr = system.job("stderr", r#"echo '{"success":true,' ; echo '"grade":100.0}' >&2"#);
+    for job in [&plain, &unnamed, &nested, &failed, &block, &params, &stderr] {
+        system.submit(job).await;
+    }
+    for (path, body) in [
+        ("w0", r#"{"comments":["ok"],"grade":7.5,"success":true,"work_id":"w0"}"#),
+        ("unnamed", r#"{"comments":["ok"],"grade":7.5,"success":true}"#),
+        ("nested", r#"{"big":12345678901234567000,"comments":["ñ €","𝄞"],"success":true,"work_id":{"a":"é","b":[1,null,true]}}"#),
+        ("failed", r#"{"error":"The dog ate my correction","success":false,"work_id":"failed"}"#),
+        ("block", r#"{"grade":1e+21,"success":true,"work_id":"block"}"#),
+        ("params", r#"{"comments":["me and you a=b"],"success":true,"work_id":"params"}"#),
+        ("stderr", r#"{"grade":100,"success":true,"work_id":"stderr"}"#),
+    ] {
+        let received = system.result(path).await;
+        assert_eq!(received.body, body, "{path}");
+        assert_eq!(received.content_type, "application/json");
+        assert!(!received.webhook_id.is_empty());
+    }
+    system.until_clean().await;
+    assert_eq!(system.receiver.all().len(), 7, "each exactly once");
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grader_sees_its_submission_read_only_and_nothing_else_of_ours() {
+    let system = System::start(&[]).await;
+    let script = r#"
+        if echo x >> /tmp/exercise 2>/dev/null; then writable=yes; else writable=no; fi
+        if [ -t 0 ]; then terminal=yes; else terminal=no; fi
+        read line || line=none
+        echo "{\"success\":true,\"comments\":[\"$writable\",\"$terminal\",\"$line\"]}"
+    "#;
+    system.submit(&system.job("seen", script)).await;
+    let received = system.result("seen").await;
+    assert_eq!(received.json()["comments"], json!(["no", "no", "none"]));
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_original_profile_the_submission_is_writable_as_it_was() {
+    let system = System::start(&[("CONTAINER_PROFILE", "original")]).await;
+    let script = r#"
+        if echo '# x' >> /tmp/exercise; then writable=yes; else writable=no; fi
+        echo "{\"success\":true,\"comments\":[\"$writable\"]}"
+    "#;
+    system.submit(&system.job("seen", script)).await;
+    assert_eq!(system.result("seen").await.json()["comments"], json!(["yes"]));
+    system.end().await;
+}

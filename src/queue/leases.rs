@@ -1,0 +1,151 @@
+//! The jobs that a worker holds: their locks are kept alive until they are settled, lost or given up.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{Settlement, TakenJob};
+use crate::identity::{JobId, LockToken};
+
+/// A job that is ours to work on, for as long as this lives.
+///
+/// Settle it with one of the queue's operations, then drop it. Dropped unsettled (a panic), it goes
+/// back in line at once and counts as stalled once more.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The job.
+    pub job: TakenJob,
+    /// Cancelled once the lock is lost or handed back: somebody else may have the job by now.
+    pub lost: CancellationToken,
+    hold: Hold,
+}
+
+/// All leases of a worker, in the order in which they were taken.
+#[derive(Debug)]
+pub(super) struct Leases {
+    held: Mutex<Held>,
+    released: mpsc::UnboundedSender<Release>,
+    /// Told each time an assignment ends.
+    pub freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    leases: BTreeMap<u64, Lease>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Lease {
+    id: JobId,
+    token: LockToken,
+    settlement: Settlement,
+    lost: CancellationToken,
+}
+
+/// A job that was given up unsettled.
+#[derive(Debug)]
+pub(super) struct Release {
+    pub number: u64,
+    pub id: JobId,
+    pub token: LockToken,
+    /// Whether a stage had it: then it counts as stalled.
+    pub given_out: bool,
+}
+
+/// Ends a lease when it is dropped.
+#[derive(Debug)]
+struct Hold {
+    number: u64,
+    leases: Arc<Leases>,
+    given_out: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Leases {
+    pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
+        let (released, releases) = mpsc::unbounded_channel();
+        (Arc::new(Self { held: Mutex::default(), released, freed: Notify::new() }), releases)
+    }
+
+    /// Begins a lease on a job that was just taken.
+    pub fn begin(self: &Arc<Self>, job: TakenJob, permit: OwnedSemaphorePermit) -> Assignment {
+        let lost = CancellationToken::new();
+        let lease = Lease {
+            id: job.id.clone(),
+            token: job.token.clone(),
+            settlement: job.settlement.clone(),
+            lost: lost.clone(),
+        };
+        let mut held = self.lock();
+        let number = held.next;
+        held.next += 1;
+        held.leases.insert(number, lease);
+        let hold = Hold { number, leases: Arc::clone(self), given_out: false, _permit: permit };
+        Assignment { job, lost, hold }
+    }
+
+    /// What has to be renewed now.
+    pub fn unsettled(&self) -> Vec<(JobId, LockToken)> {
+        let held = self.lock();
+        let open = held.leases.values().filter(|lease| !lease.settlement.is_settled());
+        open.map(|lease| (lease.id.clone(), lease.token.clone())).collect()
+    }
+
+    /// Ends leases whose lock Redis says is not ours; answers which jobs were lost unsettled.
+    pub fn lose(&self, tokens: &[LockToken]) -> Vec<JobId> {
+        let tokens: HashSet<_> = tokens.iter().collect();
+        let gone = |lease: &Lease| tokens.contains(&lease.token) && !lease.settlement.is_settled();
+        let lost: Vec<_> = self.lock().leases.extract_if(.., |_, lease| gone(lease)).collect();
+        lost.into_iter()
+            .map(|(_, lease)| {
+                lease.settlement.settle();
+                lease.lost.cancel();
+                lease.id
+            })
+            .collect()
+    }
+
+    /// Ends all leases; answers those that were not settled, oldest first.
+    pub fn end_all(&self) -> Vec<(JobId, LockToken)> {
+        let leases = std::mem::take(&mut self.lock().leases);
+        leases
+            .into_values()
+            .filter(|lease| !lease.settlement.is_settled())
+            .map(|lease| {
+                lease.lost.cancel();
+                (lease.id, lease.token)
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Nothing panics while it is held; and if it did, the map would still be whole.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Assignment {
+    /// From now on a stage has it.
+    pub(super) fn give_out(mut self) -> Self {
+        self.hold.given_out = true;
+        self
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let lease = self.leases.lock().leases.remove(&self.number);
+        if let Some(lease) = lease
+            && !lease.settlement.is_settled()
+        {
+            let Lease { id, token, .. } = lease;
+            // Nobody listens any more once the worker was closed; the lock runs out by itself then.
+            let release = Release { number: self.number, id, token, given_out: self.given_out };
+            let _ = self.leases.released.send(release);
+        }
+        self.leases.freed.notify_one();
+    }
+}

@@ -1,0 +1,32 @@
+//! The Lua scripts, each joined from the fragments that it shares with others.
+
+use std::sync::LazyLock;
+
+use deadpool_redis::redis::Script;
+
+macro_rules! scripts {
+    ($($name:ident = $($part:literal)+;)+) => {
+        $(
+            pub(super) static $name: LazyLock<Script> =
+                LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $part)), "\n"),+)));
+        )+
+    };
+}
+
+scripts! {
+    ADD = "shared/queue.lua" "add.lua";
+    HAND_OVER = "shared/queue.lua" "shared/ending.lua" "hand_over.lua";
+    COMPLETE = "shared/queue.lua" "shared/ending.lua" "complete.lua";
+    FAIL = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
+    RETRY = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    LOG = "shared/queue.lua" "log.lua";
+    TAKE = "shared/queue.lua" "take.lua";
+    RENEW = "shared/queue.lua" "renew.lua";
+    RECOVER = "shared/queue.lua" "recover.lua";
+    HAND_BACK = "shared/queue.lua" "hand_back.lua";
+    REVIVE = "shared/queue.lua" "revive.lua";
+    COUNTS = "shared/queue.lua" "counts.lua";
+    WAKE = "shared/queue.lua" "wake.lua";
+    STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
+    FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";
+}

@@ -1,0 +1,25 @@
+-- Gives up locks and puts the jobs in front of the line; the last one stands first then.
+-- KEYS: base. ARGV: '1' where it counts as stalled, then id and token by turns, the newest first:
+-- removing from the active list walks from its new end. Answers how many were put back.
+local queue = open_queue(KEYS[1])
+local base = queue.base
+local ids, count = {}, 0
+for at = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+local locks = locks_of(base, ids)
+for index, id in ipairs(ids) do
+  local token, key = ARGV[2 * index + 1], base .. ids[index]
+  if locks[index] == token then
+    -- Changes nothing, and is refused when Redis is out of memory: what follows is not refused then.
+    call('SET', key .. ':lock', token, 'KEEPTTL')
+    if call('LREM', base .. 'active', 1, id) == 1 then
+      push_first(queue, id, tonumber(call('HGET', key, 'priority')) or 0)
+      if ARGV[1] == '1' then call('HINCRBY', key, 'stc', 1) end
+      emit(queue, 'waiting', id, 'prev', 'active')
+      count = count + 1
+    end
+    call('DEL', key .. ':lock')
+    call('SREM', base .. 'stalled', id)
+  end
+end
+if count > 0 then wake(queue) end
+return count

@@ -1,0 +1,24 @@
+-- Adds the next queue's job and completes this one: both or neither.
+-- KEYS: base, the next queue's base, the key that remembers the correction as done ('' = none).
+-- ARGV: id, token, now, return value, count and age to keep ('' = no limit), ms to remember for,
+-- then the next job.
+local queue = open_queue(KEYS[1])
+local id, token, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local next_job = job_of_arguments(8, now)
+local next_key = KEYS[2] .. next_job.id
+local job = read_ending(queue, id)
+local done = KEYS[3] ~= '' and call('GET', KEYS[3])
+if job.lock ~= token then
+  -- The reply of a first call may have been lost: then one of its traces holds this take's token.
+  local traced = job.ended_by == token or done == token or call('HGET', next_key, 'handed-by') == token
+  return traced and 'already' or 'lost'
+end
+local known = done or call('EXISTS', next_key) == 1
+if not leave_active(queue, id, token) then return 'lost' end
+if not known then
+  next_job.more = { 'handed-by', token }
+  add_job(open_queue(KEYS[2]), next_job)
+end
+if KEYS[3] ~= '' and not done then call('SET', KEYS[3], token, 'PX', ARGV[7]) end
+complete(queue, id, job, token, now, ARGV[4], { count = tonumber(ARGV[5]), age = tonumber(ARGV[6]) })
+return 'done'

@@ -1,0 +1,28 @@
+-- Puts a job back to be taken again, after a delay or at once.
+-- KEYS: base. ARGV: id, token, now, delay, 'attempt' (BullMQ counts it) or 'free' (we do), reason,
+-- the reason as a JSON string, whether the job is a LIFO one.
+local queue = open_queue(KEYS[1])
+local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local key = queue.base .. id
+local fields = call('HMGET', key, 'ended-by', 'priority')
+if call('GET', key .. ':lock') ~= token then
+  return fields[1] == token and 'already' or 'lost'
+end
+if not leave_active(queue, id, token) then return 'lost' end
+if ARGV[5] == 'attempt' then
+  call('HINCRBY', key, 'atm', 1)
+  call('HSET', key, 'failedReason', ARGV[6], 'stacktrace', append_trace(key, ARGV[7]),
+    'delay', delay, 'ended-by', token)
+else
+  call('HSETNX', key, 'retrying-since', now)
+  call('HINCRBY', key, 'retries', 1)
+  call('HSET', key, 'delay', delay, 'ended-by', token)
+end
+if delay > 0 then
+  push_delayed(queue, id, now + delay)
+else
+  push_last(queue, id, tonumber(fields[2]) or 0, ARGV[8] == '1')
+  emit(queue, 'waiting', id, 'prev', 'active')
+  wake(queue)
+end
+return 'done'

@@ -1,0 +1,106 @@
+-- Takes the next jobs, one for each token: due delayed ones join the line, then the line, then those
+-- with a priority.
+-- KEYS: base. ARGV: now, ms of a lock, worker's name, limiter's max and duration ('' = none), tokens.
+-- Answers { ms the limiter still closes, time of the next delayed job, state, job, job, … }, where
+-- state is 'more', 'empty', 'closed' (paused or limited) or 'full' (the queue's own concurrency), and a
+-- job is its id and its fields in the order of FIELDS.
+local FIELDS = { 'name', 'data', 'opts', 'timestamp', 'atm', 'gen', 'stc', 'stalledCounter', 'defa',
+  'retrying-since', 'retries', 'ats' }
+local FIRST_TOKEN = 6
+local DEFA, ATS = 9, 12
+
+local queue = open_queue(KEYS[1])
+local base = queue.base
+local now = tonumber(ARGV[1])
+local wanted = #ARGV - FIRST_TOKEN + 1
+
+local next_at = 0
+local delayed = call('ZRANGE', base .. 'delayed', 0, 0, 'WITHSCORES')
+if delayed[2] then
+  next_at = math.floor(tonumber(delayed[2]) / 0x1000)
+  if next_at <= now then
+    local due = call('ZRANGEBYSCORE', base .. 'delayed', 0, (now + 1) * 0x1000 - 1, 'LIMIT', 0, 1000)
+    for _, id in ipairs(due) do
+      push_last(queue, id, tonumber(call('HGET', base .. id, 'priority')) or 0, false)
+      if call('EXISTS', base .. id) == 1 then call('HSET', base .. id, 'delay', 0) end
+      emit(queue, 'waiting', id, 'prev', 'delayed')
+    end
+    call('ZREM', base .. 'delayed', unpack(due))
+    -- More than we take: the others wake for them.
+    if #due > wanted then wake(queue) end
+    delayed = call('ZRANGE', base .. 'delayed', 0, 0, 'WITHSCORES')
+    next_at = delayed[2] and math.floor(tonumber(delayed[2]) / 0x1000) or 0
+  end
+end
+
+-- BullMQ's limiter: a counter that lives as long as its window. The queue's own setting (6.x) wins.
+local limiter, max = base .. 'limiter', queue.rate_max or tonumber(ARGV[4])
+local duration = tonumber(ARGV[5]) or queue.rate_duration
+if max then
+  local left = max - (tonumber(call('GET', limiter)) or 0)
+  if left <= 0 then
+    local closed_for = call('PTTL', limiter)
+    if closed_for > 0 then return { closed_for, next_at, 'closed' } end
+    call('DEL', limiter)
+    left = max
+  end
+  wanted = math.min(wanted, left)
+end
+if queue.paused then return { 0, next_at, 'closed' } end
+if queue.concurrency then
+  local room = queue.concurrency - call('LLEN', base .. 'active')
+  if room <= 0 then return { 0, next_at, 'full' } end
+  wanted = math.min(wanted, room)
+end
+
+local jobs, ids, exhausted = {}, {}, false
+-- Reads a job; an id whose hash is gone, or is something else, is dropped from the line.
+local function choose(id)
+  local fields = redis.pcall('HMGET', base .. id, unpack(FIELDS))
+  if fields.err or not (fields[1] or fields[2] or fields[4]) then return end
+  ids[#ids + 1] = id
+  jobs[#jobs + 1] = fields
+end
+
+-- `paused` first: what a resume left there, or a client of the other version put there.
+local seen = {}
+for _, list in ipairs({ 'paused', 'wait' }) do
+  if #ids < wanted then
+    local line = call('LRANGE', base .. list, #ids - wanted, -1)
+    for index = #line, 1, -1 do choose(line[index]) end
+    seen[list] = #line
+  end
+end
+local prioritized = {}
+if #ids < wanted then
+  prioritized = call('ZRANGE', base .. 'prioritized', 0, wanted - #ids - 1)
+  exhausted = #prioritized < wanted - #ids
+  for _, id in ipairs(prioritized) do choose(id) end
+end
+
+local answer = { 0, next_at, exhausted and 'empty' or 'more' }
+if #ids > 0 then call('LPUSH', base .. 'active', unpack(ids)) end
+for list, count in pairs(seen) do
+  if count > 0 then call('LTRIM', base .. list, 0, -(count + 1)) end
+end
+if #prioritized > 0 then call('ZREM', base .. 'prioritized', unpack(prioritized)) end
+
+for index, id in ipairs(ids) do
+  local fields = jobs[index]
+  local key = base .. id
+  call('SET', key .. ':lock', ARGV[FIRST_TOKEN + index - 1], 'PX', ARGV[2])
+  call('HSET', key, 'processedOn', now, 'ats', (tonumber(fields[ATS]) or 0) + 1, 'pb', ARGV[3])
+  if fields[DEFA] then call('HDEL', key, 'defa') end
+  emit(queue, 'active', id, 'prev', 'waiting')
+  table.insert(fields, 1, id)
+  answer[#answer + 1] = fields
+end
+
+if max and #ids > 0 and call('INCRBY', limiter, #ids) == #ids then
+  call('PEXPIRE', limiter, math.max(1, math.floor(duration or 1000)))
+end
+-- Whoever is idle takes what we leave.
+if not exhausted and (call('LLEN', base .. 'wait') > 0 or call('ZCARD', base .. 'prioritized') > 0) then
+  wake(queue)
+end
+return answer

@@ -1,0 +1,138 @@
+//! Taking jobs: the call, and the reading of what it answers.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::Value;
+
+use super::operations::now_ms;
+use super::options::{ReadOptions, millis};
+use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
+use crate::config::RateLimit;
+use crate::identity::{JobId, LockToken};
+
+/// How long a lock lasts unless it is renewed.
+pub(super) const LOCK: Duration = Duration::from_secs(15);
+
+/// What a take brought, and what it learnt about the queue.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub jobs: Vec<TakenJob>,
+    pub state: LineState,
+    /// When the next delayed job is due, in milliseconds of Unix time.
+    pub next_delayed: Option<u64>,
+}
+
+/// Why a take brought no more than it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineState {
+    /// As many as were asked for: there may be more.
+    More,
+    /// There are no more.
+    Empty,
+    /// The queue is paused.
+    Paused,
+    /// The limiter is closed for so long.
+    Limited(Duration),
+    /// The queue's own concurrency is used up.
+    Full,
+}
+
+impl Queue {
+    /// Takes up to `count` jobs, each with a token of its own.
+    pub(super) async fn take(
+        &self,
+        count: usize,
+        worker: &str,
+        rate: Option<RateLimit>,
+    ) -> Result<Taken, QueueError> {
+        let tokens: Vec<_> = (0..count).map(|_| LockToken::unique()).collect();
+        let mut call = scripts::TAKE.key(&*self.base);
+        call.arg(now_ms()).arg(millis(LOCK)).arg(worker);
+        match rate {
+            Some(rate) => call.arg(rate.max).arg(millis(rate.duration)),
+            None => call.arg("").arg(""),
+        };
+        for token in &tokens {
+            call.arg(token.as_str());
+        }
+        let reply: Vec<Value> = self.redis.script("take", &call).await?;
+        self.read(reply, tokens).ok_or_else(|| self.redis.bad_reply("take", "another shape"))
+    }
+
+    fn read(&self, reply: Vec<Value>, tokens: Vec<LockToken>) -> Option<Taken> {
+        let mut parts = reply.into_iter();
+        let (Value::Int(closed_for), Value::Int(next_at)) = (parts.next()?, parts.next()?) else {
+            return None;
+        };
+        let closed_for = u64::try_from(closed_for).ok()?;
+        let state = match text(parts.next()?)?.as_str() {
+            "more" => LineState::More,
+            "empty" => LineState::Empty,
+            "full" => LineState::Full,
+            "closed" if closed_for > 0 => LineState::Limited(Duration::from_millis(closed_for)),
+            "closed" => LineState::Paused,
+            _ => return None,
+        };
+        let jobs =
+            parts.zip(tokens).map(|(part, token)| self.read_job(part, token)).collect::<Option<_>>()?;
+        Some(Taken { jobs, state, next_delayed: u64::try_from(next_at).ok().filter(|at| *at > 0) })
+    }
+
+    /// The fields stand in the order of `FIELDS` in `take.lua`.
+    fn read_job(&self, part: Value, token: LockToken) -> Option<TakenJob> {
+        let Value::Array(fields) = part else { return None };
+        let mut fields = fields.into_iter().map(text);
+        let mut field = || fields.next().flatten();
+        let id = JobId::new(field()?);
+        let (name, data, options) = (field(), field(), field());
+        let options = ReadOptions::read(options.as_deref().unwrap_or_default(), |option, found| {
+            tracing::warn!(
+                queue = self.name,
+                job = %id,
+                option,
+                found = found.chars().take(80).collect::<String>(),
+                "an option of job {id} cannot be read and is left out"
+            );
+        });
+        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+        let timestamp = number(field()).unwrap_or_default();
+        let attempts_made = small(number(field()));
+        let generation = number(field()).unwrap_or_default();
+        let stalled = small(number(field())).saturating_add(small(number(field())));
+        Some(TakenJob {
+            name: name.unwrap_or_default(),
+            data: data.unwrap_or_default(),
+            timestamp,
+            attempts_made,
+            attempts: options.attempts,
+            backoff: options.backoff,
+            generation,
+            stalled,
+            deferred_failure: field(),
+            retrying_since: number(field()),
+            retries: small(number(field())),
+            token,
+            retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },
+            lifo: options.lifo,
+            settlement: Settlement::default(),
+            id,
+        })
+    }
+}
+
+/// A field's text. What is not UTF-8 is made so: the job's data is JSON, which must be.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => Some(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }),
+        Value::SimpleString(text) => Some(text),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn small(number: Option<u64>) -> u32 {
+    u32::try_from(number.unwrap_or_default()).unwrap_or(u32::MAX)
+}
