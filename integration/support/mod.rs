@@ -4,6 +4,7 @@
 pub mod simulated_engine;
 
 pub mod docker;
+pub mod node;
 pub mod receiver;
 pub mod redis;
 pub mod socket_client;
