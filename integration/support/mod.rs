@@ -4,7 +4,10 @@
 pub mod simulated_engine;
 
 pub mod docker;
+pub mod proxy;
 pub mod receiver;
 pub mod redis;
+pub mod registry;
+pub mod second_engine;
 pub mod socket_client;
 pub mod system;
