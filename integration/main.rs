@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod engine;
 mod queue;
 mod simulated;
 mod support;
