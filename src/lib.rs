@@ -31,4 +31,6 @@ pub mod queue;
 pub mod shutdown;
 pub mod starter;
 pub mod startup;
+pub mod supervision;
+pub mod telemetry;
 pub mod verdict;

@@ -122,9 +122,7 @@ impl RedisServer {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
         let mut answer = [0; 64];
         stream.write_all(b"PING\r\n").is_ok()
-            && stream
-                .read(&mut answer)
-                .is_ok_and(|length| length > 0 && !answer.starts_with(b"-LOADING"))
+            && stream.read(&mut answer).is_ok_and(|length| length > 0 && !answer.starts_with(b"-LOADING"))
     }
 }
 

@@ -52,10 +52,7 @@ async fn the_death_is_told_before_its_record_comes() {
     let instance = system.instance().await;
     let job = JobId::new("slow-starter");
     let correction = CorrectionId::derive(&instance, &job, 1, 0);
-    let errand = Errand {
-        callback: Some(system.receiver.url("parked")),
-        ..Errand::default()
-    };
+    let errand = Errand { callback: Some(system.receiver.url("parked")), ..Errand::default() };
     let labels = Labels {
         instance,
         correction: correction.clone(),
@@ -132,7 +129,13 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
     for container in containers {
         system
             .until("the container is removed", async || {
-                system.engine.inspect(container.as_str()).await.expect("Docker answers").is_none().then_some(())
+                system
+                    .engine
+                    .inspect(container.as_str())
+                    .await
+                    .expect("Docker answers")
+                    .is_none()
+                    .then_some(())
             })
             .await;
     }

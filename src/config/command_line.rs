@@ -25,9 +25,9 @@ finished_corrections; the notifier delivers them to the callback that came with 
 as processes of their own, on one machine or several, or 'all' of them in one.";
 
 const AFTER: &str = "\
-Settings: see 'correction-runner starter --help' and so on. Each is a flag, an environment variable, or a line
-of a .env file in the working directory, the first of these counts. With PROCESS=starter (or another component)
-in the environment no command is needed.
+Settings: each is a flag, an environment variable, or a line of a .env file in the working directory; the first
+of these counts. 'correction-runner starter --help' and so on show those of one component, 'correction-runner
+--help' shows all. With PROCESS=starter (or another component) in the environment no command is needed.
 
 Exit codes: 0 stopped as asked, 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
 
@@ -45,8 +45,8 @@ pub(super) fn command() -> Command {
     let mut command = Command::new("correction-runner")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .before_help(DETAILS)
-        .after_help(AFTER)
+        .after_help(format!("{DETAILS}\n\n{AFTER}"))
+        .after_long_help(format!("{DETAILS}\n\n{AFTER}\n\n{}", every_setting()))
         .subcommand_value_name("COMPONENT")
         .subcommand_help_heading("Components")
         .disable_help_subcommand(true);
@@ -63,7 +63,8 @@ fn subcommand(component: Component) -> Command {
         Component::Notifier => "Delivers results to the callbacks",
         Component::All => "The three of them in one process",
     };
-    let arguments = settings().filter(|setting| setting.is_of(component)).map(argument);
+    let arguments =
+        settings().filter(|setting| setting.is_of(component)).map(|setting| argument(setting, component));
     Command::new(component.name())
         .about(about)
         .after_help(AFTER_COMPONENT)
@@ -71,7 +72,13 @@ fn subcommand(component: Component) -> Command {
         .args(arguments)
 }
 
-fn argument(setting: &'static Setting) -> Arg {
+/// The settings of all components, each with who uses it.
+fn every_setting() -> String {
+    let mut all = subcommand(Component::All).disable_help_flag(true).help_template("{options}");
+    format!("All settings\n------------\n\n{}", all.render_help())
+}
+
+fn argument(setting: &'static Setting, component: Component) -> Arg {
     let mut notes = vec![setting.name.to_owned()];
     if !setting.aliases.is_empty() {
         notes.push(format!("or {}", setting.aliases.join(", ")));
@@ -83,6 +90,10 @@ fn argument(setting: &'static Setting) -> Arg {
         (default, _, Some(original)) => {
             notes.push(format!("default: {default}, or {original} with CONTAINER_PROFILE=original"));
         }
+    }
+    if component == Component::All && setting.users.len() < 3 {
+        let users: Vec<_> = setting.users.iter().map(|user| user.name()).collect();
+        notes.push(format!("of the {}", users.join(" and ")));
     }
     let help = format!("{}\n[{}]", setting.help, notes.join("; "));
     let argument = Arg::new(setting.name)

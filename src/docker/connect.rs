@@ -207,8 +207,7 @@ impl Engine {
             let least = answer.least.unwrap_or_default();
             return Err(EngineError::Incompatible { least, most: answer.api_version, ours: OURS });
         };
-        let init = answer.components.iter().flatten().find(|component| component.name == "docker-init");
-        let has_init = init.is_none_or(|init| !matches!(init.version.as_str(), "" | "N/A"));
+        let has_init = has_init(answer.components.as_deref().unwrap_or_default());
         if !has_init {
             tracing::warn!("the Docker engine has no docker-init: containers run without an init process");
         }
@@ -300,6 +299,16 @@ impl Engine {
     }
 }
 
+/// Whether the engine has an init process for containers. Docker lists its parts, without the one that
+/// it does not find; what lists no such parts is asked for one in good faith.
+fn has_init(components: &[Component]) -> bool {
+    let has = |name: &str| {
+        let found = components.iter().find(|component| component.name == name);
+        found.is_some_and(|component| component.version != "N/A")
+    };
+    !has("runc") || has("docker-init")
+}
+
 /// The whole body of an answer.
 pub(super) async fn read_whole(call: Call, answer: Response<Incoming>) -> Result<Bytes, EngineError> {
     match Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await {
@@ -330,5 +339,34 @@ impl Version {
 impl std::fmt::Display for Version {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}.{}", self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn components(names: &[&str]) -> Vec<Component> {
+        let component = |name: &&str| Component { name: (*name).to_owned(), version: "1".to_owned() };
+        names.iter().map(component).collect()
+    }
+
+    #[test]
+    fn an_engine_that_lists_its_parts_and_not_an_init_process_has_none() {
+        assert!(has_init(&components(&["Engine", "containerd", "runc", "docker-init"])));
+        assert!(!has_init(&components(&["Engine", "containerd", "runc"])));
+        assert!(has_init(&components(&["Podman Engine", "Conmon"])));
+        assert!(has_init(&[]));
+        let mut missing = components(&["runc", "docker-init"]);
+        missing[1].version = "N/A".to_owned();
+        assert!(!has_init(&missing));
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(Version::read("1.9") < Version::read("1.41"));
+        assert_eq!(Version::read("1.x"), None);
+        assert_eq!(Version::read("141"), None);
+        assert_eq!(Version(1, 41).to_string(), "1.41");
     }
 }

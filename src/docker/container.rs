@@ -213,7 +213,7 @@ impl Engine {
     }
 }
 
-fn garbled_list(reason: impl ToString) -> EngineError {
+fn garbled_list(reason: impl std::fmt::Display) -> EngineError {
     EngineError::Garbled { call: Call::List, reason: reason.to_string() }
 }
 

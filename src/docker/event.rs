@@ -133,7 +133,7 @@ mod tests {
         ] {
             assert_eq!(read(text), None, "{text}");
         }
-        for text in ["<html>", r#"{"Type":"container""#, "{} {}", "\u{0}"] {
+        for text in ["<html>", r#"{"Type":"container""#, r#"{"Action":"x","Actor":{"ID":"c"}} {}"#, "\u{0}"] {
             assert!(decode(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -63,6 +63,7 @@ impl Default for Rhythm {
 impl Watch {
     /// Starts to read until `shutdown`, or until it is closed or dropped.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a task is given its own token")]
     pub fn start(engine: Engine, shutdown: CancellationToken) -> Self {
         Self::with_rhythm(engine, &shutdown, Rhythm::default())
     }
@@ -235,19 +236,18 @@ impl Reader {
                 .within(Call::Events, limit, async {
                     // First contact: the daemon's clock becomes known.
                     engine.spoken().await?;
-                    let opened = engine.now();
+                    let asked = Instant::now();
                     let lifetime = SignedDuration::try_from(rhythm.lifetime).unwrap_or(SignedDuration::MAX);
-                    let until = seconds(opened.checked_add(lifetime).unwrap_or(Timestamp::MAX));
+                    let until = seconds(engine.now().checked_add(lifetime).unwrap_or(Timestamp::MAX));
                     let filters = serde_json::json!({ "type": ["container"], "event": ACTIONS }).to_string();
                     let query = [("since", since.as_str()), ("until", &until), ("filters", &filters)];
-                    let begun = Instant::now();
                     let answer = engine.get(Call::Events, "/events", &query).await?;
                     Ok(Stream {
                         body: answer.into_body(),
                         lines: Lines::default(),
-                        opened,
-                        rotate: begun + rhythm.lifetime.saturating_sub(rhythm.overlap),
-                        overdue: begun + rhythm.lifetime + rhythm.overlap,
+                        opened: engine.now(),
+                        rotate: asked + rhythm.lifetime.saturating_sub(rhythm.overlap),
+                        overdue: asked + rhythm.lifetime + rhythm.overlap,
                         last: None,
                     })
                 })

@@ -95,26 +95,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::output::Output;
 
     fn frame(stream: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         [&[stream, 0, 0, 0], length.as_slice(), payload].concat()
     }
 
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Output {
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
         let (mut frames, mut capture) = (Frames::new(), Capture::new(1 << 20));
         for piece in pieces {
             frames.push(piece, &mut capture);
         }
-        capture.finish()
+        format!("{:?}", capture.finish())
     }
 
-    fn captured(stdout: &[u8], stderr: &[u8]) -> Output {
+    fn captured(stdout: &[u8], stderr: &[u8]) -> String {
         let mut capture = Capture::new(1 << 20);
         capture.stdout(stdout);
         capture.stderr(stderr);
-        capture.finish()
+        format!("{:?}", capture.finish())
     }
 
     #[test]

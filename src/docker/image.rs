@@ -90,7 +90,7 @@ impl Engine {
             Some(refusal.message)
         };
         match complaint {
-            Some(message) => Err(judged(image, &reference, with_login, message)),
+            Some(message) => Err(judged(image, &reference, with_login, &message)),
             None => Ok(()),
         }
     }
@@ -116,14 +116,13 @@ async fn report(answer: Response<Incoming>) -> Result<Option<String>, EngineErro
 }
 
 /// What the engine's words on a failed pull mean.
-fn judged(image: &str, reference: &Reference, with_login: bool, message: String) -> EngineError {
-    let any = |words: &[&str]| words.iter().any(|words| says(&message, words));
+fn judged(image: &str, reference: &Reference, with_login: bool, message: &str) -> EngineError {
+    let any = |words: &[&str]| words.iter().any(|words| says(message, words));
     let image = image.to_owned();
-    let message = shortened(&message);
-    if is_disk_full(&message) {
-        EngineError::DiskFull { message }
+    if is_disk_full(message) {
+        EngineError::DiskFull { message: shortened(message) }
     } else if any(&["manifest unknown", "name unknown", "repository name not known"])
-        || says(&message, "manifest for") && says(&message, "not found")
+        || says(message, "manifest for") && says(message, "not found")
     {
         EngineError::NoSuchImage { image, hint: format!(" in its registry, {}", reference.registry_name()) }
     } else if any(&["pull access denied"]) && !with_login {
@@ -140,7 +139,7 @@ fn judged(image: &str, reference: &Reference, with_login: bool, message: String)
         } else {
             "DOCKER_REGISTRY_CREDENTIALS has no credentials for this registry"
         };
-        EngineError::PullDenied { image, registry, hint, message }
+        EngineError::PullDenied { image, registry, hint, message: shortened(message) }
     } else if any(&[
         "no matching manifest",
         "unsupported media type",
@@ -149,9 +148,9 @@ fn judged(image: &str, reference: &Reference, with_login: bool, message: String)
         "x509",
         "invalid reference format",
     ]) {
-        EngineError::UnusableImage { image, message }
+        EngineError::UnusableImage { image, message: shortened(message) }
     } else {
-        EngineError::PullFailed { image, message }
+        EngineError::PullFailed { image, message: shortened(message) }
     }
 }
 
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     fn of(with_login: bool, message: &str) -> EngineError {
-        judged("r.io/a:1", &Reference::read("r.io/a:1"), with_login, message.to_owned())
+        judged("r.io/a:1", &Reference::read("r.io/a:1"), with_login, message)
     }
 
     #[test]

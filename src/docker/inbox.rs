@@ -65,7 +65,8 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    resync: Option<Option<Outage>>,
+    resync: bool,
+    outage: Option<Outage>,
     order: VecDeque<ContainerId>,
     of: HashMap<ContainerId, Told>,
 }
@@ -90,10 +91,13 @@ impl Inbox {
     pub(super) fn put(&self, event: Event) {
         let mut waiting = self.lock();
         if waiting.of.len() >= MOST && !waiting.of.contains_key(&event.container) {
-            tracing::warn!(containers = MOST, "events come faster than they are acted on: looking at all instead");
+            tracing::warn!(
+                containers = MOST,
+                "events come faster than they are acted on: looking at all instead"
+            );
             waiting.of.clear();
             waiting.order.clear();
-            waiting.resync.get_or_insert(None);
+            waiting.resync = true;
         }
         let Event { container, action, at } = event;
         if !waiting.of.contains_key(&container) {
@@ -112,10 +116,11 @@ impl Inbox {
     /// Asks for everything to be looked at; two outages that nobody looked at yet are one.
     pub(super) fn resync(&self, outage: Option<Outage>) {
         let mut waiting = self.lock();
-        waiting.resync = Some(match (waiting.resync.flatten(), outage) {
+        waiting.resync = true;
+        waiting.outage = match (waiting.outage, outage) {
             (Some(old), Some(new)) => Some(Outage { from: old.from.min(new.from), to: old.to.max(new.to) }),
             (old, new) => old.or(new),
-        });
+        };
         drop(waiting);
         self.filled.notify_one();
     }
@@ -138,8 +143,8 @@ impl Inbox {
 
 impl Waiting {
     fn take(&mut self) -> Option<Notice> {
-        if let Some(outage) = self.resync.take() {
-            return Some(Notice::Resync { outage });
+        if std::mem::take(&mut self.resync) {
+            return Some(Notice::Resync { outage: self.outage.take() });
         }
         while let Some(container) = self.order.front().cloned() {
             let notice = self.of.get_mut(&container).and_then(|told| told.take(&container));

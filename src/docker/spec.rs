@@ -66,7 +66,7 @@ fn hardened(limits: HostConfig, has_init: bool) -> HostConfig {
         // a command that does not exist shows as exit code 127, no longer as a refused start.
         init: has_init.then_some(true),
         oom_score_adj: Some(OOM_SCORE),
-        ulimits: Some(vec![ulimit("core", 0, 0), ulimit("nofile", 4096, 65_536)]),
+        ulimits: Some(vec![ulimit("core", 0, 0), ulimit("nofile", 8192, 8192)]),
         log_config: Some(bounded_log()),
         ..limits
     }

@@ -79,6 +79,6 @@ fn bad_pem(field: &'static str, file: &Path, error: pem::Error) -> EngineError {
     }
 }
 
-fn bad_file(field: &'static str, file: &Path, reason: impl ToString) -> EngineError {
+fn bad_file(field: &'static str, file: &Path, reason: impl std::fmt::Display) -> EngineError {
     EngineError::BadFile { field, file: file.to_owned(), reason: reason.to_string() }
 }
