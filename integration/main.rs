@@ -4,6 +4,7 @@
 mod architecture;
 mod engine;
 mod queue;
+mod scripts;
 mod simulated;
 mod support;
 mod whole;
