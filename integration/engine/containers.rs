@@ -197,7 +197,15 @@ async fn the_output_of_a_terminal_is_stdout() {
     let bench = bench().await;
     let label = format!("{}={}", correction_runner::labels::INSTANCE_LABEL, bench.instance);
     let id = docker::command(&[
-        "create", "-t", "--label", &label, "--network", "none", docker::GRADER_IMAGE, "echo", "hello",
+        "create",
+        "-t",
+        "--label",
+        &label,
+        "--network",
+        "none",
+        docker::GRADER_IMAGE,
+        "echo",
+        "hello",
     ])
     .await;
     docker::command(&["start", &id]).await;

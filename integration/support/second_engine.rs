@@ -59,7 +59,7 @@ impl SecondEngine {
             .args(["-H", &format!("unix://{}", path("s")), "-H", &format!("tcp://127.0.0.1:{}", self.port)])
             .args(["--tlsverify", "--tlscacert", &path("ca.pem")])
             .args(["--tlscert", &path("server.pem"), "--tlskey", &path("server-key.pem")])
-            .args(["--bridge", "none", "--iptables=false", "--ip-forward=false"])
+            .args(["--bridge", shared_bridge(), "--iptables=false", "--ip-forward=false"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -125,4 +125,11 @@ impl Drop for SecondEngine {
             .stderr(Stdio::null())
             .status();
     }
+}
+
+/// An engine that is told to have no bridge deletes `docker0`, and with it the network of the engine
+/// that runs already: where that one has a bridge, both use it.
+fn shared_bridge() -> &'static str {
+    let there = Path::new("/sys/class/net/docker0").exists();
+    if there { "docker0" } else { "none" }
 }
