@@ -1,5 +1,10 @@
-//! Tests against real services: Redis, Node clients, Docker. One binary, so that all overlap.
+//! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
 #![allow(missing_docs, reason = "tests")]
 
+mod architecture;
+mod engine;
 mod queue;
+mod scripts;
+mod simulated;
 mod support;
+mod whole;

@@ -5,9 +5,7 @@
 //!                                           │                          ▲  ▲
 //!                                           └─▶ running_corrections ───┘  └── sweep: what the events missed
 //! ```
-//!
 //! The map, and who may import whom (a test holds it):
-//!
 //! - **stages** ([`starter`], [`completer`], [`notifier`]) each take jobs from one queue and hand them to the
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
@@ -15,7 +13,10 @@
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
 
+//! The engine that runs submissions in containers and tells the caller the grade.
+
 pub mod backoff;
+pub mod canonical;
 pub mod completer;
 pub mod config;
 pub mod docker;
@@ -30,4 +31,6 @@ pub mod queue;
 pub mod shutdown;
 pub mod starter;
 pub mod startup;
+pub mod supervision;
+pub mod telemetry;
 pub mod verdict;

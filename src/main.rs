@@ -1,3 +1,150 @@
-//! The command line.
+//! The command line: reads the settings, runs the components, ends with an exit code.
 
-fn main() {}
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use correction_runner::config::{self, Component, Configuration, Request};
+use correction_runner::docker::EngineError;
+use correction_runner::queue::QueueError;
+use correction_runner::shutdown::{GRACE, Stop};
+use correction_runner::startup::{BadSetting, Unreachable};
+use correction_runner::supervision::{self, Ended, Stage};
+use correction_runner::{completer, starter, telemetry};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// Exit codes, as sysexits.h has them.
+const BAD_CONFIGURATION: u8 = 64;
+const SERVICE_UNREACHABLE: u8 = 69;
+const INTERNAL_ERROR: u8 = 70;
+
+/// How long the runtime may take to end what it still runs; by then all components have stopped.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
+        Ok(Request::Run(configuration)) => run(*configuration),
+        Ok(Request::Show(text)) => {
+            // A reader that went away (`| head`) is no error.
+            let _ = write!(io::stdout(), "{text}");
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => refuse(BAD_CONFIGURATION, refusal.to_string().trim_end()),
+    }
+}
+
+fn run(configuration: Configuration) -> ExitCode {
+    if let Err(error) = telemetry::start(&configuration.log, configuration.component.name()) {
+        return refuse(BAD_CONFIGURATION, format_args!("error: {error}"));
+    }
+    let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(INTERNAL_ERROR, format_args!("error: no runtime: {error}")),
+    };
+    let ended = runtime.block_on(async {
+        let stop = Stop::on_signals()?;
+        announce(&configuration);
+        let stages = stages(configuration, &stop.asked);
+        io::Result::Ok(supervision::run(stages, &stop, GRACE).await)
+    });
+    runtime.shutdown_timeout(LAST_WORDS);
+    match ended {
+        Ok(ended) => exit_code(&ended),
+        Err(error) => refuse(INTERNAL_ERROR, format_args!("error: no signal handlers: {error}")),
+    }
+}
+
+fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    if let Some(settings) = configuration.starter {
+        stages.push((Component::Starter.name(), Box::pin(starter::run(settings, shutdown.clone()))));
+    }
+    if let Some(settings) = configuration.completer {
+        stages.push((Component::Completer.name(), Box::pin(completer::run(settings, shutdown.clone()))));
+    }
+    if let Some(settings) = configuration.notifier {
+        stages.push((Component::Notifier.name(), Box::pin(notifier::run(settings, shutdown.clone()))));
+    }
+    stages
+}
+
+/// PLACEHOLDER until `correction_runner::notifier` lands: waits until it is asked to stop.
+mod notifier {
+    use correction_runner::config::NotifierSettings;
+    use tokio_util::sync::CancellationToken;
+
+    pub async fn run(_settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+        tracing::warn!("notifier: not in this build; nothing is delivered");
+        shutdown.cancelled().await;
+        Ok(())
+    }
+}
+
+/// What a person who starts it should know.
+fn announce(configuration: &Configuration) {
+    let (component, version) = (configuration.component.name(), env!("CARGO_PKG_VERSION"));
+    info!(version, "correction-runner {version}: {component}");
+    if configuration.starter.is_some() {
+        if configuration.hardened {
+            info!(
+                "containers run hardened: what is not set otherwise is no network, no capabilities, limits of memory, \
+                 processors, processes and time, a read-only submission; CONTAINER_PROFILE=original is the way back"
+            );
+        } else {
+            info!(
+                "containers run as the original ran them (CONTAINER_PROFILE=original): without limits of ours"
+            );
+        }
+    }
+    for warning in &configuration.warnings {
+        warn!("{warning}");
+    }
+}
+
+fn exit_code(ended: &Ended) -> ExitCode {
+    match ended {
+        Ended::Gracefully => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Ended::AtOnce => ExitCode::SUCCESS,
+        Ended::Late(stages) => {
+            let late = stages.join(", ");
+            error!("cut off after {} s: {late}", GRACE.as_secs());
+            refuse(INTERNAL_ERROR, format_args!("error: {late} did not stop within {} s", GRACE.as_secs()))
+        }
+        Ended::Failed { stage, error } => {
+            let text = format!("{error:#}");
+            error!(stage, error = text, "{stage} failed: {text}");
+            refuse(code_of(error), format_args!("error: {stage}: {text}"))
+        }
+    }
+}
+
+/// The exit code for what made a component fail.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let is_setting = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<BadSetting>()
+            || matches!(cause.downcast_ref(), Some(QueueError::BadSettings(_)))
+            || matches!(cause.downcast_ref(), Some(EngineError::BadFile { .. } | EngineError::BadEndpoint(_)))
+    };
+    if error.chain().any(is_setting) {
+        BAD_CONFIGURATION
+    } else if error.chain().any(<dyn std::error::Error>::is::<Unreachable>) {
+        SERVICE_UNREACHABLE
+    } else {
+        INTERNAL_ERROR
+    }
+}
+
+/// Says on the standard error why it ends, even where the log goes elsewhere.
+fn refuse(code: u8, why: impl Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{why}");
+    ExitCode::from(code)
+}

@@ -1,21 +1,42 @@
 //! What a grader wrote, bounded: head and tail of each stream, and the verdict block wherever it stood.
 
+mod blocks;
+mod excerpt;
+mod stream;
+
+use std::borrow::Cow;
+
+use blocks::Scanner;
+pub use blocks::{Block, Blocks};
+use stream::Stream;
+
 /// Gathers what a container wrote, in any chunks, without ever holding much more than its limit.
 ///
-/// The result depends on the bytes of each stream only, never on how they were cut into chunks.
+/// The result depends on the bytes of each stream only, never on how they were cut into chunks or on
+/// which stream was quicker.
 #[derive(Debug)]
 pub struct Capture {
     limit: usize,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    stdout: Stream,
+    stderr: Stream,
+    flood: Option<Flood>,
 }
 
 /// What a container wrote, as far as it was kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     limit: usize,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    stdout: Stream,
+    stderr: Stream,
+    /// The blocks of each stream, where something was left out.
+    flood: Option<(Blocks, Blocks)>,
+}
+
+/// The search for blocks in streams of which not everything is kept.
+#[derive(Debug)]
+struct Flood {
+    stdout: Scanner,
+    stderr: Scanner,
 }
 
 impl Capture {
@@ -24,37 +45,75 @@ impl Capture {
     #[must_use]
     pub fn new(limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, stdout: Vec::new(), stderr: Vec::new() }
+        Self { limit, stdout: Stream::default(), stderr: Stream::default(), flood: None }
     }
 
     /// Takes the next bytes of the standard output.
     pub fn stdout(&mut self, bytes: &[u8]) {
-        self.stdout.extend_from_slice(bytes);
+        if let Some(flood) = self.flooded_by(bytes.len()) {
+            flood.stdout.push(bytes);
+        }
+        let (stdout, stderr) = (self.stdout.total() + bytes.len(), self.stderr.total());
+        self.stdout.push(bytes, self.stdout_budget(stderr));
+        self.stderr.shrink(self.stderr_budget(stdout));
     }
 
     /// Takes the next bytes of the standard error.
     pub fn stderr(&mut self, bytes: &[u8]) {
-        self.stderr.extend_from_slice(bytes);
+        if let Some(flood) = self.flooded_by(bytes.len()) {
+            flood.stderr.push(bytes);
+        }
+        let (stdout, stderr) = (self.stdout.total(), self.stderr.total() + bytes.len());
+        self.stderr.push(bytes, self.stderr_budget(stdout));
+        self.stdout.shrink(self.stdout_budget(stderr));
     }
 
     /// The streams have ended.
     #[must_use]
     pub fn finish(self) -> Output {
-        Output { limit: self.limit, stdout: self.stdout, stderr: self.stderr }
+        Output {
+            limit: self.limit,
+            stdout: self.stdout,
+            stderr: self.stderr,
+            flood: self.flood.map(|flood| (flood.stdout.finish(), flood.stderr.finish())),
+        }
+    }
+
+    /// Each stream may have half of the limit, and what the other does not need of its half.
+    fn stdout_budget(&self, stderr: usize) -> usize {
+        (self.limit - self.limit / 2).max(self.limit.saturating_sub(stderr))
+    }
+
+    fn stderr_budget(&self, stdout: usize) -> usize {
+        (self.limit / 2).max(self.limit.saturating_sub(stdout))
+    }
+
+    /// The search for blocks, once more came than is kept. It starts with what came before, which is
+    /// all at hand at that moment.
+    fn flooded_by(&mut self, more: usize) -> Option<&mut Flood> {
+        let total = self.stdout.total() + self.stderr.total() + more;
+        if self.flood.is_none() && total > self.limit {
+            let mut flood = Flood { stdout: Scanner::new(self.limit), stderr: Scanner::new(self.limit) };
+            flood.stdout.push(self.stdout.bytes().unwrap_or_default());
+            flood.stderr.push(self.stderr.bytes().unwrap_or_default());
+            self.flood = Some(flood);
+        }
+        self.flood.as_mut()
     }
 }
 
 impl Output {
-    /// An output that was not cut.
+    /// An output of which nothing was left out.
     #[must_use]
     pub fn whole(stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
-        Self { limit: usize::MAX, stdout: stdout.into(), stderr: stderr.into() }
+        let (stdout, stderr) = (Stream::whole(stdout.into()), Stream::whole(stderr.into()));
+        Self { limit: usize::MAX, stdout, stderr, flood: None }
     }
 
     /// How many bytes the container wrote in all, kept or not.
     #[must_use]
     pub fn total(&self) -> u64 {
-        (self.stdout.len() + self.stderr.len()) as u64
+        self.stdout.total() as u64 + self.stderr.total() as u64
     }
 
     /// How many bytes are kept at most.
@@ -66,6 +125,54 @@ impl Output {
     /// Whether bytes were left out.
     #[must_use]
     pub fn was_cut(&self) -> bool {
-        self.total() > self.limit()
+        self.flood.is_some()
+    }
+
+    /// The standard output, where nothing of it was left out.
+    #[must_use]
+    pub fn stdout(&self) -> Option<&[u8]> {
+        self.stdout.bytes()
+    }
+
+    /// The standard error, where nothing of it was left out.
+    #[must_use]
+    pub fn stderr(&self) -> Option<&[u8]> {
+        self.stderr.bytes()
+    }
+
+    /// The standard output followed by the standard error, where nothing was left out.
+    #[must_use]
+    pub fn both(&self) -> Option<Cow<'_, [u8]>> {
+        match (self.stdout()?, self.stderr()?) {
+            (stdout, []) => Some(Cow::Borrowed(stdout)),
+            ([], stderr) => Some(Cow::Borrowed(stderr)),
+            (stdout, stderr) => Some(Cow::Owned([stdout, stderr].concat())),
+        }
+    }
+
+    /// The verdict blocks in the standard output.
+    #[must_use]
+    pub fn blocks_of_stdout(&self) -> Blocks {
+        match &self.flood {
+            Some((stdout, _)) => stdout.clone(),
+            None => Scanner::scan(self.stdout().unwrap_or_default()),
+        }
+    }
+
+    /// The verdict blocks in the standard output followed by the standard error. Where something was
+    /// left out, a block that begins in the one and ends in the other is not seen.
+    #[must_use]
+    pub fn blocks_of_both(&self) -> Blocks {
+        match &self.flood {
+            Some((stdout, stderr)) => Blocks {
+                count: stdout.count + stderr.count,
+                first: stdout.first.as_ref().or(stderr.first.as_ref()).cloned(),
+                open: stdout.open || stderr.open,
+            },
+            None => Scanner::scan(&self.both().unwrap_or_default()),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

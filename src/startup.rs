@@ -53,14 +53,20 @@ impl BadSetting {
 /// Tries until it works, for at most the given time (`None` = for ever), with growing waits in between.
 /// Says in the log what is waited for and why, once for each change of the reason.
 ///
+/// (The bound is no `AsyncFnMut`, since a task that awaits such a call cannot be proved to be `Send`.)
+///
 /// # Errors
 /// When the time is over, or when we are asked to stop before it works.
-pub async fn wait_for<T, E: Display>(
+pub async fn wait_for<T, E, F>(
     service: &'static str,
     at_most: Option<Duration>,
     shutdown: &CancellationToken,
-    try_once: impl AsyncFnMut() -> Result<T, E>,
-) -> Result<T, Unreachable> {
+    try_once: impl FnMut() -> F,
+) -> Result<T, Unreachable>
+where
+    E: Display,
+    F: Future<Output = Result<T, E>>,
+{
     let started = Instant::now();
     let mut last = String::from("no answer yet");
     let waiting = wait_until_it_works(service, at_most, started, &mut last, try_once);
@@ -81,13 +87,17 @@ async fn at_the_latest<T>(at_most: Option<Duration>, work: impl Future<Output = 
 }
 
 /// Tries for ever; leaves the reason of the last failure in `last`.
-async fn wait_until_it_works<T, E: Display>(
+async fn wait_until_it_works<T, E, F>(
     service: &'static str,
     at_most: Option<Duration>,
     started: Instant,
     last: &mut String,
-    mut try_once: impl AsyncFnMut() -> Result<T, E>,
-) -> T {
+    mut try_once: impl FnMut() -> F,
+) -> T
+where
+    E: Display,
+    F: Future<Output = Result<T, E>>,
+{
     let mut backoff = Backoff::new(BASE, CAP);
     loop {
         let error = match try_once().await {
@@ -115,15 +125,16 @@ async fn wait_until_it_works<T, E: Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::{pending, ready};
 
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
     #[tokio::test(start_paused = true)]
     async fn the_value_of_the_first_try_that_works_is_returned() {
         let mut tries = 0;
-        let reached = wait_for("Redis", None, &CancellationToken::new(), async || {
+        let reached = wait_for("Redis", None, &CancellationToken::new(), || {
             tries += 1;
-            if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) }
+            ready(if tries < 30 { Err(format!("refused ({tries})")) } else { Ok(tries) })
         })
         .await;
         assert_eq!(reached, Ok(30));
@@ -132,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_gives_up_when_the_time_is_over_and_tells_the_last_reason() {
         let reached: Result<(), _> =
-            wait_for("Redis", PATIENCE, &CancellationToken::new(), async || Err("connection refused")).await;
+            wait_for("Redis", PATIENCE, &CancellationToken::new(), || ready(Err("connection refused"))).await;
         let error = reached.unwrap_err();
         assert!(matches!(&error, Unreachable::GaveUp { waited, .. } if *waited == PATIENCE.unwrap()));
         let text = error.to_string();
@@ -143,10 +154,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_try_that_never_ends_does_not_outlive_the_time_given() {
         let reached: Result<(), _> =
-            wait_for("Docker", PATIENCE, &CancellationToken::new(), async || -> Result<(), String> {
-                std::future::pending().await
-            })
-            .await;
+            wait_for("Docker", PATIENCE, &CancellationToken::new(), pending::<Result<(), String>>).await;
         assert!(matches!(reached, Err(Unreachable::GaveUp { last, .. }) if last == "no answer yet"));
     }
 
@@ -154,12 +162,12 @@ mod tests {
     async fn being_asked_to_stop_ends_the_wait() {
         let shutdown = CancellationToken::new();
         let mut tries = 0;
-        let reached: Result<(), _> = wait_for("Docker", None, &shutdown, async || {
+        let reached: Result<(), _> = wait_for("Docker", None, &shutdown, || {
             tries += 1;
             if tries == 3 {
                 shutdown.cancel();
             }
-            Err("refused")
+            ready(Err("refused"))
         })
         .await;
         assert_eq!(reached, Err(Unreachable::Stopped { service: "Docker" }));

@@ -103,7 +103,8 @@ async fn serve(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, told:
         let Ok((stream, _)) = listener.accept().await else { continue };
         let (received, told) = (Arc::clone(&received), Arc::clone(&told));
         tokio::spawn(async move {
-            let service = service_fn(move |request| remember(request, Arc::clone(&received), Arc::clone(&told)));
+            let service =
+                service_fn(move |request| remember(request, Arc::clone(&received), Arc::clone(&told)));
             let connection = hyper::server::conn::http1::Builder::new();
             // A client that goes away is no fault of the receiver's.
             let _ = connection.serve_connection(TokioIo::new(stream), service).await;

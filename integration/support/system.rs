@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::docker;
-use super::receiver::{Receiver, Received};
+use super::receiver::{Received, Receiver};
 use super::redis::RedisServer;
 
 /// How long a correction may take on a busy machine before a test gives up on it.
@@ -45,7 +45,8 @@ pub struct System {
 impl System {
     /// Starts Redis and a receiver, and nothing of the runner yet.
     pub async fn prepare() -> Self {
-        let server = RedisServer::start().await;
+        docker::build_images().await;
+        let server = RedisServer::start(&[]);
         let settings = RedisSettings {
             host: "127.0.0.1".to_owned(),
             port: server.port(),
@@ -123,7 +124,8 @@ impl System {
         let pid = child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
-        let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
+        let status =
+            tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
         (status.code(), asked.elapsed())
     }
 
@@ -167,7 +169,9 @@ impl System {
     pub async fn result(&self, path: &str) -> Received {
         match tokio::time::timeout(PATIENCE, self.receiver.posted_to(path, PATIENCE * 2)).await {
             Ok(received) => received,
-            Err(_) => panic!("no result for {path}; received {:?}; logs:\n{}", self.receiver.all(), self.logs()),
+            Err(_) => {
+                panic!("no result for {path}; received {:?}; logs:\n{}", self.receiver.all(), self.logs())
+            }
         }
     }
 

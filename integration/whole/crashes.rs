@@ -38,7 +38,8 @@ async fn all_processes_are_killed_again_and_again_and_every_result_arrives_once(
     }
     system.until_clean().await;
     for name in &names {
-        let all: Vec<_> = system.receiver.all().into_iter().filter(|one| one.path == format!("/{name}")).collect();
+        let all: Vec<_> =
+            system.receiver.all().into_iter().filter(|one| one.path == format!("/{name}")).collect();
         // A notifier that dies between the receiver's answer and its own note of it posts once more,
         // under the same id: that is what the contract promises.
         assert!(all.iter().all(|one| one.webhook_id == all[0].webhook_id && one.body == all[0].body));

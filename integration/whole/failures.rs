@@ -32,7 +32,13 @@ fn failing(system: &System) -> Vec<(Value, Case)> {
             "for i in 1 2; do echo '-BEGIN CORRECTOMATIC RESPONSE-'; echo '{\"success\":true,\"grade\":1}'; echo '-END CORRECTOMATIC RESPONSE-'; done",
         ),
         script("suicide", "killed", "SIGKILL", "kill -9 $$; sleep 9"),
-        changed("image", "image_not_found", "does-not-exist:1", "image", json!("correction-runner-test/does-not-exist:1")),
+        changed(
+            "image",
+            "image_not_found",
+            "does-not-exist:1",
+            "image",
+            json!("correction-runner-test/does-not-exist:1"),
+        ),
         changed("entrypoint", "start_failed", "image", "image", json!(docker::BAD_ENTRYPOINT_IMAGE)),
         changed("missing", "exercise_not_found", "/no/such/file", "file", json!("/no/such/file")),
         changed("number", "invalid_job", "\"image\"", "image", json!(7)),
@@ -43,7 +49,6 @@ fn failing(system: &System) -> Vec<(Value, Case)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_is_told_with_its_outcome_and_leaves_nothing() {
-    docker::build_images().await;
     let system = System::start(&[]).await;
     let cases = failing(&system);
     for (job, _) in &cases {

@@ -47,16 +47,12 @@ async fn the_container_dies_before_any_completer_is_there() {
 /// A starter that is slow to hand over: the death is told while no record is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_death_is_told_before_its_record_comes() {
-    docker::build_images().await;
     // With this sweep interval only the parked death, or the look at a fresh stream, can end it in time.
     let system = System::start(&[("SWEEP_INTERVAL", "1h")]).await;
     let instance = system.instance().await;
     let job = JobId::new("slow-starter");
     let correction = CorrectionId::derive(&instance, &job, 1, 0);
-    let errand = Errand {
-        callback: Some(system.receiver.url("parked")),
-        ..Errand::default()
-    };
+    let errand = Errand { callback: Some(system.receiver.url("parked")), ..Errand::default() };
     let labels = Labels {
         instance,
         correction: correction.clone(),
@@ -99,7 +95,6 @@ async fn the_death_is_told_before_its_record_comes() {
 /// What the original's starter leaves: a container without labels, a job with a number for its id.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
-    docker::build_images().await;
     let system = System::start(&[]).await;
     let mut containers = Vec::new();
     for (number, name) in ["ended", "running"].into_iter().enumerate() {
@@ -134,7 +129,13 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
     for container in containers {
         system
             .until("the container is removed", async || {
-                system.engine.inspect(container.as_str()).await.expect("Docker answers").is_none().then_some(())
+                system
+                    .engine
+                    .inspect(container.as_str())
+                    .await
+                    .expect("Docker answers")
+                    .is_none()
+                    .then_some(())
             })
             .await;
     }

@@ -12,9 +12,13 @@ async fn a_verdict_arrives_at_the_callback_as_the_original_sends_it() {
     let plain = system.job("w0", SAYS_OK);
     let mut unnamed = system.job("unnamed", SAYS_OK);
     unnamed.as_object_mut().expect("an object").remove("work_id");
-    let mut nested = system.job("nested", r#"echo '{"comments":["ñ €","𝄞"],"success":true,"big":12345678901234567890,"work_id":"forged"}'"#);
+    let mut nested = system.job(
+        "nested",
+        r#"echo '{"comments":["ñ €","𝄞"],"success":true,"big":12345678901234567890,"work_id":"forged"}'"#,
+    );
     nested["work_id"] = json!({"b": [1, null, true], "a": "é"});
-    let failed = system.job("failed", r#"echo '{"success":false,"error":"The dog ate my correction"}'; exit 3"#);
+    let failed =
+        system.job("failed", r#"echo '{"success":false,"error":"The dog ate my correction"}'; exit 3"#);
     let block = system.job(
         "block",
         "echo noise; echo 'x--BEGIN CORRECTOMATIC RESPONSE--'; echo '{\"success\":true,\"grade\":1e21}'; echo '-END CORRECTOMATIC RESPONSE-'; echo more",
@@ -29,7 +33,10 @@ async fn a_verdict_arrives_at_the_callback_as_the_original_sends_it() {
     for (path, body) in [
         ("w0", r#"{"comments":["ok"],"grade":7.5,"success":true,"work_id":"w0"}"#),
         ("unnamed", r#"{"comments":["ok"],"grade":7.5,"success":true}"#),
-        ("nested", r#"{"big":12345678901234567000,"comments":["ñ €","𝄞"],"success":true,"work_id":{"a":"é","b":[1,null,true]}}"#),
+        (
+            "nested",
+            r#"{"big":12345678901234567000,"comments":["ñ €","𝄞"],"success":true,"work_id":{"a":"é","b":[1,null,true]}}"#,
+        ),
         ("failed", r#"{"error":"The dog ate my correction","success":false,"work_id":"failed"}"#),
         ("block", r#"{"grade":1e+21,"success":true,"work_id":"block"}"#),
         ("params", r#"{"comments":["me and you a=b"],"success":true,"work_id":"params"}"#),

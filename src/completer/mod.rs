@@ -57,12 +57,10 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
     let patience = settings.common.connect_wait;
-    wait_for("Redis", patience, &shutdown, async || redis.ready().await).await?;
-    let about = wait_for("Docker", patience, &shutdown, async || engine.about().await).await?;
-    let instance = wait_for("Redis", patience, &shutdown, async || {
-        redis.instance(settings.common.instance.as_ref()).await
-    })
-    .await?;
+    wait_for("Redis", patience, &shutdown, || redis.ready()).await?;
+    let about = wait_for("Docker", patience, &shutdown, || engine.about()).await?;
+    let instance =
+        wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, "completer: watching containers");
     let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
     Loop::new(session).run(&shutdown).await;

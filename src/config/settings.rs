@@ -227,3 +227,72 @@ pub struct NotifierSettings {
     /// Extra roots for receivers' certificates (PEM).
     pub ca_file: Option<PathBuf>,
 }
+
+/// How much is logged, by pino's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// What helps to find an error.
+    Debug,
+    /// What happens.
+    #[default]
+    Info,
+    /// What looks wrong.
+    Warn,
+    /// What went wrong.
+    Error,
+    /// What ends the process; shown with the errors, since we have no level above them.
+    Fatal,
+    /// Nothing.
+    Silent,
+}
+
+impl LogLevel {
+    /// The level of that name, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "trace" => Self::Trace,
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "warn" => Self::Warn,
+            "error" => Self::Error,
+            "fatal" => Self::Fatal,
+            "silent" => Self::Silent,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogDestination {
+    /// Standard output.
+    #[default]
+    StandardOutput,
+    /// Standard error.
+    StandardError,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How much.
+    pub level: LogLevel,
+    /// Where.
+    pub destination: LogDestination,
+    /// How; `None` = pretty on a terminal, else JSON.
+    pub format: Option<LogFormat>,
+}

@@ -1,14 +1,99 @@
-//! How the engine is reached.
+//! The engine as its callers see it: connections, the API version that is spoken, deadlines.
 
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response};
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::error::EngineError;
+use super::answer::Refusal;
+use super::error::{Call, EngineError};
+use super::image::Pulls;
+use super::reference::Logins;
+use super::transport::{Transport, told};
 use super::types::About;
 use crate::config::DockerSettings;
+use crate::identity::EngineId;
+
+/// The oldest API version that has all we ask for (Docker 17.12).
+const OLDEST: Version = Version(1, 35);
+/// The newest that we know of: an engine that speaks a newer one speaks this one too, or says so.
+const NEWEST: Version = Version(1, 53);
+/// Both, for people.
+const OURS: &str = "1.35 to 1.53";
+/// The longest answer that is read whole.
+const LONGEST_ANSWER: usize = 16 << 20;
+/// bollard's own time-out, in seconds; ours are shorter and govern.
+const BOLLARD_TIMEOUT: u64 = 24 * 3600;
 
 /// A Docker engine. Clones share its connections.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    transport: Transport,
+    timeout: Duration,
+    pull_timeout: Duration,
+    logins: Logins,
+    pulls: Mutex<Pulls>,
+    spoken: RwLock<Option<Arc<Spoken>>>,
+    negotiating: tokio::sync::Mutex<()>,
+}
+
+/// What was agreed upon with the engine.
+pub(super) struct Spoken {
+    /// bollard, speaking that version.
+    pub(super) docker: bollard::Docker,
+    /// Whether the engine has an init process to put into containers.
+    pub(super) has_init: bool,
+    version: Version,
+    contact: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VersionAnswer {
+    api_version: String,
+    #[serde(rename = "MinAPIVersion")]
+    least: Option<String>,
+    #[serde(default)]
+    components: Option<Vec<Component>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Component {
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct InfoAnswer {
+    #[serde(rename = "ID", default)]
+    id: String,
+    #[serde(rename = "Name", default)]
+    name: String,
+    #[serde(rename = "ServerVersion", default)]
+    version: String,
+    #[serde(rename = "NCPU", default)]
+    cpus: u32,
+    #[serde(rename = "MemTotal", default)]
+    memory: u64,
+}
 
 impl Engine {
     /// Reads the certificates and prepares the connections; sends nothing.
@@ -16,16 +101,28 @@ impl Engine {
     /// # Errors
     /// A certificate or key cannot be read, or the endpoint is of a kind that is not supported.
     pub fn new(settings: &DockerSettings) -> Result<Self, EngineError> {
-        let _ = settings;
-        todo!()
+        let shared = Shared {
+            transport: Transport::new(&settings.endpoint, settings.timeout)?,
+            timeout: settings.timeout,
+            pull_timeout: settings.pull_timeout,
+            logins: Logins::new(&settings.credentials),
+            pulls: Mutex::new(HashMap::new()),
+            spoken: RwLock::new(None),
+            negotiating: tokio::sync::Mutex::new(()),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Asks whether the engine is there.
+    /// Asks whether the engine is there, and speaks a version of the API that we speak.
     ///
     /// # Errors
     /// It is not, or it is no engine that we can work with.
     pub async fn ping(&self) -> Result<(), EngineError> {
-        todo!()
+        self.within(Call::Ping, self.shared.timeout, async {
+            let answer = self.get(Call::Ping, "/_ping", &[]).await?;
+            read_whole(Call::Ping, answer).await.map(drop)
+        })
+        .await
     }
 
     /// Asks which engine it is.
@@ -33,12 +130,243 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub async fn about(&self) -> Result<About, EngineError> {
-        todo!()
+        self.within(Call::About, self.shared.timeout, async {
+            let api_version = self.spoken().await?.version.to_string();
+            let info: InfoAnswer = decoded(Call::About, self.get(Call::About, "/info", &[]).await?).await?;
+            // Podman has no id, and its name is its host's.
+            let id = if info.id.is_empty() { info.name } else { info.id };
+            let InfoAnswer { version, cpus, memory, .. } = info;
+            Ok(About { id: EngineId::new(id), version, api_version, cpus, memory })
+        })
+        .await
     }
 
     /// The time on the daemon's clock, as well as its `Date` headers tell it (to about a second).
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        todo!()
+        self.shared.transport.clock().at(Timestamp::now())
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.shared.timeout
+    }
+
+    pub(super) fn pull_timeout(&self) -> Duration {
+        self.shared.pull_timeout
+    }
+
+    pub(super) fn logins(&self) -> &Logins {
+        &self.shared.logins
+    }
+
+    pub(super) fn pulls(&self) -> std::sync::MutexGuard<'_, Pulls> {
+        self.shared.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a whole call, its body too, a deadline.
+    pub(super) async fn within<T>(
+        &self,
+        call: Call,
+        limit: Duration,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) => Err(EngineError::Timeout { call, after: limit }),
+        }
+    }
+
+    /// What was agreed upon with the engine: asked once per contact, not per call.
+    pub(super) async fn spoken(&self) -> Result<Arc<Spoken>, EngineError> {
+        if let Some(spoken) = self.agreed() {
+            return Ok(spoken);
+        }
+        let _alone = self.shared.negotiating.lock().await;
+        if let Some(spoken) = self.agreed() {
+            return Ok(spoken);
+        }
+        let answer = self.send(Call::Version, Method::GET, "/version", None).await?;
+        let answer: VersionAnswer =
+            decoded(Call::Version, self.accepted(Call::Version, answer).await?).await?;
+        let spoken = Arc::new(self.agree(answer)?);
+        *self.shared.spoken.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&spoken));
+        Ok(spoken)
+    }
+
+    fn agreed(&self) -> Option<Arc<Spoken>> {
+        let spoken = self.shared.spoken.read().unwrap_or_else(PoisonError::into_inner);
+        spoken.clone().filter(|spoken| spoken.contact == self.shared.transport.contact())
+    }
+
+    fn agree(&self, answer: VersionAnswer) -> Result<Spoken, EngineError> {
+        let transport = &self.shared.transport;
+        let most = Version::read(&answer.api_version);
+        let least = answer.least.as_deref().and_then(Version::read).unwrap_or(OLDEST);
+        let version = most.map(|most| most.min(NEWEST)).filter(|version| *version >= OLDEST.max(least));
+        let Some(version) = version else {
+            let least = answer.least.unwrap_or_default();
+            return Err(EngineError::Incompatible { least, most: answer.api_version, ours: OURS });
+        };
+        let has_init = has_init(answer.components.as_deref().unwrap_or_default());
+        if !has_init {
+            tracing::warn!("the Docker engine has no docker-init: containers run without an init process");
+        }
+        let docker = bollard::Docker::connect_with_custom_transport(
+            transport.for_bollard(),
+            Some(transport.base()),
+            BOLLARD_TIMEOUT,
+            &bollard::ClientVersion { major_version: version.0 as usize, minor_version: version.1 as usize },
+        )
+        .map_err(|error| EngineError::Garbled { call: Call::Version, reason: error.to_string() })?;
+        Ok(Spoken { docker, has_init, version, contact: transport.contact() })
+    }
+
+    /// GETs a path of the negotiated version; an answer that is no success is an error.
+    pub(super) async fn get(
+        &self,
+        call: Call,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Response<Incoming>, EngineError> {
+        let answer = self.ask(call, Method::GET, path, query, None).await?;
+        self.accepted(call, answer).await
+    }
+
+    /// Sends a request without a body to a path of the negotiated version, whatever the answer.
+    pub(super) async fn ask(
+        &self,
+        call: Call,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        header: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Response<Incoming>, EngineError> {
+        let version = self.spoken().await?.version;
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        self.send(call, method, &format!("/v{version}{path}?{query}"), header).await
+    }
+
+    async fn send(
+        &self,
+        call: Call,
+        method: Method,
+        path: &str,
+        header: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Response<Incoming>, EngineError> {
+        let transport = &self.shared.transport;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", transport.base()))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Either::Left(Full::new(Bytes::new())))
+            .map_err(|error| EngineError::BadRequest { call, message: error.to_string() })?;
+        request.headers_mut().extend(header);
+        transport.send(request).await.map_err(|error| transport.failed(call, &error))
+    }
+
+    /// The answer if it is a success, else the error that it tells.
+    pub(super) async fn accepted(
+        &self,
+        call: Call,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Incoming>, EngineError> {
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(self.current(Refusal::read(call, answer).await?)?.error(call))
+    }
+
+    /// The refusal that bollard reports, for the call to judge; an error if it reports something else.
+    pub(super) fn refused(&self, call: Call, error: bollard::errors::Error) -> Result<Refusal, EngineError> {
+        use bollard::errors::Error;
+        match error {
+            Error::DockerResponseServerError { status_code, message } => {
+                self.current(Refusal::new(status_code, &message))
+            }
+            Error::HyperLegacyError { err } => Err(self.shared.transport.failed(call, &err)),
+            Error::HyperResponseError { err } => Err(EngineError::NoAnswer { call, reason: told(&err) }),
+            other => Err(EngineError::Garbled { call, reason: other.to_string() }),
+        }
+    }
+
+    /// Sorts out the refusal of an engine that was exchanged for one of another version.
+    pub(super) fn current(&self, refusal: Refusal) -> Result<Refusal, EngineError> {
+        if refusal.is_of_another_version() {
+            Err(self.shared.transport.exchanged(&refusal.message))
+        } else {
+            Ok(refusal)
+        }
+    }
+}
+
+/// Whether the engine has an init process for containers. Docker lists its parts, without the one that
+/// it does not find; what lists no such parts is asked for one in good faith.
+fn has_init(components: &[Component]) -> bool {
+    let has = |name: &str| {
+        let found = components.iter().find(|component| component.name == name);
+        found.is_some_and(|component| component.version != "N/A")
+    };
+    !has("runc") || has("docker-init")
+}
+
+/// The whole body of an answer.
+pub(super) async fn read_whole(call: Call, answer: Response<Incoming>) -> Result<Bytes, EngineError> {
+    match Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(EngineError::Garbled { call, reason: format!("it is longer than {LONGEST_ANSWER} bytes") })
+        }
+        Err(error) => Err(EngineError::NoAnswer { call, reason: told(error.as_ref()) }),
+    }
+}
+
+/// The body of an answer, decoded.
+pub(super) async fn decoded<T: DeserializeOwned>(
+    call: Call,
+    answer: Response<Incoming>,
+) -> Result<T, EngineError> {
+    let body = read_whole(call, answer).await?;
+    serde_json::from_slice(&body).map_err(|error| EngineError::Garbled { call, reason: error.to_string() })
+}
+
+impl Version {
+    fn read(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Self(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn components(names: &[&str]) -> Vec<Component> {
+        let component = |name: &&str| Component { name: (*name).to_owned(), version: "1".to_owned() };
+        names.iter().map(component).collect()
+    }
+
+    #[test]
+    fn an_engine_that_lists_its_parts_and_not_an_init_process_has_none() {
+        assert!(has_init(&components(&["Engine", "containerd", "runc", "docker-init"])));
+        assert!(!has_init(&components(&["Engine", "containerd", "runc"])));
+        assert!(has_init(&components(&["Podman Engine", "Conmon"])));
+        assert!(has_init(&[]));
+        let mut missing = components(&["runc", "docker-init"]);
+        missing[1].version = "N/A".to_owned();
+        assert!(!has_init(&missing));
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(Version::read("1.9") < Version::read("1.41"));
+        assert_eq!(Version::read("1.x"), None);
+        assert_eq!(Version::read("141"), None);
+        assert_eq!(Version(1, 41).to_string(), "1.41");
     }
 }

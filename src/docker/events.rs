@@ -1,11 +1,33 @@
 //! The reconnecting event stream.
+//!
+//! Its task only reads: a slow reader makes the engine stall and lose events. A stream lives for a minute
+//! (`until`), and the next one is opened before it ends and read beside it, so that nothing falls between
+//! them (the engine repeats its last 256 events at most) and a peer that died without a word is noticed.
+//! Whatever breaks a stream, the next one begins before the last event and with a `Resync`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use futures::FutureExt;
+use futures::future::{BoxFuture, OptionFuture};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connect::Engine;
-use super::inbox::Notice;
+use super::error::{Call, EngineError};
+use super::event::{ACTIONS, Event, decode};
+use super::inbox::{Inbox, Notice, Outage};
+use super::lines::Lines;
+use super::replays::{OVERLAP, Replays, back};
+use super::transport::told;
+use crate::backoff::Backoff;
+
+/// How far back the very first stream begins.
+const FIRST_OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 
 /// The times of the event stream.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +38,15 @@ pub struct Rhythm {
     pub overlap: Duration,
     /// The first wait after a break; it doubles with each failure, with full jitter.
     pub first_wait: Duration,
-    /// The longest such wait.
+    /// The longest such wait, and how long a silent stream must last to be called healthy.
     pub longest_wait: Duration,
+}
+
+/// The engine's events, read by a task of its own that does nothing but read.
+pub struct Watch {
+    inbox: Arc<Inbox>,
+    task: JoinHandle<()>,
+    stop: DropGuard,
 }
 
 impl Default for Rhythm {
@@ -31,32 +60,224 @@ impl Default for Rhythm {
     }
 }
 
-/// The engine's events, read by a task of its own that does nothing but read.
-pub struct Watch {}
-
 impl Watch {
     /// Starts to read until `shutdown`, or until it is closed or dropped.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a task is given its own token")]
     pub fn start(engine: Engine, shutdown: CancellationToken) -> Self {
-        Self::with_rhythm(engine, shutdown, Rhythm::default())
+        Self::with_rhythm(engine, &shutdown, Rhythm::default())
     }
 
     /// The same with other times.
     #[must_use]
-    pub fn with_rhythm(engine: Engine, shutdown: CancellationToken, rhythm: Rhythm) -> Self {
-        let _ = (engine, shutdown, rhythm);
-        todo!()
+    pub fn with_rhythm(engine: Engine, shutdown: &CancellationToken, rhythm: Rhythm) -> Self {
+        let (inbox, stop) = (Arc::new(Inbox::default()), shutdown.child_token());
+        let reader = Reader { engine, inbox: Arc::clone(&inbox), rhythm, replays: Replays::default() };
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = reader.run() => {}
+            }
+        });
+        Self { inbox, task, stop: stop.drop_guard() }
     }
 
     /// Waits for the next notice. Cancel-safe. Once the reader was shut down it waits for ever.
     ///
-    /// A replayed event is told once; even so a container may be reported twice, after a `Resync`.
+    /// What a stream repeats is told once. A container can still be reported twice, since `Resync` means
+    /// to look at it.
     pub async fn next(&self) -> Notice {
-        todo!()
+        self.inbox.take().await
     }
 
     /// Ends the reader.
     pub async fn close(self) {
-        todo!()
+        drop(self.stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the reader of the engine's events failed");
+        }
     }
+}
+
+struct Reader {
+    engine: Engine,
+    inbox: Arc<Inbox>,
+    rhythm: Rhythm,
+    replays: Replays,
+}
+
+/// One open stream.
+struct Stream {
+    body: Incoming,
+    lines: Lines,
+    /// When it was opened, on the daemon's clock.
+    opened: Timestamp,
+    /// When the next one is to be opened, and when it should long have ended by itself.
+    rotate: Instant,
+    overdue: Instant,
+    /// The last event that came through it.
+    last: Option<Timestamp>,
+}
+
+/// Why a stream is no more.
+#[derive(Debug, thiserror::Error)]
+enum Break {
+    #[error("it ended")]
+    Ended,
+    #[error("it broke: {0}")]
+    Broke(String),
+    #[error("the engine fell silent")]
+    Silent,
+}
+
+type Opening = BoxFuture<'static, Result<Stream, EngineError>>;
+
+impl Reader {
+    async fn run(mut self) {
+        let mut backoff = Backoff::new(self.rhythm.first_wait, self.rhythm.longest_wait);
+        let mut working_until = None;
+        let mut reported = None;
+        let begin = back(self.engine.now(), FIRST_OVERLAP);
+        loop {
+            match self.opening(begin).await {
+                Ok(stream) => {
+                    let outage = working_until.map(|from| Outage { from, to: stream.opened });
+                    tracing::info!(?outage, "following the engine's events");
+                    self.inbox.resync(outage);
+                    let opened = Instant::now();
+                    let (reason, until, read_any) = self.follow(stream).await;
+                    tracing::warn!(%reason, "the stream of the engine's events is gone; opening it again");
+                    working_until = Some(until);
+                    reported = None;
+                    if read_any || opened.elapsed() >= self.rhythm.longest_wait {
+                        backoff.reset();
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if reported.as_ref() != Some(&text) {
+                        tracing::warn!(%error, "the engine's events cannot be followed; trying again");
+                        reported = Some(text);
+                    }
+                }
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    /// Reads a stream and its successors until there is none: why, when it last worked, and whether any
+    /// event came.
+    async fn follow(&mut self, stream: Stream) -> (Break, Timestamp, bool) {
+        let mut current = stream;
+        let mut old: Option<Stream> = None;
+        let mut opening: Option<Opening> = None;
+        let mut read_any = false;
+        loop {
+            // Where opening the next one failed it is tried again at `rotate`, which moves.
+            if opening.is_none() && Instant::now() >= current.rotate {
+                opening = Some(self.opening(current.opened));
+            }
+            let rotate = current.rotate;
+            tokio::select! {
+                event = current.next() => match event {
+                    Ok(event) => {
+                        read_any = true;
+                        self.tell(event);
+                    }
+                    Err(reason) => return (reason, current.last.max(Some(current.opened)).unwrap_or_default(), read_any),
+                },
+                Some(event) = OptionFuture::from(old.as_mut().map(Stream::next)) => match event {
+                    Ok(event) => self.tell(event),
+                    Err(reason) => if let Some(ended) = old.take() {
+                        self.superseded(&ended, &reason, &current);
+                    },
+                },
+                Some(next) = OptionFuture::from(opening.as_mut()) => {
+                    opening = None;
+                    match next {
+                        Ok(next) => old = Some(std::mem::replace(&mut current, next)),
+                        Err(error) => {
+                            tracing::debug!(%error, "the next stream of events cannot be opened yet");
+                            current.rotate = Instant::now() + self.rhythm.overlap / 10;
+                        }
+                    }
+                },
+                () = tokio::time::sleep_until(rotate), if opening.is_none() => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Option<Event>) {
+        if let Some(event) = event.filter(|event| self.replays.is_new(event)) {
+            self.inbox.put(event);
+        }
+    }
+
+    /// An old stream is gone whose successor is open. If it did not end as it was told to, events of the
+    /// time before the successor may be lost.
+    fn superseded(&self, old: &Stream, reason: &Break, current: &Stream) {
+        let seamless = matches!(reason, Break::Ended) || old.last >= Some(current.opened);
+        if !seamless {
+            tracing::warn!(%reason, "an old stream of events is gone too early");
+            let from = old.last.max(Some(old.opened)).unwrap_or_default();
+            self.inbox.resync(Some(Outage { from, to: current.opened }));
+        }
+    }
+
+    /// Opens a stream that begins before the last event (before there was any, at `begin`).
+    fn opening(&self, begin: Timestamp) -> Opening {
+        let (engine, rhythm) = (self.engine.clone(), self.rhythm);
+        let last = self.replays.newest();
+        async move {
+            let since = seconds(last.map_or(begin, |last| back(last, OVERLAP)));
+            let limit = engine.timeout();
+            engine
+                .within(Call::Events, limit, async {
+                    // First contact: the daemon's clock becomes known.
+                    engine.spoken().await?;
+                    let asked = Instant::now();
+                    let lifetime = SignedDuration::try_from(rhythm.lifetime).unwrap_or(SignedDuration::MAX);
+                    let until = seconds(engine.now().checked_add(lifetime).unwrap_or(Timestamp::MAX));
+                    let filters = serde_json::json!({ "type": ["container"], "event": ACTIONS }).to_string();
+                    let query = [("since", since.as_str()), ("until", &until), ("filters", &filters)];
+                    let answer = engine.get(Call::Events, "/events", &query).await?;
+                    Ok(Stream {
+                        body: answer.into_body(),
+                        lines: Lines::default(),
+                        opened: engine.now(),
+                        rotate: asked + rhythm.lifetime.saturating_sub(rhythm.overlap),
+                        overdue: asked + rhythm.lifetime + rhythm.overlap,
+                        last: None,
+                    })
+                })
+                .await
+        }
+        .boxed()
+    }
+}
+
+impl Stream {
+    /// The next event; `None` is one that means nothing to us. Cancel-safe.
+    async fn next(&mut self) -> Result<Option<Event>, Break> {
+        loop {
+            let broke = |error: &dyn ToString| Break::Broke(error.to_string());
+            if let Some(line) = self.lines.next_line().map_err(|error| broke(&error))? {
+                let event = decode(&line).map_err(|error| broke(&error))?;
+                self.last = self.last.max(event.as_ref().map(|event| event.at));
+                return Ok(event);
+            }
+            match tokio::time::timeout_at(self.overdue, self.body.frame()).await {
+                Err(_) => return Err(Break::Silent),
+                Ok(None) => return Err(Break::Ended),
+                Ok(Some(Err(error))) => return Err(Break::Broke(told(&error))),
+                Ok(Some(Ok(frame))) => self.lines.push(frame.data_ref().map_or(&[][..], |bytes| bytes)),
+            }
+        }
+    }
+}
+
+/// A moment as the engine reads it: seconds and nanoseconds of Unix time.
+fn seconds(moment: Timestamp) -> String {
+    format!("{}.{:09}", moment.as_second().max(0), moment.subsec_nanosecond().max(0))
 }

@@ -1,10 +1,19 @@
 //! What the event reader leaves for whoever acts on it: notices, coalesced by container.
+//!
+//! The reader never waits here. What is kept is bounded: past the bound, all of it becomes one `Resync`,
+//! which finds by looking what the notices would have told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
+use super::event::{Action, Event};
 use crate::identity::ContainerId;
+
+/// How many containers' notices are kept.
+const MOST: usize = 20_000;
 
 /// A time in which the event stream was broken, on the daemon's clock. Events of that time may be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +54,202 @@ pub enum Notice {
         /// Which.
         container: ContainerId,
     },
+}
+
+/// The box: one reader puts in, one consumer takes out.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    resync: bool,
+    outage: Option<Outage>,
+    order: VecDeque<ContainerId>,
+    of: HashMap<ContainerId, Told>,
+}
+
+/// What is waiting about one container, told in the order of these fields.
+#[derive(Debug, Default)]
+struct Told {
+    oom: bool,
+    died: Option<Death>,
+    destroyed: bool,
+}
+
+#[derive(Debug)]
+struct Death {
+    exit_code: Option<i64>,
+    labels: HashMap<String, String>,
+    at: Timestamp,
+}
+
+impl Inbox {
+    /// Leaves an event.
+    pub(super) fn put(&self, event: Event) {
+        let mut waiting = self.lock();
+        if waiting.of.len() >= MOST && !waiting.of.contains_key(&event.container) {
+            tracing::warn!(
+                containers = MOST,
+                "events come faster than they are acted on: looking at all instead"
+            );
+            waiting.of.clear();
+            waiting.order.clear();
+            waiting.resync = true;
+        }
+        let Event { container, action, at } = event;
+        if !waiting.of.contains_key(&container) {
+            waiting.order.push_back(container.clone());
+        }
+        let told = waiting.of.entry(container).or_default();
+        match action {
+            Action::Died { exit_code, labels } => told.died = Some(Death { exit_code, labels, at }),
+            Action::Oom => told.oom = true,
+            Action::Destroyed => told.destroyed = true,
+        }
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Asks for everything to be looked at; two outages that nobody looked at yet are one.
+    pub(super) fn resync(&self, outage: Option<Outage>) {
+        let mut waiting = self.lock();
+        waiting.resync = true;
+        waiting.outage = match (waiting.outage, outage) {
+            (Some(old), Some(new)) => Some(Outage { from: old.from.min(new.from), to: old.to.max(new.to) }),
+            (old, new) => old.or(new),
+        };
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Waits for a notice and takes it. Cancel-safe.
+    pub(super) async fn take(&self) -> Notice {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(notice) = self.lock().take() {
+                return notice;
+            }
+            filled.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Notice> {
+        if std::mem::take(&mut self.resync) {
+            return Some(Notice::Resync { outage: self.outage.take() });
+        }
+        while let Some(container) = self.order.front().cloned() {
+            let notice = self.of.get_mut(&container).and_then(|told| told.take(&container));
+            if notice.is_some() {
+                return notice;
+            }
+            self.order.pop_front();
+            self.of.remove(&container);
+        }
+        // A burst is over: its memory goes back.
+        if self.of.capacity() > 1024 {
+            self.of.shrink_to_fit();
+            self.order.shrink_to_fit();
+        }
+        None
+    }
+}
+
+impl Told {
+    fn take(&mut self, container: &ContainerId) -> Option<Notice> {
+        let container = container.clone();
+        if std::mem::take(&mut self.oom) {
+            return Some(Notice::Oom { container });
+        }
+        if let Some(Death { exit_code, labels, at }) = self.died.take() {
+            return Some(Notice::Died { container, exit_code, labels, at });
+        }
+        std::mem::take(&mut self.destroyed).then_some(Notice::Destroyed { container })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn event(container: &str, action: Action) -> Event {
+        Event { container: ContainerId::new(container), action, at: Timestamp::UNIX_EPOCH }
+    }
+
+    fn died(code: i64) -> Action {
+        Action::Died { exit_code: Some(code), labels: HashMap::new() }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// What is there without waiting, in short.
+    fn drained(inbox: &Inbox) -> Vec<String> {
+        let notices = std::iter::from_fn(|| inbox.take().now_or_never());
+        let short = |notice| match notice {
+            Notice::Resync { outage: None } => "resync".to_owned(),
+            Notice::Resync { outage: Some(outage) } => {
+                format!("resync {}-{}", outage.from.as_second(), outage.to.as_second())
+            }
+            Notice::Died { container, exit_code, .. } => format!("{container} died {}", exit_code.unwrap()),
+            Notice::Oom { container } => format!("{container} oom"),
+            Notice::Destroyed { container } => format!("{container} destroyed"),
+        };
+        notices.map(short).collect()
+    }
+
+    #[test]
+    fn what_is_told_of_one_container_comes_together_and_in_its_natural_order() {
+        let inbox = Inbox::default();
+        for (container, action) in
+            [("a", died(1)), ("b", Action::Destroyed), ("a", Action::Oom), ("b", died(2)), ("a", died(3))]
+        {
+            inbox.put(event(container, action));
+        }
+        inbox.resync(None);
+        assert_eq!(drained(&inbox), ["resync", "a oom", "a died 3", "b died 2", "b destroyed"]);
+        inbox.put(event("a", died(4)));
+        assert_eq!(drained(&inbox), ["a died 4"]);
+    }
+
+    #[test]
+    fn outages_that_nobody_looked_at_yet_are_one() {
+        let inbox = Inbox::default();
+        inbox.resync(Some(Outage { from: at(5), to: at(6) }));
+        inbox.resync(None);
+        inbox.resync(Some(Outage { from: at(8), to: at(9) }));
+        assert_eq!(drained(&inbox), ["resync 5-9"]);
+    }
+
+    #[test]
+    fn more_than_is_kept_becomes_one_look_at_everything() {
+        let inbox = Inbox::default();
+        for number in 0..=MOST {
+            inbox.put(event(&number.to_string(), Action::Oom));
+        }
+        assert_eq!(drained(&inbox), ["resync".to_owned(), format!("{MOST} oom")]);
+    }
+
+    #[tokio::test]
+    async fn a_waiting_consumer_is_woken() {
+        let inbox = std::sync::Arc::new(Inbox::default());
+        let consumer = tokio::spawn({
+            let inbox = std::sync::Arc::clone(&inbox);
+            async move { inbox.take().await }
+        });
+        tokio::task::yield_now().await;
+        inbox.put(event("a", Action::Oom));
+        assert_eq!(consumer.await.unwrap(), Notice::Oom { container: ContainerId::new("a") });
+    }
 }

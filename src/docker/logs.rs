@@ -1,9 +1,20 @@
 //! What a container wrote.
 
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, StatusCode};
+
 use super::connect::Engine;
-use super::error::EngineError;
+use super::error::{Call, EngineError};
+use super::frames::Frames;
+use super::transport::told;
 use crate::identity::ContainerId;
-use crate::output::Output;
+use crate::output::{Capture, Output};
+
+/// The time for all of a container's output: its log is bounded, the engine's disk may be slow.
+const ALL_OF_IT: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Reads what a container wrote so far, keeping about `limit` bytes; `None` if there is no such
@@ -12,7 +23,36 @@ impl Engine {
     /// # Errors
     /// Those of every call.
     pub async fn output(&self, container: &ContainerId, limit: u64) -> Result<Option<Output>, EngineError> {
-        let _ = (container, limit);
-        todo!()
+        let all = ALL_OF_IT.max(self.timeout());
+        self.within(Call::Logs, all, async {
+            let Some(mut body) = self.within(Call::Logs, self.timeout(), self.log(container)).await? else {
+                return Ok(None);
+            };
+            let (mut frames, mut capture) = (Frames::new(), Capture::new(limit));
+            while let Some(bytes) = self.within(Call::Logs, self.timeout(), chunk(&mut body)).await? {
+                frames.push(&bytes, &mut capture);
+            }
+            Ok(Some(capture.finish()))
+        })
+        .await
+    }
+
+    async fn log(&self, container: &ContainerId) -> Result<Option<Incoming>, EngineError> {
+        let path = format!("/containers/{container}/logs");
+        let query = [("stdout", "true"), ("stderr", "true"), ("follow", "false")];
+        let answer = self.ask(Call::Logs, Method::GET, &path, &query, None).await?;
+        match answer.status() {
+            // A conflict: it is dead or being removed, and its log with it.
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => Ok(None),
+            _ => Ok(Some(self.accepted(Call::Logs, answer).await?.into_body())),
+        }
+    }
+}
+
+async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, EngineError> {
+    match body.frame().await {
+        None => Ok(None),
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(error)) => Err(EngineError::NoAnswer { call: Call::Logs, reason: told(&error) }),
     }
 }

@@ -3,13 +3,24 @@
 //! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP or TLS), shared by all of its
 //! clones. What the engine answers is classified in [`EngineError`]; nothing is tried again in here.
 
+mod answer;
+mod clock;
 mod connect;
 mod container;
+mod elements;
 mod error;
+mod event;
 mod events;
+mod frames;
 mod image;
 mod inbox;
+mod lines;
 mod logs;
+mod reference;
+mod replays;
+mod spec;
+mod tls;
+mod transport;
 mod types;
 
 pub use connect::Engine;

@@ -37,12 +37,10 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
     let patience = settings.common.connect_wait;
-    wait_for("Redis", patience, &shutdown, async || redis.ready().await).await?;
-    let about = wait_for("Docker", patience, &shutdown, async || engine.about().await).await?;
-    let instance = wait_for("Redis", patience, &shutdown, async || {
-        redis.instance(settings.common.instance.as_ref()).await
-    })
-    .await?;
+    wait_for("Redis", patience, &shutdown, || redis.ready()).await?;
+    let about = wait_for("Docker", patience, &shutdown, || engine.about()).await?;
+    let instance =
+        wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
         dont_start = settings.dont_start, "starter: taking submissions");
     let options = WorkerOptions {

@@ -1,0 +1,36 @@
+# What a person types. Each target is a script of its own in scripts/ or a plain cargo command.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help run-all demo test bench lint build stop ci
+
+help: ## Shows this list
+	@echo 'correction-runner: runs submissions in containers and tells the caller the grade (README.md)'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+run-all: ## Installs and starts what is missing, runs the whole system with an example, until Ctrl-C
+	@scripts/run_all
+
+demo: ## The same, but ends after the example's verdict
+	@scripts/run_all --until-verdict
+
+test: ## Installs what is missing and runs every test: real Redis, real Docker, real Node clients
+	@scripts/run_tests
+
+bench: ## Runs the benchmarks (BENCHMARKS.md)
+	@scripts/set_up_services --for test
+	@npm ci --prefix integration/node --no-audit --no-fund --loglevel=error
+	cargo bench --bench corrections
+
+lint: ## Checks format, lints, licences and the scripts; changes nothing
+	@scripts/lint
+
+build: ## Builds the program: target/release/correction-runner
+	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; cargo build --release --locked --bin correction-runner'
+
+stop: ## Stops the services that set_up_services started and that still run
+	@scripts/stop_services
+
+ci: ## What the project's CI runs
+	@.ci/run

@@ -1,0 +1,380 @@
+//! Docker's API on a Unix socket without containers: for tests of faults and for measurements.
+//!
+//! It answers the calls that the runner makes as Docker 20.10 (API 1.41) does, texts included; each was
+//! compared with a real daemon. A container ends by itself after its run time, and what goes wrong
+//! is switched on with the methods of [`SimulatedEngine`] or with variables of the container's
+//! environment ([`script`]).
+#![allow(dead_code, unused_imports, reason = "each user of this module uses another part of it")]
+
+mod calls;
+mod container;
+mod events;
+mod faults;
+mod images;
+mod query;
+mod reply;
+mod server;
+mod stats;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use container::{Status, script};
+pub use events::{Ending, Loss, Shape};
+pub use faults::{Call, Fault, Rule};
+pub use images::Present;
+pub use stats::Stats;
+
+pub use world::Death;
+use world::World;
+
+/// How a simulated engine is and behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where its socket is to be; `None` = in a directory of its own, removed at the end.
+    pub socket: Option<PathBuf>,
+    /// How long a container runs.
+    pub run_time: Duration,
+    /// What a container writes to stdout.
+    pub verdict: String,
+    /// What a container exits with.
+    pub exit_code: i64,
+    /// Which images it has.
+    pub images: Present,
+    /// Whether a mount's source must be there on this machine.
+    pub check_mounts: bool,
+    /// Whose events its events look like.
+    pub shape: Shape,
+    /// Its `ID`.
+    pub id: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The newest API that it speaks.
+    pub api_version: &'static str,
+    /// The oldest API that it speaks.
+    pub min_api_version: &'static str,
+    /// Its `Server` header.
+    pub server: &'static str,
+    /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
+    pub record_deaths: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            run_time: Duration::ZERO,
+            verdict: r#"{"success":true,"grade":7.5,"comments":["ok"]}"#.to_owned() + "\n",
+            exit_code: 0,
+            images: Present::All,
+            check_mounts: false,
+            shape: Shape::Docker20,
+            id: "SIMU:LATE:DENG:INE0".to_owned(),
+            cpus: 2,
+            memory: 8 << 30,
+            api_version: "1.41",
+            min_api_version: "1.12",
+            server: "Docker/20.10.24 (linux)",
+            record_deaths: false,
+        }
+    }
+}
+
+impl Options {
+    fn version_json(&self) -> String {
+        let version = self.server.trim_start_matches("Docker/").split(' ').next();
+        let json = serde_json::json!({
+            "Version": version, "ApiVersion": self.api_version, "MinAPIVersion": self.min_api_version,
+            "Os": "linux", "Arch": "amd64", "KernelVersion": "6.1.0",
+        });
+        format!("{json}\n")
+    }
+
+    fn info_json(&self, world: &World) -> String {
+        let now = jiff::Timestamp::from_nanosecond(world.now()).map(|now| now.to_string());
+        let json = serde_json::json!({
+            "ID": self.id, "Containers": world.containers.len(), "ContainersRunning": world.stats.alive,
+            "NCPU": self.cpus, "MemTotal": self.memory, "OSType": "linux", "Architecture": "x86_64",
+            "DefaultRuntime": "runc", "Name": "simulated", "SystemTime": now.unwrap_or_default(),
+            "Runtimes": { "runc": { "path": "runc" } }, "CgroupVersion": "2",
+            "ServerVersion": self.server.trim_start_matches("Docker/").split(' ').next(),
+        });
+        format!("{json}\n")
+    }
+}
+
+/// What the handle, the server and the timers share.
+struct Shared {
+    options: Options,
+    world: Mutex<World>,
+    changed: Notify,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A container as a test sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub status: Status,
+    /// How often its start was asked for.
+    pub start_calls: u64,
+    /// Its labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// The running engine; it ends when this is dropped.
+pub struct SimulatedEngine {
+    shared: Arc<Shared>,
+    socket: PathBuf,
+    directory: Option<tempfile::TempDir>,
+    listening: Mutex<CancellationToken>,
+}
+
+impl SimulatedEngine {
+    /// Starts an engine on the current runtime.
+    ///
+    /// # Panics
+    /// Where the socket cannot be made.
+    #[allow(clippy::unused_async, reason = "it needs a runtime, and starting may come to take time")]
+    pub async fn start(options: Options) -> Self {
+        let directory = options.socket.is_none().then(|| tempfile::tempdir().expect("a temporary directory"));
+        let socket = match (&options.socket, &directory) {
+            (Some(socket), _) => socket.clone(),
+            (None, Some(directory)) => directory.path().join("docker.sock"),
+            (None, None) => unreachable!("one of them is there"),
+        };
+        let world = Mutex::new(World::new(options.clone()));
+        let shared = Arc::new(Shared { options, world, changed: Notify::new() });
+        let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
+        Self { shared, socket, directory, listening }
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What it counted.
+    pub fn stats(&self) -> Stats {
+        self.shared.world().stats.clone()
+    }
+
+    /// Its containers, in no order.
+    pub fn containers(&self) -> Vec<Seen> {
+        let world = self.shared.world();
+        let seen = world.containers.values().map(|container| Seen {
+            id: container.identity.id.clone(),
+            name: container.identity.name.clone(),
+            status: container.status,
+            start_calls: container.start_calls,
+            labels: container.identity.labels.clone(),
+        });
+        seen.collect()
+    }
+
+    /// The deaths recorded since the last call.
+    pub fn deaths(&self) -> Vec<Death> {
+        std::mem::take(&mut self.shared.world().deaths)
+    }
+
+    /// Waits until its counts are as wanted.
+    pub async fn until(&self, wanted: impl Fn(&Stats) -> bool) -> Stats {
+        self.until_world(|world| wanted(&world.stats).then(|| world.stats.clone())).await
+    }
+
+    /// Waits until so many event streams are open.
+    pub async fn until_streams(&self, count: usize) {
+        self.until_world(|world| (world.log.open_streams() == count).then_some(())).await;
+    }
+
+    async fn until_world<T>(&self, wanted: impl Fn(&mut World) -> Option<T>) -> T {
+        loop {
+            let mut changed = std::pin::pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
+            if let Some(found) = wanted(&mut self.shared.world()) {
+                return found;
+            }
+            // A stream that is closed by its reader is noticed by looking, not by a call.
+            let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
+        }
+    }
+
+    fn alter<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let result = change(&mut self.shared.world());
+        self.shared.changed.notify_waiters();
+        result
+    }
+
+    // ---- things done by hand ----
+
+    /// Ends a running container with an exit code. Answers whether it ran.
+    pub fn end(&self, reference: &str, exit_code: i64) -> bool {
+        self.alter(|world| {
+            let id = world.resolve(reference).map(ToOwned::to_owned);
+            id.is_some_and(|id| world.end(&id, None, exit_code))
+        })
+    }
+
+    /// Ends every running container at once. Answers how many ran.
+    pub fn end_all(&self, exit_code: i64) -> usize {
+        self.alter(|world| {
+            let ids: Vec<String> = world.containers.keys().cloned().collect();
+            ids.iter().filter(|id| world.end(id, None, exit_code)).count()
+        })
+    }
+
+    /// `docker kill` of somebody else.
+    pub fn kill(&self, reference: &str) -> bool {
+        self.alter(|world| world.kill(reference, "KILL").is_ok())
+    }
+
+    /// `docker rm --force` of somebody else.
+    pub fn remove(&self, reference: &str) -> bool {
+        self.alter(|world| world.remove(reference, true).is_ok())
+    }
+
+    /// `docker start` of somebody else.
+    pub fn start_by_hand(&self, reference: &str) -> bool {
+        let run = self.alter(|world| world.start(reference).ok().flatten());
+        run.map(|run| calls::schedule(&self.shared, run)).is_some()
+    }
+
+    /// `docker pause` of somebody else.
+    pub fn pause(&self, reference: &str) -> bool {
+        self.alter(|world| world.freeze(reference, true).is_ok())
+    }
+
+    /// Puts a container into a status that no call leads to (`dead`, `removing`).
+    pub fn set_status(&self, reference: &str, status: Status) -> bool {
+        self.alter(|world| {
+            let id = world.resolve(reference).map(ToOwned::to_owned);
+            id.and_then(|id| world.containers.get_mut(&id)).is_some_and(|found| {
+                found.status = status;
+                true
+            })
+        })
+    }
+
+    // ---- faults of calls ----
+
+    /// The next `times` calls of this kind meet a fault.
+    pub fn inject(&self, call: Call, fault: Fault, times: usize) {
+        self.add_rule(Rule { call: Some(call), container: None, fault, left: times });
+    }
+
+    /// Adds a fault of any scope.
+    pub fn add_rule(&self, rule: Rule) {
+        self.alter(|world| world.rules.push(rule));
+    }
+
+    /// Calls go right again.
+    pub fn clear_rules(&self) {
+        self.alter(|world| world.rules.clear());
+    }
+
+    /// Containers end before their start is answered, or (as at first) after it.
+    pub fn die_within_start(&self, on: bool) {
+        self.alter(|world| world.dies_within_start = on);
+    }
+
+    /// For how long `list` calls an ended container `running`.
+    pub fn set_list_lag(&self, lag: Duration) {
+        self.alter(|world| world.list_lag = lag);
+    }
+
+    /// Puts the engine's clock ahead of (or, negative, behind) this machine's, in milliseconds.
+    pub fn set_clock_skew(&self, milliseconds: i64) {
+        self.alter(|world| world.skew = i128::from(milliseconds) * 1_000_000);
+    }
+
+    // ---- faults of events ----
+
+    /// Ends every open event stream.
+    pub fn close_streams(&self, how: Ending) {
+        self.alter(|world| world.log.close_streams(how));
+    }
+
+    /// Loses the next `count` events of an action (`None` = of any).
+    pub fn lose_events(&self, action: Option<&str>, count: usize, loss: Loss) {
+        self.alter(|world| world.log.losses.push((action.map(ToOwned::to_owned), count, loss)));
+    }
+
+    /// Loses none of the events to come.
+    pub fn lose_no_events(&self) {
+        self.alter(|world| world.log.losses.clear());
+    }
+
+    /// Sends bytes into every open event stream.
+    pub fn inject_into_streams(&self, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
+        self.alter(|world| world.log.inject(&bytes));
+    }
+
+    /// What events look like from now on.
+    pub fn set_shape(&self, shape: Shape) {
+        self.alter(|world| world.log.shape = shape);
+    }
+
+    /// How many event streams are open.
+    pub fn open_streams(&self) -> usize {
+        self.alter(|world| world.log.open_streams())
+    }
+
+    // ---- images ----
+
+    /// A pull of this image succeeds.
+    pub fn allow_pull(&self, image: &str) {
+        self.alter(|world| world.images.pullable.insert(images::tagged(image)));
+    }
+
+    /// `docker rmi` of somebody else.
+    pub fn remove_image(&self, image: &str) {
+        self.alter(|world| world.images.remove(image));
+    }
+
+    /// What was pulled, with the login that was sent.
+    pub fn pulls(&self) -> Vec<(String, Option<String>)> {
+        self.shared.world().images.pulls.clone()
+    }
+
+    // ---- the daemon itself ----
+
+    /// The daemon goes away: connections break, new ones are refused. Containers run on.
+    pub fn go_away(&self) {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        self.alter(|world| world.log.close_streams(Ending::Broken));
+    }
+
+    /// The daemon is back. `forgets` = its events of before are lost, as after every restart.
+    pub fn come_back(&self, forgets: bool) {
+        if forgets {
+            self.alter(|world| world.log.forget());
+        }
+        let _ = std::fs::remove_file(&self.socket);
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) =
+            server::listen(Arc::clone(&self.shared), &self.socket);
+    }
+}
+
+impl Drop for SimulatedEngine {
+    fn drop(&mut self) {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+}

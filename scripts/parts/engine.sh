@@ -1,0 +1,111 @@
+# Where the Docker engine is, by the runner's settings, and how the scripts start and ask it.
+# shellcheck shell=bash
+
+# Sets engine_socket (empty where the engine is not on a socket of this machine) and exports
+# DOCKER_HOST, so that every `docker` command of a script speaks with the runner's engine.
+locate_engine() {
+    local options file host
+    options=$(setting DOCKER_OPTIONS)
+    file=$(setting DOCKER_OPTIONS_FILE)
+    if [[ -z $options && -n $file ]]; then
+        options=$(cat -- "$file") || give_up "DOCKER_OPTIONS_FILE cannot be read: $file"
+    fi
+    host=$(setting DOCKER_HOST unix:///var/run/docker.sock)
+    if [[ -n $options ]]; then
+        options=${options//$'\n'/ }
+        if [[ -n ${SCRIPTS_DOCKER_HOST-} ]]; then
+            host=$SCRIPTS_DOCKER_HOST
+        elif [[ $options =~ \"host\"[[:space:]]*: ]]; then
+            give_up "DOCKER_OPTIONS names an engine on another host. Scripts reach it through the docker" \
+                "command: say how in SCRIPTS_DOCKER_HOST, for example" \
+                "SCRIPTS_DOCKER_HOST=tcp://host:2376 (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH) or ssh://user@host."
+        elif [[ $options =~ \"socketPath\"[[:space:]]*:[[:space:]]*\"([^\"]+)\" ]]; then
+            host=unix://${BASH_REMATCH[1]}
+        fi
+    fi
+    export DOCKER_HOST=$host
+    engine_socket=''
+    [[ $host == unix://* ]] && engine_socket=${host#unix://}
+    return 0
+}
+
+engine_answers() {
+    if [[ -n $engine_socket ]]; then
+        [[ $(curl -fsS -m 5 --unix-socket "$engine_socket" http://engine/_ping 2>/dev/null) == OK ]]
+    else
+        timeout 10 docker version >/dev/null 2>&1
+    fi
+}
+
+# Starts the engine of this machine: through systemd where it runs, else by hand.
+start_engine() {
+    local log=$PWD/.run/dockerd.log pid_file=/var/run/docker.pid process
+    if [[ $DOCKER_HOST != unix:///var/run/docker.sock && $DOCKER_HOST != unix:///run/docker.sock ]]; then
+        give_up "the Docker engine at $DOCKER_HOST does not answer, and this script starts only the one of this" \
+            "machine at /var/run/docker.sock (DOCKER_HOST, DOCKER_OPTIONS)."
+    fi
+    if [[ -S $engine_socket && ! -w $engine_socket ]] && process=$(running_dockerd); then
+        give_up "a Docker engine runs (process $process), but this user may not use it. Either run this as root, or" \
+            "sudo usermod -aG docker $(id -un)   and log in again."
+    fi
+    if [[ -d /run/systemd/system ]]; then
+        say "Starting the Docker engine (systemctl start docker): it runs the graders."
+        as_root systemctl start docker || give_up "systemctl start docker failed: journalctl -u docker tells why."
+        wait_for_engine 'journalctl -u docker tells why.' || exit 1
+        [[ -n ${engine_just_installed-} ]] || remember_unit docker
+        return
+    fi
+    if [[ -f $pid_file ]] && ! running_dockerd >/dev/null; then
+        note "Removing $pid_file: the engine that wrote it is gone."
+        as_root rm -f "$pid_file"
+    fi
+    mountpoint -q /sys/fs/cgroup || as_root mount -t cgroup2 none /sys/fs/cgroup ||
+        note "No control groups are mounted at /sys/fs/cgroup; the engine may refuse to start."
+    say "Starting the Docker engine (dockerd, log in $log): it runs the graders."
+    : >"$log"
+    launch_dockerd "$log"
+    if ! wait_for_engine ''; then
+        if grep -q iptables "$log"; then
+            note "It could not set up its network rules (iptables). Trying without: graders have no network then."
+            launch_dockerd "$log" --iptables=false --bridge=none
+            wait_for_engine '' || { show_end_of "$log"; give_up "the Docker engine does not start."; }
+        else
+            show_end_of "$log"
+            give_up "the Docker engine does not start."
+        fi
+    fi
+    remember_process dockerd "$(<"$pid_file")"
+}
+
+launch_dockerd() {
+    local log=$1
+    shift
+    [[ $(id -u) -eq 0 ]] || set -- --group "$(id -gn)" "$@"
+    # A session of its own: Ctrl-C is for us, and what still runs in it is stopped in order.
+    as_root setsid "$(command -v dockerd)" "$@" >>"$log" 2>&1 </dev/null 9>&- &
+    dockerd_launcher=$!
+}
+
+# Waits until the engine answers, at most a minute, or until it ended again.
+wait_for_engine() {
+    local advice=$1 deadline=$((SECONDS + 60))
+    until engine_answers; do
+        if [[ -n ${dockerd_launcher-} ]] && ! kill -0 "$dockerd_launcher" 2>/dev/null; then return 1; fi
+        if ((SECONDS > deadline)); then
+            complain "the Docker engine did not answer within 60 s. $advice"
+            # So that stop_services finds it, should it be slow and not dead.
+            if [[ -n ${dockerd_launcher-} ]] && running_dockerd >/dev/null; then
+                remember_process dockerd "$(running_dockerd)"
+            fi
+            return 1
+        fi
+        sleep 0.3
+    done
+}
+
+# The process id of this machine's engine, where one runs.
+running_dockerd() {
+    local process
+    process=$(cat /var/run/docker.pid 2>/dev/null) || return 1
+    [[ $(cat "/proc/$process/comm" 2>/dev/null) == dockerd ]] && echo "$process"
+}

@@ -1,0 +1,154 @@
+//! What containers are allowed, how they are started, and how their results are collected.
+
+use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SC, SIZE, STARTS, Setting, YES_NO};
+
+pub(super) const SANDBOX_LIMITS: &[Setting] = &[
+    Setting {
+        name: "CONTAINER_PROFILE",
+        group: SANDBOX,
+        value: "PROFILE",
+        default: "hardened",
+        help: "'hardened', or 'original' to run containers as the JavaScript runner did: network bridge, Docker's \
+               capabilities, a writable submission, no limits, and its rates of starts and deliveries. What is set \
+               explicitly wins",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_TIMEOUT",
+        users: S,
+        group: SANDBOX,
+        value: DURATION,
+        default: "600s",
+        original: Some("0"),
+        help: "How long a container may run; 0 = for ever (a bare number is in seconds)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_MEMORY",
+        users: S,
+        group: SANDBOX,
+        value: SIZE,
+        default: "1g",
+        original: Some("0"),
+        help: "Memory of a container; 0 = no limit (k, m, g; a bare number is in bytes)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_CPUS",
+        users: S,
+        group: SANDBOX,
+        value: NUMBER,
+        default: "1",
+        original: Some("0"),
+        help: "Processors of a container, such as 0.5; 0 = no limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_PIDS",
+        users: S,
+        group: SANDBOX,
+        value: NUMBER,
+        default: "512",
+        original: Some("0"),
+        help: "Processes and threads of a container; 0 = no limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_NETWORK",
+        users: SC,
+        group: SANDBOX,
+        value: "NETWORK",
+        default: "none",
+        original: Some("bridge"),
+        help: "'none', 'bridge', or the name of a Docker network",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_CAPS",
+        users: S,
+        group: SANDBOX,
+        value: "LIST",
+        unset: "none",
+        help: "Linux capabilities given back to containers, such as CHOWN,SETUID",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_RUNTIME",
+        users: S,
+        group: SANDBOX,
+        value: "NAME",
+        unset: "the engine's own",
+        help: "The OCI runtime that containers run in, such as runsc",
+        ..PLAIN
+    },
+];
+
+pub(super) const STARTING: &[Setting] = &[
+    Setting {
+        name: "DONT_START_CONTAINER",
+        users: S,
+        group: STARTS,
+        value: YES_NO,
+        default: "no",
+        help: "Test mode: containers are created and never started; you start them by hand",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONCURRENT_STARTERS",
+        users: S,
+        group: STARTS,
+        value: NUMBER,
+        default: "8",
+        help: "How many containers are being started at a time",
+        ..PLAIN
+    },
+    Setting {
+        name: "START_RATE_MAX",
+        users: S,
+        group: STARTS,
+        value: NUMBER,
+        default: "0",
+        original: Some("10"),
+        help: "At most so many starts in each START_RATE_DURATION; 0 = no limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "START_RATE_DURATION",
+        users: S,
+        group: STARTS,
+        value: DURATION,
+        default: "5000ms",
+        help: "See START_RATE_MAX (a bare number is in ms)",
+        ..PLAIN
+    },
+    Setting {
+        name: "START_RETRY_FOR",
+        users: S,
+        group: STARTS,
+        value: DURATION,
+        default: "1h",
+        help: "How long a start is tried that fails for a reason that may go away (a bare number is in hours)",
+        ..PLAIN
+    },
+];
+
+pub(super) const COLLECTING: &[Setting] = &[
+    Setting {
+        name: "CONTAINER_OUTPUT_LIMIT",
+        users: C,
+        group: ENDINGS,
+        value: SIZE,
+        default: "1m",
+        help: "How much of a container's output is kept, its beginning and its end (k, m, g; a bare number is in bytes)",
+        ..PLAIN
+    },
+    Setting {
+        name: "SWEEP_INTERVAL",
+        users: C,
+        group: ENDINGS,
+        value: DURATION,
+        default: "30s",
+        help: "Time between two looks for what Docker's events missed (a bare number is in seconds)",
+        ..PLAIN
+    },
+];

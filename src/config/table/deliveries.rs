@@ -1,0 +1,70 @@
+//! How results reach the caller.
+
+use super::{DELIVERIES, DURATION, N, NUMBER, PLAIN, SC, Setting};
+
+pub(super) const DELIVERING: &[Setting] = &[
+    Setting {
+        name: "NOTIFY_ATTEMPTS",
+        users: SC,
+        group: DELIVERIES,
+        value: NUMBER,
+        default: "10",
+        help: "How often the delivery of a result is tried; written into each result when it is queued",
+        ..PLAIN
+    },
+    Setting {
+        name: "NOTIFY_BACKOFF",
+        users: SC,
+        group: DELIVERIES,
+        value: DURATION,
+        default: "5000ms",
+        help: "The wait after the first failed delivery; it doubles each time (a bare number is in ms)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONCURRENT_NOTIFIERS",
+        users: N,
+        group: DELIVERIES,
+        value: NUMBER,
+        default: "50",
+        help: "How many deliveries are under way at a time",
+        ..PLAIN
+    },
+    Setting {
+        name: "NOTIFY_RATE_MAX",
+        users: N,
+        group: DELIVERIES,
+        value: NUMBER,
+        default: "0",
+        original: Some("20"),
+        help: "At most so many deliveries in each NOTIFY_RATE_DURATION; 0 = no limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "NOTIFY_RATE_DURATION",
+        users: N,
+        group: DELIVERIES,
+        value: DURATION,
+        default: "1000ms",
+        help: "See NOTIFY_RATE_MAX (a bare number is in ms)",
+        ..PLAIN
+    },
+    Setting {
+        name: "NOTIFY_TIMEOUT",
+        users: N,
+        group: DELIVERIES,
+        value: DURATION,
+        default: "60000ms",
+        help: "Time for one delivery in all (a bare number is in ms)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_CA_FILE",
+        aliases: &["NODE_EXTRA_CA_CERTS"],
+        users: N,
+        group: DELIVERIES,
+        value: "PATH",
+        help: "A PEM file with more authorities whose https certificates are trusted",
+        ..PLAIN
+    },
+];

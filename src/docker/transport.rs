@@ -1,0 +1,308 @@
+//! One pool of kept-alive HTTP connections to the engine, over a Unix socket, TCP or TLS.
+//!
+//! bollard's own Unix client opens a connection for each call; this one is given to bollard in its
+//! place, and serves the calls whose answers we decode ourselves. A request that was written to a
+//! connection is never sent again: hyper's client tries anew only what it never began to write.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, TryFutureExt};
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::HeaderValue;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use jiff::Timestamp;
+use tokio::net::UnixStream;
+use tower_service::Service;
+
+use super::clock::Clock;
+use super::error::{Call, EngineError};
+use super::tls;
+use crate::config::Endpoint;
+
+/// The body of a request, of the type that bollard has.
+pub(super) type Body =
+    Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, io::Error>> + Send>>>>;
+
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many idle connections are kept.
+const MOST_IDLE: usize = 64;
+
+/// The connections, and what is learnt of the engine from the headers of its answers.
+#[derive(Clone)]
+pub(super) struct Transport {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    wire: Wire,
+    base: String,
+    endpoint: String,
+    clock: Clock,
+    api: RwLock<Option<HeaderValue>>,
+    contact: AtomicU64,
+}
+
+enum Wire {
+    Unix(Client<UnixConnector, Body>),
+    Tcp(Client<HttpConnector, Body>),
+    Tls(Client<HttpsConnector<HttpConnector>, Body>),
+}
+
+impl Transport {
+    /// Prepares the pool; connects to nothing.
+    pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, EngineError> {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).pool_max_idle_per_host(MOST_IDLE);
+        let (wire, base, endpoint) = match endpoint {
+            Endpoint::Unix(path) => {
+                let wire = Wire::Unix(builder.build(UnixConnector(path.clone())));
+                (wire, "http://docker".to_owned(), format!("unix://{}", path.display()))
+            }
+            Endpoint::Tcp { host, port } => {
+                let base = base("http", host, *port)?;
+                (Wire::Tcp(builder.build(tcp(timeout))), base.clone(), base)
+            }
+            Endpoint::Tls { host, port, ca, identity } => {
+                let base = base("https", host, *port)?;
+                let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+                let connector = tls::connector(tcp(timeout), ca.as_deref(), identity)?;
+                (Wire::Tls(builder.build(connector)), base.clone(), base)
+            }
+            Endpoint::Ssh { host, .. } => {
+                return Err(EngineError::BadEndpoint(format!(
+                    "the protocol ssh (host {host}) is not supported by this version; use a socket, http or \
+                     https, or forward the remote socket with `ssh -L`"
+                )));
+            }
+        };
+        let shared = Shared {
+            wire,
+            base,
+            endpoint,
+            clock: Clock::default(),
+            api: RwLock::default(),
+            contact: AtomicU64::new(0),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Scheme and authority of every request.
+    pub(super) fn base(&self) -> &str {
+        &self.shared.base
+    }
+
+    /// The daemon's clock.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// A number that changes whenever it may be another engine that answers: after each failure, and
+    /// when the API version in the answers' headers changes.
+    pub(super) fn contact(&self) -> u64 {
+        self.shared.contact.load(Ordering::Acquire)
+    }
+
+    /// Sends a request, once, and waits for the head of the answer. Without a deadline.
+    pub(super) fn send(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let sent = Timestamp::now();
+            let answer = match &shared.wire {
+                Wire::Unix(client) => client.request(request),
+                Wire::Tcp(client) => client.request(request),
+                Wire::Tls(client) => client.request(request),
+            };
+            let answer = answer.await;
+            match &answer {
+                Ok(response) => shared.learn(sent, response),
+                Err(_) => {
+                    shared.contact.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+            answer
+        }
+    }
+
+    /// The same as bollard wants it.
+    pub(super) fn for_bollard(
+        &self,
+    ) -> impl Fn(Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, bollard::errors::Error>>
+    + Send
+    + Sync
+    + 'static {
+        let transport = self.clone();
+        move |request| transport.send(request).map_err(bollard::errors::Error::from).boxed()
+    }
+
+    /// What a failure of the client means.
+    pub(super) fn failed(&self, call: Call, error: &legacy::Error) -> EngineError {
+        let reason = told(error);
+        // The peer ends a handshake that it does not like after ours was complete: nothing was read.
+        let never_sent = error.is_connect() || tls::was_refused(error);
+        if never_sent {
+            EngineError::Unreachable { endpoint: self.shared.endpoint.clone(), reason }
+        } else {
+            EngineError::NoAnswer { call, reason }
+        }
+    }
+
+    /// The engine that answers refuses the version that we negotiated: it was exchanged just now.
+    pub(super) fn exchanged(&self, message: &str) -> EngineError {
+        self.shared.contact.fetch_add(1, Ordering::AcqRel);
+        EngineError::Unreachable { endpoint: self.shared.endpoint.clone(), reason: message.to_owned() }
+    }
+}
+
+impl Shared {
+    fn learn(&self, sent: Timestamp, response: &Response<Incoming>) {
+        if let Some(date) = response.headers().get(hyper::header::DATE)
+            && let Ok(date) = date.to_str()
+            && let Ok(date) = httpdate::parse_http_date(date)
+            && let Ok(date) = Timestamp::try_from(date)
+        {
+            self.clock.observe(sent, date, Timestamp::now());
+        }
+        if let Some(version) = response.headers().get("api-version") {
+            let known = self.api.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(version);
+            if !known {
+                let mut api = self.api.write().unwrap_or_else(PoisonError::into_inner);
+                if api.replace(version.clone()).is_some_and(|before| before != *version) {
+                    self.contact.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        }
+    }
+}
+
+fn base(scheme: &str, host: &str, port: u16) -> Result<String, EngineError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let text = if bare.contains(':') {
+        format!("{scheme}://[{bare}]:{port}")
+    } else {
+        format!("{scheme}://{bare}:{port}")
+    };
+    match text.parse::<Uri>() {
+        Ok(_) => Ok(text),
+        Err(error) => Err(EngineError::BadEndpoint(format!("host: {host:?} is not a host name: {error}"))),
+    }
+}
+
+fn tcp(timeout: Duration) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(Duration::from_secs(30)));
+    // Less than the call's own time, so that it is told as what it is: nothing was sent.
+    connector.set_connect_timeout(Some(timeout.mul_f64(0.8)));
+    connector
+}
+
+/// An error with all its causes, in one line, and what to do about the common ones.
+pub(super) fn told(error: &(dyn Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut hint = "";
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            hint = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "; is Docker running?",
+                io::ErrorKind::PermissionDenied => "; is this user in the group `docker`?",
+                _ => hint,
+            };
+        }
+        cause = error.source();
+    }
+    parts.join(": ") + hint
+}
+
+/// Connects to a Unix socket, whatever the URI.
+#[derive(Clone)]
+struct UnixConnector(PathBuf);
+
+/// A connection through a Unix socket.
+struct UnixConnection(TokioIo<UnixStream>);
+
+impl Service<Uri> for UnixConnector {
+    type Response = UnixConnection;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<UnixConnection, io::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let path = self.0.clone();
+        Box::pin(async move { Ok(UnixConnection(TokioIo::new(UnixStream::connect(path).await?))) })
+    }
+}
+
+impl Connection for UnixConnection {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for UnixConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl Write for UnixConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
+    }
+}

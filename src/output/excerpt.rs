@@ -1,0 +1,107 @@
+//! The last lines of an output, fit to be shown to a person.
+
+use super::Output;
+use super::stream::Stream;
+
+/// How many lines are shown at most.
+const LINES: usize = 10;
+/// How many characters are shown at most.
+const CHARACTERS: usize = 1000;
+
+impl Output {
+    /// The last lines that were written, at most ten and 1,000 characters, with control characters
+    /// made visible and no terminal escapes. Where both streams were written to, the last lines of
+    /// the standard error follow those of the standard output. Empty where nothing was written.
+    #[must_use]
+    pub fn last_lines(&self) -> String {
+        let both = [&self.stdout, &self.stderr].map(|stream| lines(stream, LINES, CHARACTERS));
+        if both.iter().any(Vec::is_empty) {
+            return both.concat().join("\n");
+        }
+        [&self.stdout, &self.stderr]
+            .map(|stream| lines(stream, LINES / 2, CHARACTERS / 2))
+            .concat()
+            .join("\n")
+    }
+}
+
+/// The last lines of a stream that hold anything; the first of them may lack its beginning.
+fn lines(stream: &Stream, count: usize, characters: usize) -> Vec<String> {
+    // Four bytes are the longest character, and escape sequences take room as well.
+    let bytes = stream.last(characters * 8);
+    let text = visible(&String::from_utf8_lossy(&bytes));
+    let mut left = characters;
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count) {
+        let length = line.chars().count();
+        if length > left {
+            if left > 1 {
+                lines.push(format!("…{}", line.chars().skip(length - left + 1).collect::<String>()));
+            }
+            break;
+        }
+        left -= length;
+        lines.push(line.to_owned());
+    }
+    lines.reverse();
+    lines
+}
+
+/// A stranger's text without terminal escapes, each control character as its visible symbol.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' if characters.next_if_eq(&'[').is_some() => {
+                // A control sequence ends with the first character from @ to ~.
+                while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+                let _ = characters.next_if(|next| matches!(next, '@'..='~'));
+            }
+            '\n' => shown.push('\n'),
+            '\t' => shown.push_str("    "),
+            '\r' if matches!(characters.peek(), None | Some('\n')) => {}
+            '\0'..='\u{1f}' => shown.push(char::from_u32(0x2400 + character as u32).unwrap_or('\u{fffd}')),
+            '\u{7f}' => shown.push('\u{2421}'),
+            // The other controls, and what reverses or hides the text around it.
+            '\u{80}'..='\u{9f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => {
+                shown.push('\u{fffd}');
+            }
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_both_streams_are_shown() {
+        let many: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+        assert_eq!(Output::whole(many.clone(), "").last_lines().lines().count(), 10);
+        let shown = Output::whole(many, "Traceback\nValueError: x\n\n").last_lines();
+        assert_eq!(shown, "line 16\nline 17\nline 18\nline 19\nline 20\nTraceback\nValueError: x");
+        assert_eq!(Output::whole("\n \n", "").last_lines(), "");
+    }
+
+    #[test]
+    fn a_long_line_loses_its_beginning() {
+        let shown = Output::whole(format!("{}é", "x".repeat(5000)), "").last_lines();
+        assert_eq!(shown.chars().count(), 1000);
+        assert!(shown.starts_with("…x") && shown.ends_with("xé"));
+    }
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        assert_eq!(visible("a\u{1b}[1;31mred\u{1b}[0m\r\nb\tc\0\rd\u{7f}"), "ared\nb    c␀␍d␡");
+        assert_eq!(visible("\u{1b}]0;title\u{7}\u{9b}31m\u{202e}x"), "␛]0;title␇\u{fffd}31m\u{fffd}x");
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        assert!(!visible(&all).chars().any(|character| character.is_control() && character != '\n'));
+    }
+}

@@ -1,0 +1,278 @@
+//! The log: its level, its destination, its format.
+//!
+//! A line of JSON is one object: `time` (RFC 3339, UTC), `level` (trace to error), `msg`, `component`,
+//! `target` (the module), and the fields of the event and of the spans around it beside them.
+//!
+//! Of the libraries that we use only warnings and errors are shown, whatever the level: at their lower
+//! levels they write down whole requests, with the passwords in them.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber, error};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::{LogDestination, LogFormat, LogLevel, LogSettings};
+use crate::startup::BadSetting;
+
+/// Starts the log of this process, panics included.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn start(settings: &LogSettings, component: &'static str) -> Result<(), BadSetting> {
+    let (writer, terminal) = match &settings.destination {
+        LogDestination::StandardOutput => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
+        LogDestination::StandardError => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
+        LogDestination::File(path) => (BoxMakeWriter::new(Arc::new(open(path)?)), false),
+    };
+    let format = settings.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+    let layer = layer(format, component, writer, terminal).with_filter(filter(settings.level));
+    // It fails only where a log was started before, which then goes on.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(place, "a fault in the program (panic) at {place}: {text}");
+    }));
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<File, BadSetting> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|error| BadSetting::new("LOG_FILE", format!("cannot write to {}: {error}", path.display())))
+}
+
+fn filter(level: LogLevel) -> Targets {
+    let ours = match level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Fatal => LevelFilter::ERROR,
+        LogLevel::Silent => LevelFilter::OFF,
+    };
+    Targets::new().with_default(ours.min(LevelFilter::WARN)).with_target("correction_runner", ours)
+}
+
+fn layer(
+    format: LogFormat,
+    component: &'static str,
+    writer: BoxMakeWriter,
+    colours: bool,
+) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
+    match format {
+        LogFormat::Pretty => layer.with_ansi(colours).boxed(),
+        LogFormat::Json => {
+            let lines = JsonLines { component };
+            layer.fmt_fields(JsonFields::new()).event_format(lines).with_ansi(false).boxed()
+        }
+    }
+}
+
+/// Each event as a JSON object on a line of its own.
+struct JsonLines {
+    component: &'static str,
+}
+
+impl<S> FormatEvent<S, JsonFields> for JsonLines
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            let Some(formatted) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
+            let outer: Map<String, Value> = serde_json::from_str(&formatted.fields).unwrap_or_default();
+            outer.into_iter().for_each(|(name, value)| fields.add(&name, value));
+        }
+        let metadata = event.metadata();
+        write!(writer, "{{\"time\":\"{:.3}\"", jiff::Timestamp::now())?;
+        write!(writer, ",\"level\":\"{}\"", metadata.level().as_str().to_ascii_lowercase())?;
+        write!(writer, ",\"msg\":{}", Value::String(fields.message))?;
+        write!(writer, ",\"component\":{}", Value::from(self.component))?;
+        write!(writer, ",\"target\":{}", Value::from(metadata.target()))?;
+        for (name, value) in fields.others {
+            write!(writer, ",{}:{value}", Value::String(name))?;
+        }
+        writeln!(writer, "}}")
+    }
+}
+
+/// The fields of an event, in their order; the first of each name counts.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(String, Value)>,
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, value: Value) {
+        let name = match name {
+            // These stand in each line already.
+            "time" | "level" | "msg" | "component" | "target" => format!("{name}_"),
+            _ => name.to_owned(),
+        };
+        if !self.others.iter().any(|(known, _)| *known == name) {
+            self.others.push((name, value));
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.add(field.name(), Value::String(format!("{value:?}")));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.add(field.name(), value.into());
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field.name(), value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field.name(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tracing::{debug, info, info_span, warn};
+
+    use super::*;
+
+    /// What is logged at a level in a format.
+    fn logged(level: LogLevel, format: LogFormat, work: impl FnOnce()) -> String {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&written);
+        let writer = BoxMakeWriter::new(move || Sink(Arc::clone(&sink)));
+        let layer = layer(format, "starter", writer, false).with_filter(filter(level));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_with_its_fields_beside_its_text() {
+        let text = logged(LogLevel::Info, LogFormat::Json, || {
+            let _outer = info_span!("outer", job = "7", attempt = 1).entered();
+            let _inner = info_span!("inner", attempt = 2).entered();
+            info!(seconds = 1.5, ok = true, level = "mine", error = %"a \"b\"\n", "took {} s", 1.5);
+            warn!("second");
+        });
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        let first = &lines[0];
+        let time = first["time"].as_str().unwrap();
+        assert!(time.parse::<jiff::Timestamp>().is_ok() && time.len() == 24, "{time}");
+        for (name, value) in [
+            ("level", Value::from("info")),
+            ("msg", "took 1.5 s".into()),
+            ("component", "starter".into()),
+            ("target", "correction_runner::telemetry::tests".into()),
+            ("seconds", 1.5.into()),
+            ("ok", true.into()),
+            ("level_", "mine".into()),
+            ("error", "a \"b\"\n".into()),
+            ("job", "7".into()),
+            ("attempt", 2.into()),
+        ] {
+            assert_eq!(first[name], value, "{name} in {text}");
+        }
+        assert_eq!(lines[1]["level"], "warn");
+        assert!(text.starts_with("{\"time\":"), "{text}");
+    }
+
+    #[test]
+    fn libraries_show_their_warnings_only_however_talkative_the_level() {
+        let text = logged(LogLevel::Trace, LogFormat::Json, || {
+            debug!("ours");
+            debug!(target: "hyper::client", "a whole request");
+            warn!(target: "hyper::client", "theirs");
+        });
+        let texts: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let texts: Vec<_> = texts.iter().map(|line| line["msg"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["ours", "theirs"]);
+    }
+
+    #[test]
+    fn silent_is_silent_and_fatal_shows_errors_only() {
+        let work = || {
+            warn!("a warning");
+            error!("an error");
+            error!(target: "hyper", "their error");
+        };
+        assert_eq!(logged(LogLevel::Silent, LogFormat::Json, work), "");
+        let text = logged(LogLevel::Fatal, LogFormat::Pretty, work);
+        assert!(!text.contains("a warning") && text.contains("an error"), "{text}");
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_to_is_an_error_that_names_it() {
+        let settings = LogSettings {
+            level: LogLevel::Info,
+            destination: LogDestination::File("/no/such/directory/log".into()),
+            format: None,
+        };
+        let error = start(&settings, "all").unwrap_err().to_string();
+        assert!(error.starts_with("LOG_FILE: cannot write to /no/such/directory/log"), "{error}");
+    }
+}
