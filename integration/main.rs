@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod command_line;
 mod engine;
 mod queue;
 mod scripts;
