@@ -3,6 +3,9 @@
 
 mod architecture;
 mod command_line;
+mod engine;
+mod queue;
+mod scripts;
 mod simulated;
 mod support;
 mod whole;

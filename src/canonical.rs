@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-/// How deeply arrays and objects may be nested.
-pub const MAX_DEPTH: usize = 128;
+/// How deeply arrays and objects may be nested: as deep as `serde_json` follows.
+pub const MAX_DEPTH: usize = 127;
 
 /// Why a JSON text has no canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

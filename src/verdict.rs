@@ -1,8 +1,16 @@
 //! The verdict in a grader's output: where it may stand, and whether it is valid.
 
+mod problem;
+mod schema;
+mod text;
+
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
-use crate::output::Output;
+use crate::output::{Block, Blocks, Output};
+
+pub use problem::{NoVerdict, Place};
 
 /// A verdict that is valid against `schemas/container_response.json`, as the grader wrote it.
 #[derive(Clone, Debug)]
@@ -13,28 +21,75 @@ pub struct Verdict {
     pub success: bool,
 }
 
-/// Why an output holds no verdict. The `Display` text is a sentence for a teacher.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoVerdict {
-    /// Nothing was written, or white space alone.
-    #[error("The grader printed nothing.")]
-    Silent,
-    /// More was written than is kept, and no verdict was in it.
-    #[error("The grader printed {total} bytes, more than the {limit} that are kept, and no verdict.")]
-    TooLong {
-        /// Bytes written.
-        total: u64,
-        /// Bytes kept at most.
-        limit: u64,
-    },
-}
-
 /// Reads the verdict of an output (contract, section 3): of the whole standard output, the one block
 /// in it, the standard output followed by the standard error, and the one block in that, the first
-/// that is valid.
+/// that is valid. So everything that the original accepts is accepted.
 ///
 /// # Errors
 /// None of them is valid; the error tells of the one that was most likely meant.
 pub fn read(output: &Output) -> Result<Verdict, NoVerdict> {
-    Err(NoVerdict::TooLong { total: output.total(), limit: output.limit() })
+    let mut search = Search { likeliest: None };
+    let found = search
+        .whole(output.stdout().map(Cow::Borrowed))
+        .or_else(|| search.block(&output.blocks_of_stdout(), output))
+        .or_else(|| {
+            // Without a standard error the same two would be looked at again.
+            let more = output.stderr().is_none_or(|stderr| !stderr.is_empty());
+            more.then(|| {
+                let whole = search.whole(output.both());
+                whole.or_else(|| search.block(&output.blocks_of_both(), output))
+            })?
+        });
+    found.ok_or_else(|| search.problem(output))
 }
+
+/// The candidates that were looked at so far, none of them valid.
+struct Search {
+    likeliest: Option<NoVerdict>,
+}
+
+impl Search {
+    fn whole(&mut self, candidate: Option<Cow<'_, [u8]>>) -> Option<Verdict> {
+        self.check(&candidate?, Place::Output)
+    }
+
+    fn block(&mut self, blocks: &Blocks, output: &Output) -> Option<Verdict> {
+        match (blocks.count, &blocks.first) {
+            (1, Some(Block::Whole(content))) => return self.check(content, Place::Block),
+            (1, _) => self.note(NoVerdict::BlockTooLong { limit: output.limit() }),
+            (0, _) if blocks.open && !output.was_cut() => self.note(NoVerdict::Unclosed),
+            (0, _) => {}
+            (count, _) => self.note(NoVerdict::ManyBlocks { count }),
+        }
+        None
+    }
+
+    fn check(&mut self, candidate: &[u8], place: Place) -> Option<Verdict> {
+        match text::check(&String::from_utf8_lossy(candidate), place) {
+            Ok(verdict) => Some(verdict),
+            Err(problem) => {
+                self.note(problem);
+                None
+            }
+        }
+    }
+
+    /// Of two problems that are equally likely to be what the grader's author wants to hear of, the
+    /// first one stays.
+    fn note(&mut self, problem: NoVerdict) {
+        if self.likeliest.as_ref().is_none_or(|likeliest| problem.likelihood() > likeliest.likelihood()) {
+            self.likeliest = Some(problem);
+        }
+    }
+
+    fn problem(self, output: &Output) -> NoVerdict {
+        match self.likeliest {
+            Some(problem) if problem.is_of_a_verdict() || !output.was_cut() => problem,
+            _ if output.was_cut() => NoVerdict::TooLong { total: output.total(), limit: output.limit() },
+            _ => NoVerdict::Silent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

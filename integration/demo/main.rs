@@ -1,20 +1,18 @@
 //! Hands in one submission as a caller of the runner would, and prints the verdict that comes back:
 //! a small receiver, a job in `pending_corrections`, and a deadline.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use clap::Parser;
-use correction_runner::config::{RedisSettings, Secret};
+use correction_runner::config::{self, RedisSettings, Request};
 use correction_runner::job::PENDING_QUEUE;
 use correction_runner::queue::{JobOptions, NewJob, Redis};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -22,54 +20,39 @@ use tokio::sync::mpsc;
 /// A verdict is small; what is larger is no callback of the runner.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
-#[derive(Parser)]
-#[command(about = "Hands in one submission and prints the verdict that the runner sends back")]
-struct Arguments {
-    /// The grader's image
-    #[arg(long)]
+const USAGE: &str =
+    "usage: demo IMAGE FILE [SECONDS]   Redis as the runner's settings have it (environment, .env)";
+
+/// What to hand in, and where.
+struct Errand {
     image: String,
-    /// The submission's file, as the Docker host sees it
-    #[arg(long)]
-    file: PathBuf,
-    /// Seconds that the verdict may take
-    #[arg(long, default_value_t = 90)]
-    deadline: u64,
-    #[arg(long, env = "REDIS_HOST", default_value = "127.0.0.1")]
-    redis_host: String,
-    #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
-    redis_port: u16,
-    #[arg(long, env = "REDIS_DB", default_value_t = 0)]
-    redis_db: u32,
-    #[arg(long, env = "REDIS_USER", hide_env_values = true)]
-    redis_user: Option<String>,
-    #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true)]
-    redis_password: Option<String>,
-    /// Redis speaks TLS
-    #[arg(long)]
-    redis_tls: bool,
-    #[arg(long, env = "QUEUE_PREFIX", default_value = "bull")]
-    queue_prefix: String,
+    /// The submission's path, as the Docker host sees it.
+    file: String,
+    /// How long the verdict may take.
+    deadline: Duration,
+    redis: RedisSettings,
 }
 
-impl Arguments {
-    fn redis(&self) -> RedisSettings {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let password = given(&self.redis_password).map(Secret::new);
-        RedisSettings {
-            host: self.redis_host.clone(),
-            port: self.redis_port,
-            username: given(&self.redis_user).filter(|_| password.is_some()),
-            password,
-            database: self.redis_db,
-            tls: self.redis_tls,
-            prefix: self.queue_prefix.clone(),
-        }
+impl Errand {
+    fn read() -> anyhow::Result<Self> {
+        let mut arguments = std::env::args().skip(1);
+        let (image, file) = (arguments.next().context(USAGE)?, arguments.next().context(USAGE)?);
+        let seconds = arguments.next().map_or(Ok(90), |text| text.parse()).context(USAGE)?;
+        // The runner's own reading of its settings: then both are sure to mean the same Redis.
+        let line = ["correction-runner", "notifier"].map(Into::into);
+        let directory = std::env::current_dir().context("the working directory is gone")?;
+        let Request::Run(configuration) = config::read(line, std::env::vars_os(), &directory)? else {
+            bail!(USAGE)
+        };
+        let notifier = configuration.notifier.context("the settings have no notifier")?;
+        Ok(Self { image, file, deadline: Duration::from_secs(seconds), redis: notifier.common.redis })
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match hand_in(&Arguments::parse()).await {
+    let ended = async { hand_in(&Errand::read()?).await };
+    match ended.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -79,7 +62,7 @@ async fn main() -> ExitCode {
 }
 
 /// Hands the submission in and waits for its verdict.
-async fn hand_in(arguments: &Arguments) -> anyhow::Result<()> {
+async fn hand_in(errand: &Errand) -> anyhow::Result<()> {
     let (received, mut verdicts) = mpsc::channel(8);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port for the receiver")?;
     let callback = format!("http://{}/verdict", listener.local_addr()?);
@@ -87,9 +70,8 @@ async fn hand_in(arguments: &Arguments) -> anyhow::Result<()> {
     tokio::spawn(receive(listener, received));
 
     let work_id = format!("demo-{}", std::process::id());
-    let file = arguments.file.to_str().context("the submission's path is not UTF-8")?;
     let data = serde_json::json!({
-        "work_id": work_id, "image": arguments.image, "file": file, "callback": callback, "params": ["OUT_OF=10"],
+        "work_id": work_id, "image": errand.image, "file": errand.file, "callback": callback, "params": ["OUT_OF=10"],
     });
     let job = NewJob {
         id: None,
@@ -97,12 +79,12 @@ async fn hand_in(arguments: &Arguments) -> anyhow::Result<()> {
         data: data.to_string(),
         options: JobOptions::default(),
     };
-    let redis = Redis::new(&arguments.redis())?;
+    let redis = Redis::new(&errand.redis)?;
     let started = Instant::now();
     let added = redis.queue(PENDING_QUEUE).add(&job).await.context("the job could not be added")?;
-    println!("    Added job {} to {}:{PENDING_QUEUE}: {data}", added.id(), arguments.queue_prefix);
+    println!("    Added job {} to {}:{PENDING_QUEUE}: {data}", added.id(), errand.redis.prefix);
 
-    let limit = Duration::from_secs(arguments.deadline);
+    let limit = errand.deadline;
     let verdict = tokio::time::timeout(limit, async {
         while let Some(body) = verdicts.recv().await {
             match serde_json::from_slice::<serde_json::Value>(&body) {
@@ -140,7 +122,7 @@ async fn receive(listener: TcpListener, received: mpsc::Sender<Bytes>) {
 }
 
 async fn take(
-    request: Request<Incoming>,
+    request: hyper::Request<Incoming>,
     received: mpsc::Sender<Bytes>,
 ) -> anyhow::Result<Response<Full<Bytes>>> {
     let mut response = Response::new(Full::default());

@@ -134,6 +134,8 @@ pub mod script {
     pub const RUN_MS: &str = "SIMULATED_RUN_MS";
     /// Set to 1: it ends for its memory (137, with an `oom` event).
     pub const OOM: &str = "SIMULATED_OOM";
+    /// A text that stands in the record of its death.
+    pub const NOTE: &str = "SIMULATED_NOTE";
     /// Set to a text: its start fails with it.
     pub const START_ERROR: &str = "SIMULATED_START_ERROR";
 }

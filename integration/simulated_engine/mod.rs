@@ -31,6 +31,7 @@ pub use faults::{Call, Fault, Rule};
 pub use images::Present;
 pub use stats::Stats;
 
+pub use world::Death;
 use world::World;
 
 /// How a simulated engine is and behaves.
@@ -188,8 +189,8 @@ impl SimulatedEngine {
         seen.collect()
     }
 
-    /// Id, name and time (nanoseconds of Unix time) of the deaths recorded since the last call.
-    pub fn deaths(&self) -> Vec<(String, String, i128)> {
+    /// The deaths recorded since the last call.
+    pub fn deaths(&self) -> Vec<Death> {
         std::mem::take(&mut self.shared.world().deaths)
     }
 
@@ -228,6 +229,14 @@ impl SimulatedEngine {
         self.alter(|world| {
             let id = world.resolve(reference).map(ToOwned::to_owned);
             id.is_some_and(|id| world.end(&id, None, exit_code))
+        })
+    }
+
+    /// Ends every running container at once. Answers how many ran.
+    pub fn end_all(&self, exit_code: i64) -> usize {
+        self.alter(|world| {
+            let ids: Vec<String> = world.containers.keys().cloned().collect();
+            ids.iter().filter(|id| world.end(id, None, exit_code)).count()
         })
     }
 

@@ -28,6 +28,19 @@ pub struct Run {
     pub exit_code: i64,
 }
 
+/// A death that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// The container's id.
+    pub id: String,
+    /// The container's name.
+    pub name: String,
+    /// What its environment noted ([`script::NOTE`]).
+    pub note: String,
+    /// Nanoseconds of Unix time on the engine's clock.
+    pub time: i128,
+}
+
 /// All that the engine knows.
 pub struct World {
     /// As it was started.
@@ -49,8 +62,8 @@ pub struct World {
     pub list_lag: Duration,
     /// Whether containers end before their start is answered.
     pub dies_within_start: bool,
-    /// Id, name and time of every death, where they are recorded.
-    pub deaths: Vec<(String, String, i128)>,
+    /// Every death, where they are recorded.
+    pub deaths: Vec<Death>,
 }
 
 impl World {
@@ -217,7 +230,9 @@ impl World {
             self.log.emit("oom", &identity, None, now);
         }
         if self.options.record_deaths {
-            self.deaths.push((identity.id.clone(), identity.name.clone(), now));
+            let note = container.variable(script::NOTE).unwrap_or_default().to_owned();
+            let (id, name) = (identity.id.clone(), identity.name.clone());
+            self.deaths.push(Death { id, name, note, time: now });
         }
         self.log.emit("die", &identity, Some(("exitCode", exit_code.to_string())), now);
         self.stats.end(now);

@@ -62,6 +62,7 @@ start_engine() {
     mountpoint -q /sys/fs/cgroup || as_root mount -t cgroup2 none /sys/fs/cgroup ||
         note "No control groups are mounted at /sys/fs/cgroup; the engine may refuse to start."
     say "Starting the Docker engine (dockerd, log in $log): it runs the graders."
+    : >"$log"
     launch_dockerd "$log"
     if ! wait_for_engine ''; then
         if grep -q iptables "$log"; then
@@ -92,6 +93,10 @@ wait_for_engine() {
         if [[ -n ${dockerd_launcher-} ]] && ! kill -0 "$dockerd_launcher" 2>/dev/null; then return 1; fi
         if ((SECONDS > deadline)); then
             complain "the Docker engine did not answer within 60 s. $advice"
+            # So that stop_services finds it, should it be slow and not dead.
+            if [[ -n ${dockerd_launcher-} ]] && running_dockerd >/dev/null; then
+                remember_process dockerd "$(running_dockerd)"
+            fi
             return 1
         fi
         sleep 0.3

@@ -33,7 +33,8 @@ stop_remembered() {
         as_root systemctl stop "$started" "$started.socket" 2>/dev/null || as_root systemctl stop "$started" || true
     elif [[ -n $started && $(start_time_of "$process") == "$started" ]]; then
         say "Stopping $name (process $process)."
-        as_root kill -TERM "$process" || true
+        # Not `sudo kill`: on a small machine kill is only the shell's own.
+        kill -TERM "$process" 2>/dev/null || as_root sh -c "kill -TERM $process" || true
         deadline=$((SECONDS + 30))
         while [[ $(start_time_of "$process") == "$started" && $(state_of "$process") != Z ]]; do
             if ((SECONDS > deadline)); then

@@ -88,6 +88,8 @@ CONFIGURATION
         if ((SECONDS > deadline)); then
             show_end_of "$directory/start.log"
             show_end_of "$directory/redis.log"
+            # So that stop_services finds it, should it be slow and not dead.
+            [[ ! -s $directory/redis.pid ]] || remember_process redis "$(<"$directory/redis.pid")"
             give_up "Redis did not answer within 30 s."
         fi
         sleep 0.2

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::completer::parked::KEPT_AT_MOST;
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -46,22 +47,20 @@ fn a_foreign_death_without_a_record_is_not_kept() {
 }
 
 #[test]
-fn a_parked_death_is_dropped_after_a_while_and_when_its_container_is_removed() {
+fn a_parked_death_is_dropped_when_its_container_is_removed() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    inflight.died(&container("old"), Some(0), true, now);
-    inflight.died(&container("removed"), Some(0), true, now);
-    inflight.destroyed(&container("removed"));
-    inflight.tick(now + PARKED_FOR);
-    assert!(inflight.parked.is_empty() && inflight.parked_order.is_empty());
+    inflight.died(&container("c"), Some(0), true, now);
+    inflight.destroyed(&container("c"));
+    assert_eq!(inflight.taken(Ticket(1), &container("c"), None, false, now), []);
 }
 
 #[test]
 fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_list() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    for number in 0..=PARKED_AT_MOST {
+    for number in 0..=KEPT_AT_MOST {
         inflight.died(&container(&number.to_string()), Some(0), true, now);
     }
-    let name = PARKED_AT_MOST.to_string();
+    let name = KEPT_AT_MOST.to_string();
     assert_eq!(
         inflight.taken(Ticket(1), &container(&name), None, false, now),
         [Action::Inspect(Ticket(1), container(&name))]

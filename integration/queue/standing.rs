@@ -1,0 +1,117 @@
+//! Where a correction stands whose container was found, and what becomes of an orphan.
+
+use correction_runner::identity::{CorrectionId, InstanceId, JobId};
+use correction_runner::job::{Errand, FINISHED_QUEUE};
+use correction_runner::labels::Labels;
+use correction_runner::queue::{Finished, Standing};
+
+use super::{KEEP, NEXT, Place, job, job_with_id, next, worker};
+
+fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
+    let instance = InstanceId::new("i");
+    Labels {
+        correction: CorrectionId::derive(&instance, job, timestamp, generation),
+        instance,
+        job: job.clone(),
+        name: "Correction 1".into(),
+        timestamp,
+        generation,
+        attempt: "t".into(),
+        timeout_ms: 0,
+        errand: Errand::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_correction_is_live_while_its_pending_or_running_job_is_and_done_afterwards() {
+    let place = Place::new("standing");
+    let standing = async |labels: &Labels| place.redis.standing(&[labels.clone()]).await.expect("told")[0];
+    let finished = place.redis.queue(FINISHED_QUEUE);
+    place.add("{}").await;
+    let pending = place.take_one().await;
+    let labels = labels(&pending.job.id, pending.job.timestamp, pending.job.generation);
+    assert_eq!(standing(&labels).await, Standing::Live);
+
+    let running = job_with_id(labels.correction.as_str(), "{}");
+    place.queue.hand_over(&pending.job, &place.next, &running, None, "null", KEEP).await.expect("answered");
+    assert_eq!(standing(&labels).await, Standing::Live);
+    assert_eq!(
+        place.redis.finish_orphan(&labels, &job("{}")).await.expect("told"),
+        Finished::Not(Standing::Live)
+    );
+
+    let taken = next(&mut worker(&place.next, 1)).await;
+    place
+        .next
+        .hand_over(&taken.job, &finished, &running, Some(&labels.correction), "null", KEEP)
+        .await
+        .expect("answered");
+    assert_eq!(standing(&labels).await, Standing::Done);
+    assert_eq!(
+        place.redis.finish_orphan(&labels, &job("{}")).await.expect("told"),
+        Finished::Not(Standing::Done)
+    );
+    assert_eq!(finished.counts().await.expect("counts").waiting, 1);
+}
+
+#[tokio::test]
+async fn an_orphan_is_finished_once_under_its_own_id() {
+    let place = Place::new("orphan");
+    let finished = place.redis.queue(FINISHED_QUEUE);
+    let orphan = labels(&JobId::new("77"), 5, 0);
+    let others: Vec<_> = (0..3).map(|number| labels(&JobId::new(number.to_string()), 5, 0)).collect();
+    let all = [&others[..], std::slice::from_ref(&orphan)].concat();
+    assert_eq!(place.redis.standing(&all).await.expect("told"), [Standing::Orphan; 4]);
+    assert_eq!(
+        place.redis.finish_orphan(&orphan, &job(r#"{"error":true}"#)).await.expect("told"),
+        Finished::Added
+    );
+    assert_eq!(
+        place.redis.finish_orphan(&orphan, &job("{}")).await.expect("told"),
+        Finished::Not(Standing::Done)
+    );
+    let taken = next(&mut worker(&finished, 1)).await;
+    assert_eq!((taken.job.id, taken.job.data.as_str()), (orphan.correction.job_id(), r#"{"error":true}"#));
+}
+
+#[tokio::test]
+async fn a_persons_retry_of_an_ended_pending_job_is_another_correction() {
+    let place = Place::new("generation");
+    let id = place.add("{}").await;
+    let first = place.take_one().await;
+    let labels_of_first = labels(&id, first.job.timestamp, first.job.generation);
+    place.queue.complete(&first.job, "null", KEEP).await.expect("answered");
+    // What a dashboard's retry does.
+    place.ask::<u32>("ZREM", "completed", &["1"]);
+    place.ask::<u32>("HDEL", "1", &["finishedOn", "processedOn", "returnvalue"]);
+    place.ask::<u32>("LPUSH", "wait", &["1"]);
+    let second = place.take_one().await;
+    assert_eq!((first.job.generation, second.job.generation), (0, 1));
+    let labels_of_second = labels(&id, second.job.timestamp, second.job.generation);
+    let standing = place.redis.standing(&[labels_of_first, labels_of_second]).await.expect("told");
+    assert_eq!(standing, [Standing::Orphan, Standing::Live]);
+}
+
+#[tokio::test]
+async fn a_running_job_that_another_client_completed_is_done_and_one_it_failed_is_not() {
+    let place = Place::new("running-ended");
+    let (completed, failed) = (labels(&JobId::new("8"), 5, 0), labels(&JobId::new("9"), 5, 0));
+    for labels in [&completed, &failed] {
+        place.next.add(&job_with_id(labels.correction.as_str(), "{}")).await.expect("added");
+    }
+    let mut worker = worker(&place.next, 2);
+    for _ in 0..2 {
+        let taken = next(&mut worker).await;
+        if taken.job.id == completed.correction.job_id() {
+            place.next.complete(&taken.job, "null", KEEP).await.expect("answered");
+        } else {
+            place.next.fail(&taken.job, "a bug", KEEP).await.expect("answered");
+        }
+    }
+    let standing = place.redis.standing(&[completed, failed.clone()]).await.expect("told");
+    assert_eq!(standing, [Standing::Done, Standing::Orphan]);
+    // Failed for having stalled is no end: it is revived.
+    let reason = "job stalled more than allowable limit";
+    place.ask_of::<u32>(NEXT, "HSET", failed.correction.as_str(), &["failedReason", reason]);
+    assert_eq!(place.redis.standing(&[failed]).await.expect("told"), [Standing::Live]);
+}

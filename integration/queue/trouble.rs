@@ -1,0 +1,116 @@
+//! Redis away, back, closed to us, emptied.
+
+use std::time::Duration;
+
+use correction_runner::identity::InstanceId;
+use correction_runner::queue::{QueueError, Redis, Removed, Settled};
+
+use super::{KEEP, Place, next, within, worker};
+use crate::support::redis::{RedisServer, unique_prefix};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_goes_on_after_redis_was_killed_and_came_back() {
+    let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let place = Place::on(&server, "restart");
+    place.add("1").await;
+    let mut worker = place.worker();
+    let held = next(&mut worker).await;
+    server.kill();
+    let away = place.queue.complete(&held.job, "null", KEEP).await.expect_err("no Redis");
+    assert!(away.is_ambiguous() && away.may_heal(), "{away}");
+    assert!(!held.job.settlement.is_settled());
+    server.restart();
+    let settled = within(async {
+        loop {
+            if let Ok(settled) = place.queue.complete(&held.job, "null", KEEP).await {
+                return settled;
+            }
+        }
+    });
+    assert_eq!(settled.await, Settled::Done);
+    place.add("2").await;
+    assert_eq!(next(&mut worker).await.job.data, "2");
+}
+
+#[tokio::test]
+async fn redis_is_told_apart_as_closed_absent_and_ready() {
+    let server = RedisServer::start(&["--requirepass", "sesame"]);
+    let open = Redis::new(&server.settings_with_password("bull", "sesame")).expect("usable");
+    open.ready().await.expect("ready");
+    for redis in
+        [server.client("bull"), Redis::new(&server.settings_with_password("bull", "wr0ng")).expect("usable")]
+    {
+        let error = redis.ready().await.expect_err("refused");
+        assert!(matches!(error, QueueError::Denied { .. }), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng"));
+    }
+    let mut nowhere = server.settings("bull");
+    nowhere.port = 1;
+    let error = Redis::new(&nowhere).expect("usable").ready().await.expect_err("nobody there");
+    assert!(matches!(error, QueueError::Unreachable { .. }) && error.may_heal(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_redis_without_memory_refuses_whole_operations() {
+    let server = RedisServer::start(&["--maxmemory-policy", "noeviction"]);
+    let place = Place::on(&server, "full");
+    place.add("1").await;
+    place.add("2").await;
+    let held = place.take_one().await;
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let to = super::job_with_id("n", "{}");
+    let refused =
+        place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await.expect_err("full");
+    assert!(refused.may_heal() && !refused.is_ambiguous(), "{refused}");
+    let pair = [(held.job.id.clone(), held.job.token.clone())];
+    place.queue.hand_back(&pair).await.expect_err("full");
+    place.queue.fail(&held.job, "why", KEEP).await.expect_err("full");
+    assert_eq!(place.queue.renew(&pair).await.expect("renewed"), []);
+    let mut worker = place.worker();
+    assert!(tokio::time::timeout(Duration::from_millis(500), worker.next()).await.is_err());
+    assert_eq!(place.ask::<Vec<String>>("LRANGE", "active", &["0", "-1"]), ["1"]);
+    assert_eq!(place.ask::<Vec<String>>("LRANGE", "wait", &["0", "-1"]), ["2"]);
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    let settled = place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await;
+    assert_eq!(settled.expect("answered"), Settled::Done);
+    assert_eq!(next(&mut worker).await.job.data, "2");
+}
+
+#[tokio::test]
+async fn an_installation_has_one_id_until_it_is_reset_or_pinned() {
+    let place = Place::new("instance");
+    let (first, second) = tokio::join!(place.redis.instance(None), place.redis.instance(None));
+    let id = first.expect("an id");
+    assert_eq!(second.expect("an id"), id);
+    let pinned = InstanceId::new("pinned");
+    assert_eq!(place.redis.instance(Some(&pinned)).await.expect("an id"), pinned);
+    assert_eq!(place.redis.instance(None).await.expect("an id"), pinned);
+    place.redis.reset().await.expect("reset");
+    assert!(![id, pinned].contains(&place.redis.instance(None).await.expect("an id")));
+}
+
+#[tokio::test]
+async fn a_reset_deletes_what_is_ours_and_nothing_else() {
+    let server = RedisServer::shared();
+    let prefix = unique_prefix("reset*");
+    let place = Place::on(server, &prefix);
+    let neighbour = Place::on(server, &prefix.replace('*', "-longer"));
+    for place in [&place, &neighbour] {
+        place.add("{}").await;
+        place.redis.instance(None).await.expect("an id");
+    }
+    let other = place.redis.queue("other_queue");
+    other.add(&super::job("{}")).await.expect("added");
+    let taken = next(&mut worker(&place.queue, 1)).await;
+    place
+        .queue
+        .hand_over(&taken.job, &place.next, &super::job_with_id("n", "{}"), None, "1", KEEP)
+        .await
+        .expect("answered");
+    let removed = place.redis.reset().await.expect("reset");
+    assert!(removed.pending >= 4 && removed.running >= 3, "{removed:?}");
+    assert_eq!((removed.finished, removed.own), (0, 1));
+    assert_eq!(place.redis.reset().await.expect("reset"), Removed::default());
+    assert_eq!(other.counts().await.expect("counts").waiting, 1);
+    assert_eq!(neighbour.queue.counts().await.expect("counts").waiting, 1);
+}

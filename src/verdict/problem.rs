@@ -1,0 +1,120 @@
+//! Why an output holds no verdict, in words for the people who write and use graders.
+
+use std::fmt;
+
+/// Where in an output a candidate stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was all of the output.
+    Output,
+    /// It stood between the two separator lines.
+    Block,
+}
+
+/// Why an output holds no verdict. The `Display` text is one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoVerdict {
+    /// Nothing was written, or white space alone.
+    Silent,
+    /// It is not JSON.
+    NotJson {
+        /// Where it stood.
+        place: Place,
+        /// Line of the fault, from 1, within the output or within the block.
+        line: usize,
+        /// Character of that line, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+        /// Whether it looks as if it were meant as a verdict.
+        meant: bool,
+    },
+    /// It is JSON, and not as a verdict has to be.
+    Invalid {
+        /// Where it stood.
+        place: Place,
+        /// What is wrong, each with the field that it is about.
+        problems: Vec<String>,
+    },
+    /// There is more than one block.
+    ManyBlocks {
+        /// How many there are.
+        count: usize,
+    },
+    /// A block was begun and never ended.
+    Unclosed,
+    /// The block is larger than what is kept.
+    BlockTooLong {
+        /// Bytes kept at most.
+        limit: u64,
+    },
+    /// More was written than is kept, and no verdict was found in it.
+    TooLong {
+        /// Bytes written.
+        total: u64,
+        /// Bytes kept at most.
+        limit: u64,
+    },
+}
+
+impl NoVerdict {
+    /// Whether the grader printed something that is meant as a verdict.
+    #[must_use]
+    pub fn is_of_a_verdict(&self) -> bool {
+        self.likelihood() > 1
+    }
+
+    /// How likely it is that this is the candidate that the grader's author had in mind.
+    pub(super) fn likelihood(&self) -> u8 {
+        match self {
+            Self::Silent => 0,
+            Self::TooLong { .. } | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
+            Self::NotJson { place: Place::Output, .. } | Self::Invalid { place: Place::Output, .. } => 2,
+            Self::NotJson { place: Place::Block, .. }
+            | Self::Invalid { place: Place::Block, .. }
+            | Self::Unclosed
+            | Self::BlockTooLong { .. } => 3,
+            Self::ManyBlocks { .. } => 4,
+        }
+    }
+}
+
+impl std::error::Error for NoVerdict {}
+
+impl fmt::Display for NoVerdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => write!(formatter, "It printed nothing."),
+            Self::NotJson { place: Place::Output, line, column, reason, .. } => {
+                write!(formatter, "Its output is not JSON (line {line}, column {column}: {reason}).")
+            }
+            Self::NotJson { place: Place::Block, line, column, reason, .. } => write!(
+                formatter,
+                "What stands between the two separator lines is not JSON (line {line} of it, column {column}: {reason})."
+            ),
+            Self::Invalid { place, problems } => {
+                let place = match place {
+                    Place::Output => "The JSON that it printed",
+                    Place::Block => "The JSON between the two separator lines",
+                };
+                write!(formatter, "{place} is not a valid verdict: {}.", problems.join("; "))
+            }
+            Self::ManyBlocks { count } => write!(
+                formatter,
+                "It printed {count} verdicts between separator lines, and it is not clear which of them counts."
+            ),
+            Self::Unclosed => write!(
+                formatter,
+                "It printed the line \"-----BEGIN CORRECTOMATIC RESPONSE-----\" and no line \
+                 \"-----END CORRECTOMATIC RESPONSE-----\" after its verdict."
+            ),
+            Self::BlockTooLong { limit } => {
+                write!(formatter, "Its verdict is longer than the {limit} bytes of output that are kept.")
+            }
+            Self::TooLong { total, limit } => write!(
+                formatter,
+                "It printed {total} bytes, of which {limit} are kept, and no verdict was found in them."
+            ),
+        }
+    }
+}
