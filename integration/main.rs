@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod documents;
 mod scripts;
 mod simulated;
 mod support;
