@@ -85,12 +85,11 @@ fn the_example_settings_are_all_settings_with_their_defaults() {
         assert_eq!(example.lines().filter(|other| *other == line).count(), 1, "{line}");
     }
     // With every default spelled out the program reads the same as with nothing set.
-    let spelled: String = example
+    let spelled = example
         .lines()
         .filter_map(|line| line.strip_prefix("# "))
         .filter(|line| settings().any(|setting| line.starts_with(&format!("{}=", setting.name))))
-        .map(|line| format!("{line}\n"))
-        .collect();
+        .fold(String::new(), |all, line| all + line + "\n");
     let read = |text: &str| {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join(".env"), text).expect("written");
