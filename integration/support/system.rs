@@ -91,7 +91,9 @@ impl System {
 
     /// Starts a component.
     pub fn spawn(&mut self, component: &str) {
-        self.spawn_program(component, Command::new(env!("CARGO_BIN_EXE_correction-runner")).arg(component));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+        command.arg(component).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        self.spawn_program(component, &mut command);
     }
 
     /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
