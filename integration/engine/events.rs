@@ -132,7 +132,9 @@ async fn a_death_while_the_stream_is_cut_is_told_once_it_is_back() {
     let gone = followed.bench.engine.now();
     followed.proxy.set(Mode::Open);
     let outage = followed.resync().await.expect("the stream was broken");
-    assert!(outage.from < gone && gone <= outage.to.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap());
+    assert!(
+        outage.from < gone && gone <= outage.to.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap()
+    );
     assert_eq!(followed.death(&container).await.0, Some(5));
     followed.nothing_of(&before).await;
 }
@@ -157,11 +159,8 @@ async fn a_stream_that_takes_over_leaves_no_gap_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_falls_silent_is_noticed() {
-    let rhythm = Rhythm {
-        lifetime: Duration::from_millis(600),
-        overlap: Duration::from_millis(200),
-        ..quick()
-    };
+    let rhythm =
+        Rhythm { lifetime: Duration::from_millis(600), overlap: Duration::from_millis(200), ..quick() };
     let followed = Followed::start(rhythm).await;
     followed.proxy.set(Mode::Silent);
     let silent = followed.bench.engine.now();

@@ -91,8 +91,11 @@ async fn every_call_has_a_deadline_with_its_body_too() {
         async { engine.list(&bench.instance).await.unwrap_err() },
     );
     let (ping, about, create, start, inspect, output, kill, unpause, remove, list) = errors;
-    for error in [ping, about, create, start, inspect, output, kill, unpause, remove, list] {
+    for error in [create, start, kill, unpause, remove] {
         assert!(matches!(error, EngineError::Timeout { .. }) && error.is_ambiguous(), "{error}");
+    }
+    for error in [ping, about, inspect, output, list] {
+        assert!(matches!(error, EngineError::Timeout { .. }) && !error.is_ambiguous(), "{error}");
     }
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
@@ -118,7 +121,8 @@ impl Impostor {
                     }
                     let request = String::from_utf8_lossy(&request).into_owned();
                     let answer = answers.iter().find(|(path, _)| request.contains(path));
-                    let answer = answer.map_or("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", |found| found.1);
+                    let answer =
+                        answer.map_or("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", |found| found.1);
                     let _ = stream.write_all(answer.as_bytes());
                     // Until the client goes: what comes next has no answer.
                     let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -153,7 +157,8 @@ async fn answers_that_are_no_dockers_are_told_as_such() {
 async fn an_answer_that_stops_midway_ends_at_the_deadline() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"Id\":\"a\",\"State\":\"exited\"},";
     let frame = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n\u{1}\0\0\0\0\0\0\u{20}half";
-    let impostor = Impostor::answering(&[VERSION, ("/containers/json", half), ("/logs", frame), ("/containers/", half)]);
+    let impostor =
+        Impostor::answering(&[VERSION, ("/containers/json", half), ("/logs", frame), ("/containers/", half)]);
     let engine = impatient_engine_at(impostor.socket(), Duration::from_millis(200));
     let timeout = |error: EngineError| assert!(matches!(error, EngineError::Timeout { .. }), "{error}");
     timeout(engine.inspect("c").await.unwrap_err());

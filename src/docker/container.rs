@@ -107,7 +107,9 @@ impl Engine {
     /// Those of every call.
     pub async fn inspect(&self, name_or_id: &str) -> Result<Option<Inspected>, EngineError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if name_or_id.is_empty() || !name_or_id.bytes().all(legal) {
+        if !name_or_id.starts_with(|first: char| first.is_ascii_alphanumeric())
+            || !name_or_id.bytes().all(legal)
+        {
             return Ok(None);
         }
         self.within(Call::Inspect, self.timeout(), async {
