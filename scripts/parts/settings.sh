@@ -15,6 +15,7 @@ setting() {
             if [[ $quote == [\"\'\`] && ${value:1} == *"$quote"* ]]; then
                 value=${value:1}
                 value=${value%"$quote"*}
+                if [[ $quote == '"' ]]; then value=${value//'\n'/$'\n'} value=${value//'\r'/$'\r'}; fi
             else
                 value=${value%%#*}
                 value=${value%"${value##*[![:space:]]}"}

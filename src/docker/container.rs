@@ -262,7 +262,7 @@ mod tests {
     fn never_is_no_moment() {
         assert_eq!(moment("0001-01-01T00:00:00Z"), None);
         assert_eq!(moment(""), None);
-        let at = moment("2026-11-23T06:16:59.363288678Z").map(|at| at.as_nanosecond());
+        let at = moment("2026-11-23T06:16:59.363288678Z").map(Timestamp::as_nanosecond);
         assert_eq!(at, Some(1_795_414_619_363_288_678));
     }
 
