@@ -3,6 +3,7 @@
 
 mod architecture;
 mod command_line;
+mod documents;
 mod engine;
 mod queue;
 mod scripts;

@@ -121,18 +121,6 @@ pub struct Inflight {
 }
 
 impl Inflight {
-    /// How many records are held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether no record is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Whether some record is about this container.
     #[must_use]
     pub fn holds(&self, container: &ContainerId) -> bool {

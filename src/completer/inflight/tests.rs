@@ -26,7 +26,7 @@ fn a_death_after_its_record_is_finished_at_once() {
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), finish(1, "c", died(3), false));
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), [], "the same death twice");
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), [Action::Forget(Ticket(1))]);
-    assert!(inflight.is_empty() && inflight.next_timer().is_none());
+    assert!(inflight.records.is_empty() && inflight.next_timer().is_none());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn an_answer_to_an_earlier_take_changes_nothing() {
     inflight.taken(Ticket(2), &container("c"), None, true, now);
     assert_eq!(inflight.inspected(Ticket(1), &Finding::Ended, now), []);
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), []);
-    assert_eq!(inflight.len(), 1);
+    assert_eq!(inflight.records.len(), 1);
 }
 
 #[derive(Clone, Debug)]
@@ -271,6 +271,6 @@ proptest! {
         for ticket in open {
             effects.start(inflight.finished(ticket, Finish::Settled, now));
         }
-        prop_assert!(inflight.is_empty() && inflight.timers.is_empty() && inflight.by_container.is_empty());
+        prop_assert!(inflight.records.is_empty() && inflight.timers.is_empty() && inflight.by_container.is_empty());
     }
 }
