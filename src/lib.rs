@@ -26,6 +26,7 @@ pub mod fields;
 pub mod identity;
 pub mod job;
 pub mod labels;
+pub mod notifier;
 pub mod outcome;
 pub mod output;
 pub mod queue;

@@ -25,7 +25,7 @@ impl Body {
     /// work id that cannot be sent is left out.
     #[must_use]
     pub fn of(job: &FinishedJob) -> Self {
-        let fields = if job.error { failure_fields(job) } else { verdict_fields(&job.correction_data) };
+        let fields = if job.error { Ok(failure_fields(job)) } else { verdict_fields(&job.correction_data) };
         match fields.and_then(|fields| Self::assemble(fields, &job.errand)) {
             Ok(body) => body,
             Err(failure) => Self::told_as(&failure, &job.errand),
@@ -57,7 +57,7 @@ impl Body {
             match canonical_object([("work_id", &*work_id.0)]) {
                 Ok(_) => fields.set("work_id", work_id.0.clone()),
                 Err(error) => {
-                    changes.push(format!("the work_id is left out, since it cannot be sent: {error}"))
+                    changes.push(format!("the work_id is left out, since it cannot be sent: {error}"));
                 }
             }
         }
@@ -74,7 +74,7 @@ fn verdict_fields(verdict: &RawValue) -> Result<Fields, Failure> {
     })
 }
 
-fn failure_fields(job: &FinishedJob) -> Result<Fields, Failure> {
+fn failure_fields(job: &FinishedJob) -> Fields {
     let mut fields = Fields::default();
     // The original's texts quote the grader's output, and may cut a character in two.
     let text = without_lone_surrogates(job.correction_data.get());
@@ -84,7 +84,7 @@ fn failure_fields(job: &FinishedJob) -> Result<Fields, Failure> {
     if let Some(outcome) = &job.outcome {
         fields.set("outcome", raw(outcome));
     }
-    Ok(fields)
+    fields
 }
 
 fn cannot_be_sent(fields: &Fields, error: &CanonicalError) -> Failure {

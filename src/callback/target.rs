@@ -61,7 +61,7 @@ impl Target {
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 200;
     let mut shown = match Url::parse(text) {
-        Ok(mut url) => {
+        Ok(mut url) if url.has_host() => {
             let query = url.query().is_some();
             url.set_query(None);
             url.set_fragment(None);
@@ -69,9 +69,7 @@ pub fn shown(text: &str) -> String {
             if query { format!("{url}?…") } else { url.to_string() }
         }
         // Whatever it is: what stands before an @ may be credentials.
-        Err(_) => {
-            text.rsplit('@').next().unwrap_or_default().split('?').next().unwrap_or_default().to_owned()
-        }
+        _ => text.rsplit('@').next().unwrap_or_default().split('?').next().unwrap_or_default().to_owned(),
     };
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);
