@@ -2,7 +2,10 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod command_line;
 mod documents;
+mod engine;
+mod queue;
 mod scripts;
 mod simulated;
 mod support;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-/// How deeply arrays and objects may be nested: as deep as serde_json follows.
+/// How deeply arrays and objects may be nested: as deep as `serde_json` follows.
 pub const MAX_DEPTH: usize = 127;
 
 /// Why a JSON text has no canonical form.

@@ -94,7 +94,7 @@ async fn an_idle_worker_asks_for_little() {
     let place = Place::on(&server, "idle");
     let worker = place.worker();
     let commands = || {
-        let info: String = place.ask_of("", "INFO", "", &[]);
+        let info: String = place.tell(&["INFO", "stats"]);
         let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
         line.expect("a count").trim().parse::<u64>().expect("a number")
     };

@@ -57,7 +57,7 @@ async fn a_redis_without_memory_refuses_whole_operations() {
     place.add("1").await;
     place.add("2").await;
     let held = place.take_one().await;
-    set_memory(&server, "1");
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let to = super::job_with_id("n", "{}");
     let refused =
         place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await.expect_err("full");
@@ -70,17 +70,10 @@ async fn a_redis_without_memory_refuses_whole_operations() {
     assert!(tokio::time::timeout(Duration::from_millis(500), worker.next()).await.is_err());
     assert_eq!(place.ask::<Vec<String>>("LRANGE", "active", &["0", "-1"]), ["1"]);
     assert_eq!(place.ask::<Vec<String>>("LRANGE", "wait", &["0", "-1"]), ["2"]);
-    set_memory(&server, "0");
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
     let settled = place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await;
     assert_eq!(settled.expect("answered"), Settled::Done);
     assert_eq!(next(&mut worker).await.job.data, "2");
-}
-
-fn set_memory(server: &RedisServer, bytes: &str) {
-    let client = deadpool_redis::redis::Client::open(("127.0.0.1", server.port())).expect("usable");
-    let mut connection = client.get_connection().expect("a connection");
-    let mut set = deadpool_redis::redis::cmd("CONFIG");
-    set.arg("SET").arg("maxmemory").arg(bytes).query::<()>(&mut connection).expect("set");
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a JSON text says, each number as the nearest double (serde_json's own may be its neighbour).
+/// What a JSON text says, each number as the nearest double (`serde_json`'s own may be its neighbour).
 #[derive(Debug, PartialEq)]
 enum Meaning {
     Number(u64),

@@ -9,6 +9,7 @@ use crate::ending::{self, Ending};
 use crate::identity::ContainerId;
 use crate::job::{Errand, FinishedJob};
 use crate::outcome::{Failure, Outcome};
+use crate::output::Output;
 use crate::verdict;
 
 use super::inflight::End;
@@ -59,6 +60,9 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
                 return Ok(FinishedJob::of_failure(errand, &not_started(error)));
             }
             let ending = ending_of(session, ended, inspected.as_ref());
+            if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
+                return Ok(FinishedJob::of_failure(errand, &not_started(&complaint)));
+            }
             Ok(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output)))
         }
     }
@@ -86,6 +90,19 @@ fn start_error(inspected: &Inspected) -> Option<&str> {
     let failed = inspected.state == State::Created && !inspected.error.is_empty();
     failed.then_some(inspected.error.as_str())
 }
+/// With an init in the container a command that cannot be run is no refused start: the init (tini)
+/// starts, says so and ends with 126 or 127, as a shell does. Only where it is all that was printed.
+fn complaint_of_init(exit_code: Option<i64>, output: &Output) -> Option<String> {
+    let silent = output.stdout().is_some_and(<[u8]>::is_empty);
+    let said = String::from_utf8_lossy(output.stderr()?).trim().to_owned();
+    let complaint = said.strip_prefix("[FATAL tini (")?.split_once(")] ")?.1;
+    (silent
+        && matches!(exit_code, Some(126 | 127))
+        && complaint.starts_with("exec ")
+        && !complaint.contains('\n'))
+    .then(|| complaint.to_owned())
+}
+
 /// The daemon says 255 of a container whose shim it lost; an inspection may know better. A container
 /// that runs again (restarted by hand) has no exit code of its own, so the event's counts.
 fn agreed_exit_code(told: Option<i64>, inspected: &Inspected) -> Option<i64> {
@@ -173,6 +190,20 @@ mod tests {
         let restarted = inspected(State::Running, 0);
         assert_eq!(agreed_exit_code(Some(255), &restarted), Some(255));
         assert_eq!(agreed_exit_code(None, &restarted), None);
+    }
+
+    #[test]
+    fn the_inits_complaint_is_no_output_of_the_grader() {
+        let said = "[FATAL tini (7)] exec /no/such failed: No such file or directory\n";
+        let complaint = |exit_code, stdout: &str, stderr: &str| {
+            complaint_of_init(Some(exit_code), &Output::whole(stdout, stderr))
+        };
+        let expected = Some("exec /no/such failed: No such file or directory".to_owned());
+        assert_eq!(complaint(127, "", said), expected);
+        assert_eq!(complaint(1, "", said), None);
+        assert_eq!(complaint(127, "x", said), None);
+        assert_eq!(complaint(127, "", &format!("{said}more")), None);
+        assert_eq!(complaint(127, "", "sh: not found"), None);
     }
 
     #[test]
