@@ -16,6 +16,7 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
 
 pub mod backoff;
+pub mod callback;
 pub mod canonical;
 pub mod completer;
 pub mod config;

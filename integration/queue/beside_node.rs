@@ -186,7 +186,7 @@ async fn what_node_fails_as_over_stalled_we_revive(version: Version) {
     work(node, &place, json!({ "returns": 3, "opts": opts })).await;
     in_state(node, &place, "1", "failed").await;
     stop_work(node, &place).await;
-    assert_eq!(place.queue.revive_overstalled().await.expect("revived"), [lost.job.id.clone()]);
+    assert_eq!(place.queue.revive_overstalled().await.expect("revived"), std::slice::from_ref(&lost.job.id));
     let again = place.take_one().await;
     assert_eq!((again.job.stalled, again.job.deferred_failure.as_deref()), (1, None));
     place.queue.complete(&again.job, "null", KEEP).await.expect("answered");
@@ -217,7 +217,7 @@ async fn one_limiter_for_both(version: Version) {
     })
     .await;
     // Four windows of ten; the first opens with the first job.
-    assert!(started.elapsed() >= Duration::from_millis(3 * 700 - 100), "{:?}", started.elapsed());
+    assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
     assert!(ours > 0 && ours < 40, "{ours}");
     stop_work(node, &place).await;
 }
