@@ -13,6 +13,7 @@
 //! Protocol: `bullmq` 5.12.7 and 6.7.0 from npm, `dist/cjs/commands/*.lua`.
 
 mod batches;
+mod calls;
 mod error;
 mod fetch;
 mod jobs;

@@ -42,7 +42,10 @@ impl Queue {
         let mut call = scripts::ADD.key(&*self.base);
         call.arg(now_ms());
         job_arguments(&mut call, job);
-        let (new, id): (bool, String) = self.redis.script("add", &call).await?;
+        let (new, id): (bool, String) = match job.id {
+            Some(_) => self.redis.script("add", &call).await?,
+            None => self.redis.script_once("add", &call).await?,
+        };
         Ok(if new { Added::New(JobId::new(id)) } else { Added::Duplicate(JobId::new(id)) })
     }
 

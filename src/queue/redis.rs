@@ -1,25 +1,18 @@
-//! The way to Redis: a few pooled connections shared by all tasks, and a deadline on every call.
+//! The way to Redis: where it is, whether it will do, whose it is.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::TcpSettings;
-use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo,
-    RedisResult, ScriptInvocation,
-};
-use deadpool_redis::{Connection, Manager, Pool, Runtime};
+use deadpool_redis::redis::{self, Client, IntoConnectionInfo, RedisConnectionInfo};
+use deadpool_redis::{Manager, Pool, Runtime};
 use tokio::sync::Mutex;
 
+use super::calls::{Lane, connection_config};
 use super::{Queue, QueueError};
 use crate::config::RedisSettings;
 use crate::identity::{CorrectionId, InstanceId};
-
-/// How long any call may take, from asking for a connection to the whole of its answer.
-pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Connections that all calls of a process share. Each carries many calls at once, so that few
 /// are enough: Redis works on one call at a time anyway.
@@ -31,26 +24,20 @@ const OLDEST_VERSION: &str = "6.2";
 /// A Redis server and the prefix of our keys on it. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    address: String,
+/// What all clones share.
+pub(super) struct Inner {
+    pub address: String,
     prefix: String,
-    client: Client,
-    pool: Pool,
-    lanes: Vec<Mutex<Lane>>,
-    turn: AtomicUsize,
-    down: AtomicBool,
-}
-
-/// A pooled connection kept in hand: a pool's own check on each check-out would cost two commands
-/// and a round trip per call.
-#[derive(Default)]
-struct Lane {
-    connection: Option<Connection>,
-    /// Which connection it is, so that only the broken one is thrown away.
-    serial: u64,
+    pub client: Client,
+    pub pool: Pool,
+    pub lanes: [Mutex<Lane>; CONNECTIONS],
+    /// Which lane is next.
+    pub turn: AtomicUsize,
+    /// Whether the last call found nobody.
+    pub down: AtomicBool,
 }
 
 impl fmt::Debug for Redis {
@@ -102,7 +89,7 @@ impl Redis {
                 prefix: settings.prefix.clone(),
                 client,
                 pool,
-                lanes: (0..CONNECTIONS).map(|_| Mutex::default()).collect(),
+                lanes: Default::default(),
                 turn: AtomicUsize::new(0),
                 down: AtomicBool::new(false),
             }),
@@ -185,132 +172,6 @@ impl Redis {
     pub(super) fn base_key(&self, queue: &str) -> String {
         format!("{}:{queue}:", self.inner.prefix)
     }
-
-    /// The error for an answer that an operation never gives.
-    pub(super) fn bad_reply(&self, operation: &'static str, detail: impl Into<String>) -> QueueError {
-        QueueError::BadReply { address: self.inner.address.clone(), operation, detail: detail.into() }
-    }
-
-    /// A connection of one's own, for commands that block, and its id at the server.
-    pub(super) async fn dedicated(&self) -> Result<(MultiplexedConnection, i64), QueueError> {
-        let connected = self
-            .within("connect", async {
-                let config = connection_config();
-                let connect = self.inner.client.get_multiplexed_async_connection_with_config(&config);
-                let mut connection = Box::pin(connect).await?;
-                let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
-                Ok((connection, id))
-            })
-            .await;
-        self.tell_of_change(&connected);
-        connected
-    }
-
-    /// The error for what a connection of one's own said.
-    pub(super) fn error(&self, operation: &'static str, source: redis::RedisError) -> QueueError {
-        QueueError::of(&self.inner.address, operation, source)
-    }
-
-    /// The error for an answer that did not come.
-    pub(super) fn no_answer(&self, operation: &'static str, limit: Duration) -> QueueError {
-        QueueError::Timeout { address: self.inner.address.clone(), operation, limit }
-    }
-
-    /// Runs a script; Redis is given its text when it does not know it yet.
-    pub(super) async fn script<T: FromRedisValue>(
-        &self,
-        operation: &'static str,
-        invocation: &ScriptInvocation<'_>,
-    ) -> Result<T, QueueError> {
-        self.call(operation, |mut connection| async move { invocation.invoke_async(&mut connection).await })
-            .await
-    }
-
-    /// Runs a single command.
-    pub(super) async fn command<T: FromRedisValue>(
-        &self,
-        operation: &'static str,
-        command: &Cmd,
-    ) -> Result<T, QueueError> {
-        self.call(operation, |mut connection| async move { command.query_async(&mut connection).await }).await
-    }
-
-    async fn call<T, F, A>(&self, operation: &'static str, ask: F) -> Result<T, QueueError>
-    where
-        F: FnOnce(MultiplexedConnection) -> A,
-        A: Future<Output = RedisResult<T>>,
-    {
-        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
-        let lane = &self.inner.lanes[turn];
-        let mut used = None;
-        let answer = self
-            .within(operation, async {
-                let (connection, serial) = self.connection(lane).await?;
-                used = Some(serial);
-                ask(connection).await
-            })
-            .await;
-        if answer.as_ref().is_err_and(QueueError::spoils_connection)
-            && let Some(serial) = used
-        {
-            let mut lane = lane.lock().await;
-            if lane.serial == serial
-                && let Some(connection) = lane.connection.take()
-            {
-                drop(Connection::take(connection));
-            }
-        }
-        self.tell_of_change(&answer);
-        answer
-    }
-
-    async fn connection(&self, lane: &Mutex<Lane>) -> RedisResult<(MultiplexedConnection, u64)> {
-        let mut lane = lane.lock().await;
-        if let Some(connection) = &lane.connection {
-            return Ok((MultiplexedConnection::clone(connection), lane.serial));
-        }
-        // In a box: connecting is rare, and its state would weigh on every call that is under way.
-        let connection = Box::pin(self.inner.pool.get()).await.map_err(|error| match error {
-            deadpool_redis::PoolError::Backend(error) => error,
-            other => redis::RedisError::from(std::io::Error::other(other.to_string())),
-        })?;
-        let shared = MultiplexedConnection::clone(&connection);
-        lane.connection = Some(connection);
-        lane.serial += 1;
-        Ok((shared, lane.serial))
-    }
-
-    async fn within<T>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, QueueError> {
-        match tokio::time::timeout(CALL_DEADLINE, call).await {
-            Ok(answer) => answer.map_err(|error| self.error(operation, error)),
-            Err(_) => Err(self.no_answer(operation, CALL_DEADLINE)),
-        }
-    }
-
-    /// Says once that Redis is away, and once that it is back.
-    fn tell_of_change<T>(&self, answer: &Result<T, QueueError>) {
-        match answer {
-            Err(error) if error.is_ambiguous() => {
-                if !self.inner.down.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "Redis is away");
-                }
-            }
-            _ => {
-                if self.inner.down.load(Ordering::Relaxed) && self.inner.down.swap(false, Ordering::Relaxed) {
-                    tracing::info!(address = self.inner.address, "Redis is back");
-                }
-            }
-        }
-    }
-}
-
-/// Deadlines are our own ([`CALL_DEADLINE`]), around the whole call.
-fn connection_config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(CALL_DEADLINE))
 }
 
 /// Major and minor of a version's text; 0 for what cannot be read.

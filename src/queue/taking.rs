@@ -55,7 +55,7 @@ impl Queue {
         for token in &tokens {
             call.arg(token.as_str());
         }
-        let reply: Vec<Value> = self.redis.script("take", &call).await?;
+        let reply: Vec<Value> = self.redis.script_once("take", &call).await?;
         self.read(reply, tokens).ok_or_else(|| self.redis.bad_reply("take", "another shape"))
     }
 

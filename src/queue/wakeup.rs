@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Value};
 
-use super::redis::CALL_DEADLINE;
+use super::calls::CALL_DEADLINE;
 use super::{Queue, QueueError};
 
 /// Shortest wait that is asked of Redis; a shorter one may be rounded down to 'for ever'.

@@ -20,7 +20,9 @@ const RECOVER_EVERY: Duration = Duration::from_secs(5);
 /// Most jobs that are given up in one call.
 const LARGEST_BATCH: usize = 500;
 /// How long `close` waits for a task before it goes on without it.
-const TASK_END: Duration = Duration::from_secs(2);
+const TASK_END: Duration = Duration::from_secs(1);
+/// How long `close` waits for Redis; a stop has 5 s in all.
+const HAND_BACK: Duration = Duration::from_millis(2500);
 
 /// How a worker takes jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +98,8 @@ impl Worker {
         self.stop.cancel();
     }
 
-    /// Stops, hands back all that is neither settled nor lost, ends the tasks. Answers how many jobs
-    /// were handed back.
+    /// Stops, hands back all that is neither settled nor lost, ends the tasks, all within 5 s. Answers
+    /// how many jobs were handed back.
     ///
     /// # Errors
     /// Redis cannot be asked; the locks run out by themselves then.
@@ -107,7 +109,11 @@ impl Worker {
         if timeout(TASK_END, &mut self.fetching).await.is_err() {
             self.fetching.abort();
         }
-        let handed_back = self.queue.hand_back(&self.leases.end_all()).await;
+        let leases = self.leases.end_all();
+        let handed_back = match timeout(HAND_BACK, self.queue.hand_back(&leases)).await {
+            Ok(handed_back) => handed_back,
+            Err(_) => Err(self.queue.redis.no_answer("hand back", HAND_BACK)),
+        };
         self.end.cancel();
         if timeout(TASK_END, &mut self.releasing).await.is_err() {
             self.releasing.abort();

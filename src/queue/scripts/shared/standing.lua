@@ -11,7 +11,9 @@ local function standing(place, correction, pending_id, timestamp, generation)
     if call('ZSCORE', place.running .. 'completed', correction) then return 'done' end
   end
   local pending = call('HMGET', place.pending .. pending_id, 'timestamp', 'finishedOn', 'failedReason', 'gen')
-  local same = pending[1] == timestamp and (pending[4] or '0') == generation
+  -- A timestamp that is no number reads as 0, here as everywhere.
+  local stamp = pending[1] and (string.match(pending[1], '^%d+$') or '0')
+  local same = stamp == timestamp and (pending[4] or '0') == generation
   if same and (not pending[2] or pending[3] == OVER_STALLED) then return 'live' end
   return 'orphan'
 end
