@@ -13,8 +13,6 @@
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
 
-//! The engine that runs submissions in containers and tells the caller the grade.
-
 pub mod backoff;
 pub mod callback;
 pub mod canonical;
