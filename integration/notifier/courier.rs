@@ -27,7 +27,7 @@ async fn deliver(courier: &Courier, url: &str) -> Delivery {
 #[tokio::test]
 async fn a_result_is_posted_with_its_headers_and_connections_are_used_again() {
     let mut receiver =
-        Receiver::start(|_, count| Answer::Say(200 + 4 * (count as u16 % 2), vec![], "")).await;
+        Receiver::start(|_, count| Answer::status(if count % 2 == 0 { 200 } else { 204 })).await;
     let courier = courier();
     assert_eq!(deliver(&courier, &receiver.url("/a?b=c#d")).await, Delivery::Delivered { status: 200 });
     let asked = receiver.next().await;
@@ -130,18 +130,17 @@ async fn what_may_have_been_received_is_not_sent_again() {
 #[tokio::test]
 async fn redirects_that_keep_the_request_are_followed_three_times() {
     let mut receiver = Receiver::start(|asked, _| match asked.path.as_str() {
-        "/end" => Answer::status(200),
+        "/1" => Answer::to(307, "2".into()),
+        "/2" => Answer::to(308, "/3".into()),
+        "/3" => Answer::to(307, format!("http://{}/4", asked.header("host"))),
         "/get" => Answer::to(302, "http://u:secret@elsewhere.example/?secret".into()),
         "/nowhere" => Answer::to(307, "ftp://h/".into()),
-        "/308" => Answer::to(308, "/end".into()),
-        path => {
-            Answer::to(307, format!("/{}", path.len() - 2)[..].replace("/0", "/end").replace("/1", "/308"))
-        }
+        _ => Answer::status(200),
     })
     .await;
     let courier = courier();
-    assert!(deliver(&courier, &receiver.url("/xx")).await.is_delivered());
-    for path in ["/xx", "/308", "/end"] {
+    assert!(deliver(&courier, &receiver.url("/1")).await.is_delivered());
+    for path in ["/1", "/2", "/3", "/4"] {
         let asked = receiver.next().await;
         assert_eq!((asked.path.as_str(), asked.body.as_str()), (path, "{\"grade\":1}"));
         assert_eq!((asked.method.as_str(), asked.header("webhook-id")), ("POST", "id-1"));

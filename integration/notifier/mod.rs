@@ -46,7 +46,7 @@ impl System {
                 deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5) },
                 connect_wait: None,
             },
-            concurrency: 20,
+            concurrency: CONCURRENCY,
             rate: None,
             timeout,
             ca_file: None,
@@ -102,6 +102,7 @@ fn verdict(callback: &str) -> String {
 }
 
 const VERDICT_BODY: &str = r#"{"comments":["ok"],"grade":7.5,"success":true,"work_id":"w0"}"#;
+const CONCURRENCY: usize = 20;
 const PATIENT: Duration = Duration::from_secs(30);
 const NO_WAIT: Duration = Duration::ZERO;
 
@@ -226,14 +227,27 @@ async fn what_can_never_be_delivered_fails_at_once_and_the_rest_is_told_to_its_c
 
 #[tokio::test]
 async fn a_dead_receiver_costs_its_own_deliveries_only() {
-    let silent = Receiver::start(|_, _| Answer::Never).await;
+    let mut silent = Receiver::start(|_, _| Answer::Never).await;
     let mut receiver = Receiver::start(|_, _| Answer::status(200)).await;
-    let system = System::start("dead", PATIENT);
-    for number in 0..10 {
+    let system = System::start("dead", Duration::from_secs(2));
+    // As many as may be in flight: from their time-out on, the receiver is known to hang.
+    for number in 0..CONCURRENCY {
         system.add_as(Some(&format!("dead-{number}")), &verdict(&silent.url("/")), 1, NO_WAIT).await;
+    }
+    for _ in 0..CONCURRENCY {
+        silent.next().await;
+    }
+    system.until(|counts| counts.failed == CONCURRENCY as u64).await;
+    for number in 0..3 * CONCURRENCY {
+        system.add_as(Some(&format!("more-{number}")), &verdict(&silent.url("/")), 1, NO_WAIT).await;
     }
     system.add(&verdict(&receiver.url("/")), 1, NO_WAIT).await;
     assert_eq!(receiver.next().await.body, VERDICT_BODY);
+    let mut asked = 0;
+    while silent.came().is_some() {
+        asked += 1;
+    }
+    assert!(asked <= CONCURRENCY / 2, "{asked} deliveries hung before the other one was made");
 }
 
 #[tokio::test]
