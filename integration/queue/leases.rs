@@ -217,3 +217,26 @@ async fn over_stalled_jobs_come_back_and_are_told() {
     let revived = next(&mut worker).await;
     assert_eq!((revived.job.id.as_str(), revived.job.stalled), ("2", 2));
 }
+
+/// On one thread, so that the worker learns of its wake-up and of its end at the same moment.
+#[tokio::test(flavor = "current_thread")]
+async fn a_wake_up_that_was_swallowed_is_given_to_another_worker() {
+    for ends in [true, false] {
+        let place = Place::new("swallows");
+        let first = place.worker();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let mut second = place.worker();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        // Without letting the runtime go on: Redis wakes whoever has waited longest, the first.
+        place.ask::<u32>("HSET", "a", &["name", "n", "data", "{}", "timestamp", "1"]);
+        place.ask::<u32>("LPUSH", "wait", &["a"]);
+        place.ask::<u32>("ZADD", "marker", &["0", "0"]);
+        if ends {
+            first.stop();
+        } else {
+            first.pause();
+        }
+        let taken = tokio::time::timeout(Duration::from_secs(2), second.next()).await;
+        assert_eq!(taken.expect("woken").expect("a job").job.id.as_str(), "a");
+    }
+}

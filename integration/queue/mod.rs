@@ -2,8 +2,10 @@
 
 mod atomicity;
 mod beside_node;
+mod families;
 mod fidelity;
 mod leases;
+mod model;
 mod pausing;
 mod scale;
 mod seen_by_node;
