@@ -2,6 +2,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod architecture;
+mod command_line;
+mod documents;
 mod engine;
 mod queue;
 mod scripts;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-/// How deeply arrays and objects may be nested: as deep as serde_json follows.
+/// How deeply arrays and objects may be nested: as deep as `serde_json` follows.
 pub const MAX_DEPTH: usize = 127;
 
 /// Why a JSON text has no canonical form.
@@ -167,8 +167,9 @@ impl<'a> Writer<'a> {
             return Ok(self.text[start + 1..end].to_owned());
         }
         let quoted = &self.text[start..=end];
-        serde_json::from_str(quoted).map_err(|_| {
-            lone_surrogate(quoted).map_or(not_json, |escape| CanonicalError::LoneSurrogate { escape })
+        serde_json::from_str(quoted).map_err(|_| match lone_surrogate(quoted) {
+            Some(at) => CanonicalError::LoneSurrogate { escape: quoted[at..at + 6].to_owned() },
+            None => not_json,
         })
     }
 
@@ -234,8 +235,20 @@ fn write_string(string: &str, out: &mut String) {
     out.push('"');
 }
 
-/// The first escape of a JSON string that is half of a surrogate pair without its other half.
-fn lone_surrogate(string: &str) -> Option<String> {
+/// A JSON text in which U+FFFD stands for each half of a surrogate pair, as in every UTF-8 encoder.
+#[must_use]
+pub fn without_lone_surrogates(json: &str) -> String {
+    let mut text = json.to_owned();
+    let mut from = 0;
+    while let Some(at) = lone_surrogate(&text[from..]) {
+        text.replace_range(from + at..from + at + 6, "\\ufffd");
+        from += at + 6;
+    }
+    text
+}
+
+/// Where in a JSON text the first escape stands that is half of a surrogate pair without its other half.
+fn lone_surrogate(string: &str) -> Option<usize> {
     let unit = |at: usize| -> Option<u16> {
         let escape = string.get(at..at + 6)?.strip_prefix("\\u")?;
         u16::from_str_radix(escape, 16).ok()
@@ -248,7 +261,7 @@ fn lone_surrogate(string: &str) -> Option<String> {
         }
         match unit(at) {
             Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at += 12,
-            Some(0xd800..=0xdfff) => return Some(string[at..at + 6].to_owned()),
+            Some(0xd800..=0xdfff) => return Some(at),
             Some(_) => at += 6,
             None => at += 2,
         }

@@ -16,6 +16,7 @@
 //! The engine that runs submissions in containers and tells the caller the grade.
 
 pub mod backoff;
+pub mod callback;
 pub mod canonical;
 pub mod completer;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod fields;
 pub mod identity;
 pub mod job;
 pub mod labels;
+pub mod notifier;
 pub mod outcome;
 pub mod output;
 pub mod queue;

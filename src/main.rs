@@ -13,7 +13,7 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
-use correction_runner::{completer, starter, telemetry};
+use correction_runner::{completer, notifier, starter, telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -72,18 +72,6 @@ fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Sta
         stages.push((Component::Notifier.name(), Box::pin(notifier::run(settings, shutdown.clone()))));
     }
     stages
-}
-
-/// PLACEHOLDER until `correction_runner::notifier` lands: waits until it is asked to stop.
-mod notifier {
-    use correction_runner::config::NotifierSettings;
-    use tokio_util::sync::CancellationToken;
-
-    pub async fn run(_settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
-        tracing::warn!("notifier: not in this build; nothing is delivered");
-        shutdown.cancelled().await;
-        Ok(())
-    }
 }
 
 /// What a person who starts it should know.

@@ -100,7 +100,8 @@ where
 {
     let mut backoff = Backoff::new(BASE, CAP);
     loop {
-        let error = match try_once().await {
+        // In a box, since this future may be large and those of the stages hold it.
+        let error = match Box::pin(try_once()).await {
             Ok(value) => {
                 if backoff.failures() > 0 {
                     let waited = started.elapsed().as_secs_f32();

@@ -51,6 +51,15 @@ const methods = {
     const { name = 'Correction', data, opts = {} } = request;
     return (await queueOf(request).add(name, data, opts)).id;
   },
+  // A parent in another queue that waits for its one child here.
+  flow: async (request) => {
+    const { prefix, queue, parents, opts = {}, failParent = {} } = request;
+    const flows = new bullmq.FlowProducer({ connection, prefix });
+    const child = { name: 'child', queueName: queue, data: {}, opts: { ...opts, ...failParent } };
+    const tree = await flows.add({ name: 'parent', queueName: parents, data: {}, children: [child] });
+    await flows.close();
+    return { parent: tree.job.id, child: tree.children[0].job.id };
+  },
   addMany: async (request) => {
     const jobs = request.jobs.map(({ name = 'Correction', data, opts = {} }) => ({ name, data, opts }));
     return (await queueOf(request).addBulk(jobs)).map((job) => job.id);

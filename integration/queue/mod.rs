@@ -2,8 +2,10 @@
 
 mod atomicity;
 mod beside_node;
+mod families;
 mod fidelity;
 mod leases;
+mod model;
 mod pausing;
 mod scale;
 mod seen_by_node;
@@ -60,6 +62,20 @@ impl Place {
         let mut words = redis::cmd(command);
         words.arg(format!("{}:{queue}:{key}", self.prefix)).arg(rest);
         words.query(&mut connection).expect("an answer")
+    }
+
+    /// As [`Place::ask`] with words that are not text.
+    pub fn ask_bytes(&self, command: &str, key: &str, rest: &[&[u8]]) {
+        let mut connection = self.raw.get_connection().expect("a connection");
+        let mut words = redis::cmd(command);
+        words.arg(format!("{}:{QUEUE}:{key}", self.prefix)).arg(rest);
+        words.query::<()>(&mut connection).expect("an answer");
+    }
+
+    /// Tells Redis something that is not about a queue's key.
+    pub fn tell<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut connection = self.raw.get_connection().expect("a connection");
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut connection).expect("an answer")
     }
 
     /// Adds a job and answers its id.

@@ -56,7 +56,7 @@ async fn ten_thousand_jobs_are_taken_renewed_handed_over_and_handed_back_in_time
     eprintln!("handed back {MANY} in {closed:?}");
     assert!(closed < Duration::from_secs(3), "{closed:?}");
     let counts = place.queue.counts().await.expect("counts");
-    assert_eq!((counts.waiting as usize, counts.active), (MANY - 200, 0));
+    assert_eq!((counts.waiting, counts.active), (MANY as u64 - 200, 0));
     // They stand in the order in which they were added.
     let first: Vec<String> = place.ask("LRANGE", "wait", &["-3", "-1"]);
     assert_eq!(first, ["3", "2", "1"]);
@@ -94,7 +94,7 @@ async fn an_idle_worker_asks_for_little() {
     let place = Place::on(&server, "idle");
     let worker = place.worker();
     let commands = || {
-        let info: String = place.ask_of("", "INFO", "", &[]);
+        let info: String = place.tell(&["INFO", "stats"]);
         let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
         line.expect("a count").trim().parse::<u64>().expect("a number")
     };

@@ -25,7 +25,8 @@ fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
 #[tokio::test]
 async fn a_correction_is_live_while_its_pending_or_running_job_is_and_done_afterwards() {
     let place = Place::new("standing");
-    let standing = async |labels: &Labels| place.redis.standing(&[labels.clone()]).await.expect("told")[0];
+    let standing =
+        async |labels: &Labels| place.redis.standing(std::slice::from_ref(labels)).await.expect("told")[0];
     let finished = place.redis.queue(FINISHED_QUEUE);
     place.add("{}").await;
     let pending = place.take_one().await;

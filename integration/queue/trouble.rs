@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use correction_runner::config::RedisSettings;
 use correction_runner::identity::InstanceId;
 use correction_runner::queue::{QueueError, Redis, Removed, Settled};
 
 use super::{KEEP, Place, next, within, worker};
-use crate::support::redis::{RedisServer, unique_prefix};
+use crate::support::redis::{RedisServer, free_port, unique_prefix};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_goes_on_after_redis_was_killed_and_came_back() {
@@ -50,6 +51,59 @@ async fn redis_is_told_apart_as_closed_absent_and_ready() {
     assert!(matches!(error, QueueError::Unreachable { .. }) && error.may_heal(), "{error:?}");
 }
 
+/// Runs in a process of its own, which trusts the certificate (see the next test).
+#[tokio::test]
+#[ignore = "a part of the next test"]
+async fn encrypted_part() {
+    let port = std::env::var("TLS_PORT").expect("a port").parse().expect("a number");
+    let settings = RedisSettings {
+        host: "localhost".into(),
+        port,
+        username: None,
+        password: None,
+        database: 3,
+        tls: true,
+        prefix: "bull".into(),
+    };
+    Redis::new(&settings).expect("usable").ready().await.expect("ready");
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_needs_a_certificate_that_is_trusted() {
+    let keys = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| keys.path().join(name).display().to_string();
+    let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    openssl.args([
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
+    ]);
+    assert!(openssl.output().expect("openssl").status.success());
+    let port = free_port();
+    let tls = port.to_string();
+    let options = ["--tls-port", &tls, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let server = RedisServer::start(&[&options[..], &["--tls-auth-clients", "no"]].concat());
+    let settings = RedisSettings { host: "localhost".into(), port, tls: true, ..server.settings("bull") };
+    let error = Redis::new(&settings).expect("usable").ready().await.expect_err("not trusted");
+    assert!(matches!(error, QueueError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().to_lowercase().contains("certificate"), "{error}");
+    let trusting = tokio::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "queue::trouble::encrypted_part"])
+        .env("SSL_CERT_FILE", &certificate)
+        .env("TLS_PORT", &tls)
+        .output();
+    let trusting = within(trusting).await.expect("a second process");
+    let said = String::from_utf8_lossy(&trusting.stdout);
+    assert!(trusting.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[tokio::test]
 async fn a_redis_without_memory_refuses_whole_operations() {
     let server = RedisServer::start(&["--maxmemory-policy", "noeviction"]);
@@ -57,7 +111,7 @@ async fn a_redis_without_memory_refuses_whole_operations() {
     place.add("1").await;
     place.add("2").await;
     let held = place.take_one().await;
-    set_memory(&server, "1");
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let to = super::job_with_id("n", "{}");
     let refused =
         place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await.expect_err("full");
@@ -70,17 +124,10 @@ async fn a_redis_without_memory_refuses_whole_operations() {
     assert!(tokio::time::timeout(Duration::from_millis(500), worker.next()).await.is_err());
     assert_eq!(place.ask::<Vec<String>>("LRANGE", "active", &["0", "-1"]), ["1"]);
     assert_eq!(place.ask::<Vec<String>>("LRANGE", "wait", &["0", "-1"]), ["2"]);
-    set_memory(&server, "0");
+    place.tell::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
     let settled = place.queue.hand_over(&held.job, &place.next, &to, None, "null", KEEP).await;
     assert_eq!(settled.expect("answered"), Settled::Done);
     assert_eq!(next(&mut worker).await.job.data, "2");
-}
-
-fn set_memory(server: &RedisServer, bytes: &str) {
-    let client = deadpool_redis::redis::Client::open(("127.0.0.1", server.port())).expect("usable");
-    let mut connection = client.get_connection().expect("a connection");
-    let mut set = deadpool_redis::redis::cmd("CONFIG");
-    set.arg("SET").arg("maxmemory").arg(bytes).query::<()>(&mut connection).expect("set");
 }
 
 #[tokio::test]

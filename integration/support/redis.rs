@@ -35,15 +35,22 @@ impl RedisServer {
 
     /// One server that all tests without a wish of their own share, each under a prefix of its own.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<RedisServer> = OnceLock::new();
-        SHARED.get_or_init(|| {
+        static SHARED: OnceLock<(RedisServer, Child)> = OnceLock::new();
+        let (server, _) = SHARED.get_or_init(|| {
             let server = Self::start(&[]);
             // Statics are never dropped: a watcher ends the server when this process is gone.
-            let (own, server_id) = (std::process::id(), server.process_id());
-            let watch = format!("while kill -0 {own} 2>/dev/null; do sleep 1; done; kill {server_id}");
-            Command::new("sh").args(["-c", &watch]).spawn().expect("a watcher for redis-server");
-            server
-        })
+            let script = "while kill -0 $1 2>/dev/null; do sleep 1; done; kill $2; rm -r \"$3\"";
+            let (own, its) = (std::process::id().to_string(), server.process_id().to_string());
+            let watcher = Command::new("sh")
+                .args(["-c", script, "sh", &own, &its])
+                .arg(server.directory())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("a watcher for redis-server");
+            (server, watcher)
+        });
+        server
     }
 
     /// The port on 127.0.0.1.

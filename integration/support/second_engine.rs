@@ -1,12 +1,17 @@
 //! A Docker engine of a test's own: another dockerd with its own folders, with TLS and client
 //! certificates on a port. It can be killed and started again.
+//!
+//! It runs in a network namespace of its own, since a dockerd without a bridge deletes the bridge of the
+//! machine's own engine when it starts. So the port is opened here and handed to it, as systemd would.
 
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 /// Makes two authorities, the engine's certificate, a client's by each authority.
@@ -26,10 +31,28 @@ sign client ca 'extendedKeyUsage=clientAuth'
 sign stranger other-ca 'extendedKeyUsage=clientAuth'
 "#;
 
+/// Becomes dockerd, with the standard input as the socket that it serves.
+const BECOME: &str = r#"
+exec 3<&0 0</dev/null
+export LISTEN_PID=$$ LISTEN_FDS=1
+exec unshare --net dockerd -H fd:// "$@"
+"#;
+
+/// Ends dockerd, then what may live on of it (shims of containers), and takes its mounts away.
+const CLEAN: &str = r#"
+ended() { ! kill -0 "$ENGINE_PID" || grep -q '^State:.Z' "/proc/$ENGINE_PID/status"; }
+[ -z "$ENGINE_PID" ] || kill -TERM "$ENGINE_PID"
+for _ in $(seq 150); do { [ -z "$ENGINE_PID" ] || ended; } && break; sleep 0.1; done
+for process in /proc/[0-9]*; do
+    if grep -qaF "$ENGINE_FOLDER/" "$process/cmdline"; then kill -KILL "${process#/proc/}"; fi
+done
+while mounts=$(grep -oE " $ENGINE_FOLDER/[^ ]*" /proc/mounts); do echo "$mounts" | sort -r | xargs -n1 umount -l; done
+"#;
+
 /// The engine; it is ended and its folders removed when dropped.
 pub struct SecondEngine {
     folder: TempDir,
-    port: u16,
+    listener: TcpListener,
     process: Option<Child>,
 }
 
@@ -44,8 +67,8 @@ impl SecondEngine {
             .await
             .expect("sh runs");
         assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("it").port();
-        let mut engine = Self { folder, port, process: None };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut engine = Self { folder, listener, process: None };
         engine.run().await;
         engine
     }
@@ -54,13 +77,15 @@ impl SecondEngine {
     pub async fn run(&mut self) {
         let path = |name: &str| self.file(name).display().to_string();
         let log = std::fs::File::options().create(true).append(true).open(self.file("log")).expect("a log");
-        let process = Command::new("dockerd")
+        let socket = OwnedFd::from(self.listener.try_clone().expect("a socket"));
+        let process = Command::new("sh")
+            .args(["-c", BECOME, "dockerd"])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
-            .args(["-H", &format!("unix://{}", path("s")), "-H", &format!("tcp://127.0.0.1:{}", self.port)])
+            .args(["-H", &format!("unix://{}", path("s"))])
             .args(["--tlsverify", "--tlscacert", &path("ca.pem")])
             .args(["--tlscert", &path("server.pem"), "--tlskey", &path("server-key.pem")])
-            .args(["--bridge", shared_bridge(), "--iptables=false", "--ip-forward=false"])
-            .stdin(Stdio::null())
+            .args(["--bridge", "none", "--iptables=false", "--ip-forward=false"])
+            .stdin(Stdio::from(socket))
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .kill_on_drop(true)
@@ -74,14 +99,19 @@ impl SecondEngine {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(60), answers).await;
-        let log = || std::fs::read_to_string(self.file("log")).unwrap_or_default();
-        assert!(waited.is_ok(), "the second dockerd does not start:\n{}", log());
+        assert!(waited.is_ok(), "the second dockerd does not start:\n{}", self.log());
     }
 
     /// Kills it as a power cut would; its containers' processes live on for now.
     pub async fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().await.expect("it can be killed");
+        // Its containerd dies with it, a moment later, and must not be met by the next one.
+        let containerd = std::fs::read_to_string(self.file("exec/containerd/containerd.pid"));
+        let containerd = format!("/proc/{}", containerd.expect("its id is written down").trim());
+        while Path::new(&containerd).exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let _ = std::fs::remove_file(self.file("pid"));
         let _ = std::fs::remove_file(self.file("s"));
     }
@@ -98,6 +128,11 @@ impl SecondEngine {
         assert!(status.success(), "the second engine does not take the image");
     }
 
+    /// What it wrote.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+
     /// Its socket, without TLS.
     pub fn socket(&self) -> PathBuf {
         self.file("s")
@@ -105,7 +140,7 @@ impl SecondEngine {
 
     /// Its port, with TLS.
     pub fn port(&self) -> u16 {
-        self.port
+        self.listener.local_addr().expect("an address").port()
     }
 
     /// One of its files: `ca.pem`, `client.pem`, `client-key.pem`, `stranger.pem`, `other-ca.pem`…
@@ -116,20 +151,13 @@ impl SecondEngine {
 
 impl Drop for SecondEngine {
     fn drop(&mut self) {
-        // Asked to stop, so that it ends its containers and its containerd and gives its mounts back;
-        // the folder can be removed only then.
-        let Some(pid) = self.process.as_ref().and_then(Child::id) else { return };
+        // Asked to stop, so that it ends its containers and its containerd; what it mounted it leaves.
+        let pid = self.process.as_ref().and_then(Child::id).map(|pid| pid.to_string());
         let _ = std::process::Command::new("sh")
-            .args(["-c", "kill -TERM $1; for i in $(seq 150); do kill -0 $1 2>/dev/null || break; grep -q '^State:.Z' /proc/$1/status && break; sleep 0.1; done", "stop"])
-            .arg(pid.to_string())
+            .args(["-c", CLEAN])
+            .env("ENGINE_PID", pid.unwrap_or_default())
+            .env("ENGINE_FOLDER", self.folder.path())
             .stderr(Stdio::null())
             .status();
     }
-}
-
-/// An engine that is told to have no bridge deletes `docker0`, and with it the network of the engine
-/// that runs already: where that one has a bridge, both use it.
-fn shared_bridge() -> &'static str {
-    let there = Path::new("/sys/class/net/docker0").exists();
-    if there { "docker0" } else { "none" }
 }

@@ -2,7 +2,7 @@
 //! a receiver of callbacks.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -91,15 +91,27 @@ impl System {
 
     /// Starts a component.
     pub fn spawn(&mut self, component: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+        command.arg(component).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        self.spawn_program(component, &mut command);
+    }
+
+    /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
+    pub fn spawn_node(&mut self, component: &str, alias: &str) {
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("integration/node/chain/{component}.mjs"));
+        let mut command = Command::new("node");
+        command.arg(script).env("BULLMQ", alias).env("DOCKER_SOCKET", "/var/run/docker.sock");
+        self.spawn_program(component, &mut command);
+    }
+
+    fn spawn_program(&mut self, component: &str, command: &mut Command) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.path().join(format!("{component}.log")))
             .expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_correction-runner"))
-            .arg(component)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        let child = command
             .envs(&self.environment)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

@@ -2,6 +2,9 @@
 //! its own.
 
 use correction_runner::docker::State;
+use correction_runner::identity::{ContainerId, CorrectionId, EngineId, JobId};
+use correction_runner::job::{Errand, Origin, RUNNING_QUEUE, RunningJob};
+use correction_runner::queue::{JobOptions, NewJob};
 
 use crate::support::docker;
 use crate::support::system::System;
@@ -35,5 +38,44 @@ async fn after_a_reset_the_containers_of_before_are_left_alone() {
     assert_eq!(inspected.map(|inspected| inspected.state), Some(State::Running));
     assert_eq!(system.receiver.times("before"), 0);
     docker::command(&["rm", "-f", container.as_str()]).await;
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_of_another_engine_is_handed_back_and_never_failed() {
+    let system = System::start(&[]).await;
+    let origin = Origin {
+        correction: CorrectionId::new("of-another-engine"),
+        engine: EngineId::new("another engine"),
+        timeout_ms: 1000,
+    };
+    let running = RunningJob {
+        errand: Errand { callback: Some(system.receiver.url("elsewhere")), ..Errand::default() },
+        container: ContainerId::new("c0ffee"),
+        origin: Some(origin),
+    };
+    let job = NewJob {
+        id: Some(JobId::new("of-another-engine")),
+        name: "Correction".to_owned(),
+        data: running.to_data(),
+        options: JobOptions::default(),
+    };
+    system.redis.queue(RUNNING_QUEUE).add(&job).await.expect("Redis takes it");
+    let queue = system.redis.queue(RUNNING_QUEUE);
+    for _ in 0..3 {
+        system
+            .until("it was handed back", async || {
+                (queue.counts().await.expect("Redis answers").delayed == 1).then_some(())
+            })
+            .await;
+        system
+            .until("it was taken again", async || {
+                (queue.counts().await.expect("Redis answers").delayed == 0).then_some(())
+            })
+            .await;
+    }
+    let counts = queue.counts().await.expect("Redis answers");
+    assert_eq!((counts.failed, counts.completed), (0, 0));
+    assert!(system.receiver.all().is_empty());
     system.end().await;
 }

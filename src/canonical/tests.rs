@@ -104,6 +104,12 @@ fn what_has_no_canonical_form_is_named() {
 }
 
 #[test]
+fn halves_of_surrogate_pairs_can_be_replaced() {
+    let text = r#"["\\ud800 \ud800\ud83d\ude00\udfff","é\uDBFF"]"#;
+    assert_eq!(without_lone_surrogates(text), r#"["\\ud800 \ufffd\ud83d\ude00\ufffd","é\ufffd"]"#);
+}
+
+#[test]
 fn an_object_of_fields_is_that_object() {
     let fields = [("b", "1.0"), ("a", "[ 2 ]"), ("b", "3")]
         .map(|(key, text)| (key, RawValue::from_string(text.to_owned()).expect("JSON")));
@@ -128,7 +134,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a JSON text says, each number as the nearest double (serde_json's own may be its neighbour).
+/// What a JSON text says, each number as the nearest double (`serde_json`'s own may be its neighbour).
 #[derive(Debug, PartialEq)]
 enum Meaning {
     Number(u64),

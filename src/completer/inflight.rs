@@ -5,20 +5,17 @@
 //! end by an inspection. A death that comes before its record is parked until the record comes. And
 //! a record is never without an effect under way, a timer, or the sweep's next look at it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::identity::ContainerId;
 
+use super::parked::Parked;
+
 /// How long a container may take to end after it was killed, before it is given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(15);
-/// How long a death without a record is kept: longer than a starter needs to hand over.
-const PARKED_FOR: Duration = Duration::from_secs(60);
-/// How many deaths without a record are kept; beyond that every new record is inspected instead.
-const PARKED_AT_MOST: usize = 20_000;
-
 /// One take of one running job. Answers of effects carry it, so that an answer to an earlier take of
 /// the same job changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,36 +111,16 @@ struct Record {
     failures: u32,
 }
 
-#[derive(Clone, Debug)]
-struct Parked {
-    exit_code: Option<i64>,
-    at: Instant,
-}
-
 /// All running corrections that this completer holds.
 #[derive(Debug, Default)]
 pub struct Inflight {
     records: HashMap<Ticket, Record>,
     by_container: HashMap<ContainerId, Vec<Ticket>>,
     timers: BTreeSet<(Instant, Ticket)>,
-    parked: HashMap<ContainerId, Parked>,
-    parked_order: VecDeque<(Instant, ContainerId)>,
-    overflowed: Option<Instant>,
+    parked: Parked,
 }
 
 impl Inflight {
-    /// How many records are held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether no record is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Whether some record is about this container.
     #[must_use]
     pub fn holds(&self, container: &ContainerId) -> bool {
@@ -177,9 +154,9 @@ impl Inflight {
         self.records.insert(ticket, record);
         self.by_container.entry(container.clone()).or_default().push(ticket);
         let mut actions = Vec::new();
-        if let Some(parked) = self.parked.remove(container) {
-            self.finish(ticket, End::Died { exit_code: parked.exit_code }, &mut actions);
-        } else if look || self.overflowed.is_some() {
+        if let Some(exit_code) = self.parked.take(container) {
+            self.finish(ticket, End::Died { exit_code }, &mut actions);
+        } else if look || self.parked.overflowed() {
             self.inspect(ticket, &mut actions);
         } else if let Some(timeout) = timeout {
             self.set_timer(ticket, now + timeout);
@@ -199,7 +176,7 @@ impl Inflight {
         let mut actions = Vec::new();
         let tickets = self.tickets(container);
         if tickets.is_empty() && ours {
-            self.park(container.clone(), exit_code, now);
+            self.parked.keep(container.clone(), exit_code, now);
         }
         for ticket in tickets {
             self.finish(ticket, End::Died { exit_code }, &mut actions);
@@ -209,7 +186,7 @@ impl Inflight {
 
     /// A container was removed.
     pub fn destroyed(&mut self, container: &ContainerId) -> Vec<Action> {
-        self.parked.remove(container);
+        self.parked.take(container);
         let mut actions = Vec::new();
         for ticket in self.tickets(container) {
             self.finish(ticket, End::Gone, &mut actions);
@@ -232,7 +209,7 @@ impl Inflight {
                 None => self.inspect(ticket, &mut actions),
             }
         }
-        self.overflowed = None;
+        self.parked.listed();
         actions
     }
 
@@ -310,29 +287,12 @@ impl Inflight {
         while let Some((_, ticket)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.inspect(ticket, &mut actions);
         }
-        while let Some((at, container)) = self.parked_order.front() {
-            if now < *at + PARKED_FOR {
-                break;
-            }
-            if self.parked.get(container).is_some_and(|parked| parked.at == *at) {
-                self.parked.remove(container);
-            }
-            self.parked_order.pop_front();
-        }
+        self.parked.expire(now);
         actions
     }
 
     fn tickets(&self, container: &ContainerId) -> Vec<Ticket> {
         self.by_container.get(container).cloned().unwrap_or_default()
-    }
-
-    fn park(&mut self, container: ContainerId, exit_code: Option<i64>, now: Instant) {
-        if self.parked.len() >= PARKED_AT_MOST {
-            self.overflowed = Some(now);
-            return;
-        }
-        self.parked.insert(container.clone(), Parked { exit_code, at: now });
-        self.parked_order.push_back((now, container));
     }
 
     fn set_timer(&mut self, ticket: Ticket, at: Instant) {

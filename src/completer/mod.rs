@@ -7,8 +7,9 @@
 mod collect;
 mod conclude;
 mod effects;
-pub mod inflight;
+mod inflight;
 mod pacing;
+mod parked;
 mod removal;
 mod session;
 mod sweep;

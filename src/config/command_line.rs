@@ -74,7 +74,7 @@ fn subcommand(component: Component) -> Command {
 
 /// The settings of all components, each with who uses it.
 fn every_setting() -> String {
-    let mut all = subcommand(Component::All).disable_help_flag(true).help_template("{options}");
+    let mut all = subcommand(Component::All).disable_help_flag(true).help_template("{all-args}");
     format!("All settings\n------------\n\n{}", all.render_help())
 }
 

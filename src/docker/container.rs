@@ -107,7 +107,9 @@ impl Engine {
     /// Those of every call.
     pub async fn inspect(&self, name_or_id: &str) -> Result<Option<Inspected>, EngineError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if name_or_id.is_empty() || !name_or_id.bytes().all(legal) {
+        if !name_or_id.starts_with(|first: char| first.is_ascii_alphanumeric())
+            || !name_or_id.bytes().all(legal)
+        {
             return Ok(None);
         }
         self.within(Call::Inspect, self.timeout(), async {
@@ -260,7 +262,7 @@ mod tests {
     fn never_is_no_moment() {
         assert_eq!(moment("0001-01-01T00:00:00Z"), None);
         assert_eq!(moment(""), None);
-        let at = moment("2026-11-23T06:16:59.363288678Z").map(|at| at.as_nanosecond());
+        let at = moment("2026-11-23T06:16:59.363288678Z").map(Timestamp::as_nanosecond);
         assert_eq!(at, Some(1_795_414_619_363_288_678));
     }
 

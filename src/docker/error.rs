@@ -199,14 +199,16 @@ impl EngineError {
         }
     }
 
-    /// Whether the call may have been carried out although this error came back: only inspecting the
-    /// container tells.
+    /// Whether a call that changes something may have been carried out although this error came back:
+    /// only inspecting the container tells.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::NoAnswer { .. } | Self::Timeout { .. } | Self::Garbled { .. } => true,
+            Self::NoAnswer { call, .. } | Self::Timeout { call, .. } | Self::Garbled { call, .. } => {
+                call.changes_something()
+            }
             // Not Docker's own: what a proxy says when the engine behind it did not answer it.
-            Self::Server { status, .. } => matches!(status, 502 | 504),
+            Self::Server { call, status, .. } => call.changes_something() && matches!(status, 502 | 504),
             _ => false,
         }
     }
@@ -219,6 +221,12 @@ impl EngineError {
             Self::Server { status, .. } => matches!(status, 502..=504),
             _ => false,
         }
+    }
+}
+
+impl Call {
+    fn changes_something(self) -> bool {
+        matches!(self, Self::Create | Self::Start | Self::Kill | Self::Unpause | Self::Remove | Self::Pull)
     }
 }
 

@@ -156,9 +156,13 @@ impl Transport {
 
     /// What a failure of the client means.
     pub(super) fn failed(&self, call: Call, error: &legacy::Error) -> EngineError {
-        let reason = told(error);
-        // The peer ends a handshake that it does not like after ours was complete: nothing was read.
-        let never_sent = error.is_connect() || tls::was_refused(error);
+        let mut reason = told(error);
+        // The peer ends a handshake that it does not like after ours was complete: nothing was read. The
+        // alert that says so can come too late to be seen.
+        if matches!(self.shared.wire, Wire::Tls(_)) && !error.is_connect() {
+            reason.push_str("; does the engine accept our client certificate?");
+        }
+        let never_sent = error.is_connect() || was_never_begun(error) || tls::was_refused(error);
         if never_sent {
             EngineError::Unreachable { endpoint: self.shared.endpoint.clone(), reason }
         } else {
@@ -215,6 +219,12 @@ fn tcp(timeout: Duration) -> HttpConnector {
     // Less than the call's own time, so that it is told as what it is: nothing was sent.
     connector.set_connect_timeout(Some(timeout.mul_f64(0.8)));
     connector
+}
+
+/// Whether the client gave the request up before it began to write it. That kind of error has no name
+/// outside the client's crate but this.
+fn was_never_begun(error: &legacy::Error) -> bool {
+    error.to_string() == "client error (Canceled)"
 }
 
 /// An error with all its causes, in one line, and what to do about the common ones.

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_of_both_streams_are_shown() {
-        let many: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+        let many = (1..=20).fold(String::new(), |text, number| format!("{text}line {number}\n"));
         assert_eq!(Output::whole(many.clone(), "").last_lines().lines().count(), 10);
         let shown = Output::whole(many, "Traceback\nValueError: x\n\n").last_lines();
         assert_eq!(shown, "line 16\nline 17\nline 18\nline 19\nline 20\nTraceback\nValueError: x");

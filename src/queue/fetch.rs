@@ -54,11 +54,11 @@ impl Fetch {
         let mut trouble = Trouble::with("jobs are not taken");
         // A stop interrupts only waits: a take under way locks jobs, which have to come back.
         while let Some(Some(permits)) = stop.run_until_cancelled(self.ready()).await {
-            let step = match self.take(permits).await {
+            let outcome = match self.take(permits).await {
                 Ok(taken) => self.wait(&taken, &mut wakeup).await,
                 Err(error) => Err(error),
             };
-            match step {
+            match outcome {
                 Ok(()) => trouble.is_over(),
                 Err(error) => {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;

@@ -66,8 +66,8 @@ struct Hold {
 
 impl Leases {
     pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
-        let (released, releases) = mpsc::unbounded_channel();
-        (Arc::new(Self { held: Mutex::default(), released, freed: Notify::new() }), releases)
+        let (sender, releases) = mpsc::unbounded_channel();
+        (Arc::new(Self { held: Mutex::default(), released: sender, freed: Notify::new() }), releases)
     }
 
     /// Begins a lease on a job that was just taken.
@@ -83,8 +83,8 @@ impl Leases {
         let number = held.next;
         held.next += 1;
         held.leases.insert(number, lease);
-        let hold = Hold { number, leases: Arc::clone(self), given_out: false, _permit: permit };
-        Assignment { job, lost, hold }
+        let leases = Arc::clone(self);
+        Assignment { job, lost, hold: Hold { number, leases, given_out: false, _permit: permit } }
     }
 
     /// What has to be renewed now.
@@ -98,14 +98,16 @@ impl Leases {
     pub fn lose(&self, tokens: &[LockToken]) -> Vec<JobId> {
         let tokens: HashSet<_> = tokens.iter().collect();
         let gone = |lease: &Lease| tokens.contains(&lease.token) && !lease.settlement.is_settled();
-        let lost: Vec<_> = self.lock().leases.extract_if(.., |_, lease| gone(lease)).collect();
-        lost.into_iter()
-            .map(|(_, lease)| {
-                lease.settlement.settle();
-                lease.lost.cancel();
-                lease.id
-            })
-            .collect()
+        let mut held = self.lock();
+        let numbers: Vec<_> =
+            held.leases.iter().filter(|(_, lease)| gone(lease)).map(|(number, _)| *number).collect();
+        let lost = numbers.iter().filter_map(|number| held.leases.remove(number));
+        lost.map(|lease| {
+            lease.settlement.settle();
+            lease.lost.cancel();
+            lease.id
+        })
+        .collect()
     }
 
     /// Ends all leases; answers those that were not settled, oldest first.

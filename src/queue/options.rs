@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(jittered.delay(1, 0.0), Duration::from_millis(500));
         assert_eq!(jittered.delay(1, 0.5), Duration::from_millis(750));
         let growing = BackoffOption { kind: BackoffKind::Exponential, jitter: 1.0, ..fixed };
-        assert_eq!(growing.delay(3, 0.25), Duration::from_millis(1000));
+        assert_eq!(growing.delay(3, 0.25), Duration::from_secs(1));
     }
 
     #[test]

@@ -195,11 +195,9 @@ impl Redis {
     pub(super) async fn dedicated(&self) -> Result<(MultiplexedConnection, i64), QueueError> {
         let connected = self
             .within("connect", async {
-                let mut connection = self
-                    .inner
-                    .client
-                    .get_multiplexed_async_connection_with_config(&connection_config())
-                    .await?;
+                let config = connection_config();
+                let connect = self.inner.client.get_multiplexed_async_connection_with_config(&config);
+                let mut connection = Box::pin(connect).await?;
                 let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
                 Ok((connection, id))
             })
@@ -271,7 +269,8 @@ impl Redis {
         if let Some(connection) = &lane.connection {
             return Ok((MultiplexedConnection::clone(connection), lane.serial));
         }
-        let connection = self.inner.pool.get().await.map_err(|error| match error {
+        // In a box: connecting is rare, and its state would weigh on every call that is under way.
+        let connection = Box::pin(self.inner.pool.get()).await.map_err(|error| match error {
             deadpool_redis::PoolError::Backend(error) => error,
             other => redis::RedisError::from(std::io::Error::other(other.to_string())),
         })?;

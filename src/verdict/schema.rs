@@ -84,14 +84,14 @@ pub(super) fn check(mut value: Value) -> Result<bool, Vec<String>> {
         return Ok(value.get("success") == Some(&Value::Bool(true)));
     }
     // Without `success` it is not known what else is to be there.
-    let of_success = |finding: &&Box<dyn ValicoError>| finding.get_path() == "/success";
-    let decisive: Vec<_> = match findings.iter().filter(of_success).collect::<Vec<_>>() {
-        none if none.is_empty() => findings.iter().collect(),
+    let of_success = |finding: &&dyn ValicoError| finding.get_path() == "/success";
+    let decisive: Vec<_> = match findings.iter().map(AsRef::as_ref).filter(of_success).collect::<Vec<_>>() {
+        none if none.is_empty() => findings.iter().map(AsRef::as_ref).collect(),
         some => some,
     };
     let mut problems: Vec<String> = Vec::new();
     for finding in decisive {
-        let problem = in_words(finding.as_ref(), &value);
+        let problem = in_words(finding, &value);
         if !problems.contains(&problem) {
             problems.push(problem);
         }
@@ -135,11 +135,12 @@ fn in_words(finding: &dyn ValicoError, value: &Value) -> String {
 fn field(path: &str) -> String {
     let mut name = String::new();
     for part in path.split('/').skip(1) {
-        match part.parse::<usize>() {
-            Ok(index) => name.push_str(&format!("[{index}]")),
-            Err(_) if name.is_empty() => name.push_str(part),
-            Err(_) => name.push_str(&format!(".{part}")),
-        }
+        let part = match part.parse::<usize>() {
+            Ok(index) => format!("[{index}]"),
+            Err(_) if name.is_empty() => part.to_owned(),
+            Err(_) => format!(".{part}"),
+        };
+        name.push_str(&part);
     }
     name
 }

@@ -225,11 +225,11 @@ fn a_good_verdict_is_read_in_no_time() {
 
 /// What the original accepts, written from its behaviour: JSON or the one block, valid.
 fn original(stdout: &str, stderr: &str) -> Option<Value> {
-    let both = format!("{stdout}{stderr}");
     static BLOCK: LazyLock<regex::Regex> = LazyLock::new(|| {
         let expression = "-+BEGIN CORRECTOMATIC RESPONSE-+\n((?s:.)*?)\n-+END CORRECTOMATIC RESPONSE-+";
         regex::Regex::new(expression).expect("an expression")
     });
+    let both = format!("{stdout}{stderr}");
     let value: Value = serde_json::from_str(&both).ok().or_else(|| {
         let found: Vec<_> = BLOCK.captures_iter(&both).collect();
         let [one] = &found[..] else { return None };

@@ -1,5 +1,5 @@
 // The three queues and how the chain of Node workers connects to them: no limits, one concurrency for all.
-import { Queue, Worker } from 'bullmq6'
+const { Queue, Worker } = await import(process.env.BULLMQ ?? 'bullmq6')
 
 const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }
 const keep = { removeOnComplete: { count: Number(process.env.KEEP ?? 1000) }, removeOnFail: { count: 5000 } }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::completer::parked::KEPT_AT_MOST;
 
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -25,7 +26,7 @@ fn a_death_after_its_record_is_finished_at_once() {
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), finish(1, "c", died(3), false));
     assert_eq!(inflight.died(&container("c"), Some(3), true, now), [], "the same death twice");
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), [Action::Forget(Ticket(1))]);
-    assert!(inflight.is_empty() && inflight.next_timer().is_none());
+    assert!(inflight.records.is_empty() && inflight.next_timer().is_none());
 }
 
 #[test]
@@ -46,22 +47,20 @@ fn a_foreign_death_without_a_record_is_not_kept() {
 }
 
 #[test]
-fn a_parked_death_is_dropped_after_a_while_and_when_its_container_is_removed() {
+fn a_parked_death_is_dropped_when_its_container_is_removed() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    inflight.died(&container("old"), Some(0), true, now);
-    inflight.died(&container("removed"), Some(0), true, now);
-    inflight.destroyed(&container("removed"));
-    inflight.tick(now + PARKED_FOR);
-    assert!(inflight.parked.is_empty() && inflight.parked_order.is_empty());
+    inflight.died(&container("c"), Some(0), true, now);
+    inflight.destroyed(&container("c"));
+    assert_eq!(inflight.taken(Ticket(1), &container("c"), None, false, now), []);
 }
 
 #[test]
 fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_list() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
-    for number in 0..=PARKED_AT_MOST {
+    for number in 0..=KEPT_AT_MOST {
         inflight.died(&container(&number.to_string()), Some(0), true, now);
     }
-    let name = PARKED_AT_MOST.to_string();
+    let name = KEPT_AT_MOST.to_string();
     assert_eq!(
         inflight.taken(Ticket(1), &container(&name), None, false, now),
         [Action::Inspect(Ticket(1), container(&name))]
@@ -156,7 +155,7 @@ fn an_answer_to_an_earlier_take_changes_nothing() {
     inflight.taken(Ticket(2), &container("c"), None, true, now);
     assert_eq!(inflight.inspected(Ticket(1), &Finding::Ended, now), []);
     assert_eq!(inflight.finished(Ticket(1), Finish::Settled, now), []);
-    assert_eq!(inflight.len(), 1);
+    assert_eq!(inflight.records.len(), 1);
 }
 
 #[derive(Clone, Debug)]
@@ -272,6 +271,6 @@ proptest! {
         for ticket in open {
             effects.start(inflight.finished(ticket, Finish::Settled, now));
         }
-        prop_assert!(inflight.is_empty() && inflight.timers.is_empty() && inflight.by_container.is_empty());
+        prop_assert!(inflight.records.is_empty() && inflight.timers.is_empty() && inflight.by_container.is_empty());
     }
 }

@@ -1,3 +1,5 @@
+//! What Dockerode understands, what it does not, and what a stranger may write.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Texts and what the npm package makes of them.
+
 use proptest::prelude::*;
 
 use super::*;
