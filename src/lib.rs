@@ -5,7 +5,9 @@
 //!                                           │                          ▲  ▲
 //!                                           └─▶ running_corrections ───┘  └── sweep: what the events missed
 //! ```
+//!
 //! The map, and who may import whom (a test holds it):
+//!
 //! - **stages** ([`starter`], [`completer`], [`notifier`]) each take jobs from one queue and hand them to the
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
