@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub use body::Body;
 pub use delivery::Delivery;
 use target::Target;
-pub use target::shown;
+pub use target::{origin, shown};
 pub use trust::CourierError;
 
 /// How often a receiver may send us elsewhere (307, 308) within one delivery.

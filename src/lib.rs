@@ -5,15 +5,15 @@
 //!                                           │                          ▲  ▲
 //!                                           └─▶ running_corrections ───┘  └── sweep: what the events missed
 //! ```
+//!
 //! The map, and who may import whom (a test holds it):
+//!
 //! - **stages** ([`starter`], [`completer`], [`notifier`]) each take jobs from one queue and hand them to the
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
 //!   service each. They import vocabulary, never one another and never a stage.
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
-
-//! The engine that runs submissions in containers and tells the caller the grade.
 
 pub mod backoff;
 pub mod callback;

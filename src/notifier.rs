@@ -1,5 +1,6 @@
 //! Notifier: result in `finished_corrections` → POST to its callback → done, or tried again later.
 
+mod receivers;
 mod session;
 
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         name: "notifier".to_owned(),
     };
     let worker = Worker::start(queue.clone(), options);
-    let session = Arc::new(Session::new(queue, courier, instance, settings.common.retention));
+    let session =
+        Arc::new(Session::new(queue, courier, settings.concurrency, instance, settings.common.retention));
     take_and_deliver(&session, worker, &shutdown).await;
     Ok(())
 }

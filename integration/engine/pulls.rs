@@ -105,7 +105,8 @@ async fn a_registry_that_is_away_or_silent_may_heal() {
     assert!(matches!(away, EngineError::PullFailed { .. }) && away.may_heal(), "{away:?}");
     registry.proxy.set(Mode::Silent);
     let silent = engine.pull(&image).await.unwrap_err();
-    assert!(matches!(silent, EngineError::Timeout { .. }) && silent.may_heal(), "{silent:?}");
+    assert!(matches!(silent, EngineError::PullFailed { .. }) && silent.may_heal(), "{silent:?}");
+    assert!(silent.to_string().contains("2000 ms") && !silent.is_away(), "{silent}");
     registry.proxy.set(Mode::Open);
     engine.pull(&image).await.expect("it is there again");
 }

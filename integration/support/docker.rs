@@ -13,6 +13,8 @@ pub const BAD_ENTRYPOINT_IMAGE: &str = "correction-runner-test/bad-entrypoint:1"
 
 const BUILD: &str = r#"
 set -eu
+# Made anew they would leave their forerunners behind, nameless: a change of them is a change of name.
+if docker image inspect "$1" "$2" >/dev/null 2>&1; then exit 0; fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir -p "$folder/bin" "$folder/tmp"

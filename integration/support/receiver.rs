@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -73,10 +73,8 @@ impl Receiver {
                 }
             }
         });
-        match found.await {
-            Ok(found) => found,
-            Err(_) => panic!("nothing was posted to {wanted} within {within:?}; received: {:?}", self.all()),
-        }
+        let found = found.await.ok();
+        found.unwrap_or_else(|| panic!("nothing was posted to {wanted} within {within:?}: {:?}", self.all()))
     }
 
     /// All POSTs so far.
@@ -122,7 +120,7 @@ async fn remember(
     };
     let (webhook_id, content_type) = (header("webhook-id"), header("content-type"));
     let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     received.lock().expect("not poisoned").push(Received { path, webhook_id, content_type, body });
     told.send_modify(|count| *count += 1);

@@ -2,6 +2,7 @@
 //! a receiver of callbacks.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -179,12 +180,8 @@ impl System {
 
     /// The result that was posted to a path.
     pub async fn result(&self, path: &str) -> Received {
-        match tokio::time::timeout(PATIENCE, self.receiver.posted_to(path, PATIENCE * 2)).await {
-            Ok(received) => received,
-            Err(_) => {
-                panic!("no result for {path}; received {:?}; logs:\n{}", self.receiver.all(), self.logs())
-            }
-        }
+        let received = tokio::time::timeout(PATIENCE, self.receiver.posted_to(path, PATIENCE * 2)).await.ok();
+        received.unwrap_or_else(|| panic!("no result for {path}; logs:\n{}", self.logs()))
     }
 
     /// Whose containers are this system's.
@@ -224,6 +221,13 @@ impl System {
         .await
     }
 
+    /// What Redis answers to a command.
+    pub async fn ask(&self, command: &[&str]) -> String {
+        let port = self.server.port().to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(command).output().await;
+        String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).trim().to_owned()
+    }
+
     /// Loses the keys that match a pattern, as a person with a command line might.
     pub async fn lose(&self, pattern: &str) {
         let redis = format!("redis-cli -p {}", self.server.port());
@@ -238,7 +242,7 @@ impl System {
         for entry in std::fs::read_dir(self.folder.path()).expect("the folder is there").flatten() {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "log") {
-                all.push_str(&format!("--- {}\n", path.display()));
+                let _ = writeln!(all, "--- {}", path.display());
                 all.push_str(&std::fs::read_to_string(&path).unwrap_or_default());
             }
         }

@@ -101,13 +101,24 @@ fn unreadable(problem: &dyn std::fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use valico::json_schema::{SchemaVersion, Scope};
 
     fn body(data: &str) -> (String, usize) {
         let body = match FinishedJob::parse(data) {
             Ok(job) => Body::of(&job),
             Err(invalid) => Body::of_invalid(&invalid),
         };
+        assert!(is_valid(&body.bytes), "{body:?}");
         (String::from_utf8(body.bytes.to_vec()).expect("UTF-8"), body.changes.len())
+    }
+
+    /// Whether a body is as `schemas/correctomatic_response.json` promises.
+    fn is_valid(body: &[u8]) -> bool {
+        let schema = include_str!("../../schemas/correctomatic_response.json");
+        let mut scope = Scope::without_formats(SchemaVersion::Draft7);
+        let schema = serde_json::from_str(schema).expect("JSON");
+        let schema = scope.compile_and_return(schema, true).expect("a schema");
+        schema.validate(&serde_json::from_slice(body).expect("JSON")).is_strictly_valid()
     }
 
     fn sent(data: &str) -> String {

@@ -55,6 +55,12 @@ impl Target {
     }
 }
 
+/// Which receiver a URL is of: scheme, host and port; empty for what is no URL.
+#[must_use]
+pub fn origin(text: &str) -> String {
+    Url::parse(text).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
 /// A URL as it may stand in logs and error texts: without credentials, and without the query, in which
 /// receivers keep tokens.
 #[must_use]
@@ -103,6 +109,7 @@ mod tests {
         assert_eq!(target.authorization.as_ref().map(HeaderValue::as_bytes), Some(expected.as_bytes()));
         assert!(!format!("{:?}", target.authorization).contains(&expected));
         assert_eq!(shown("http://a:secret@h/p?token=1"), "http://h/p?…");
+        assert_eq!(origin("http://a:secret@H:80/p?token=1"), "http://h");
         for text in ["http://u:secret@[bad/", "u:secret@h?secret", "ftp://u:secret@h/", "http://u:secret@"] {
             let problem = Target::parse(text).err().expect(text);
             assert!(!problem.contains("secret"), "{problem}");

@@ -154,8 +154,8 @@ impl Inflight {
         self.records.insert(ticket, record);
         self.by_container.entry(container.clone()).or_default().push(ticket);
         let mut actions = Vec::new();
-        if let Some(exit_code) = self.parked.take(container) {
-            self.finish(ticket, End::Died { exit_code }, &mut actions);
+        if let Some(death) = self.parked.take(container) {
+            self.finish(ticket, End::Died { exit_code: death.exit_code }, &mut actions);
         } else if look || self.parked.overflowed() {
             self.inspect(ticket, &mut actions);
         } else if let Some(timeout) = timeout {

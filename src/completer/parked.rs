@@ -20,9 +20,11 @@ pub struct Parked {
     overflowed: bool,
 }
 
-#[derive(Debug)]
-struct Death {
-    exit_code: Option<i64>,
+/// A death as the engine told of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Death {
+    /// The exit code, where it was told.
+    pub exit_code: Option<i64>,
     at: Instant,
 }
 
@@ -37,9 +39,9 @@ impl Parked {
         self.order.push_back((now, container));
     }
 
-    /// Takes the death of a container out, with its exit code.
-    pub fn take(&mut self, container: &ContainerId) -> Option<Option<i64>> {
-        self.deaths.remove(container).map(|death| death.exit_code)
+    /// Takes the death of a container out.
+    pub fn take(&mut self, container: &ContainerId) -> Option<Death> {
+        self.deaths.remove(container)
     }
 
     /// Whether a death may have been dropped for want of room since the last list.
@@ -84,7 +86,7 @@ mod tests {
         parked.keep(container(2), Some(2), later);
         parked.expire(now + KEPT_FOR);
         assert_eq!(parked.take(&container(1)), None);
-        assert_eq!(parked.take(&container(2)), Some(Some(2)));
+        assert_eq!(parked.take(&container(2)).and_then(|death| death.exit_code), Some(2));
         parked.expire(later + KEPT_FOR);
         assert!(parked.deaths.is_empty() && parked.order.is_empty());
     }

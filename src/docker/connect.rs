@@ -20,15 +20,10 @@ use super::image::Pulls;
 use super::reference::Logins;
 use super::transport::{Transport, told};
 use super::types::About;
+use super::version::{Version, VersionAnswer};
 use crate::config::DockerSettings;
 use crate::identity::EngineId;
 
-/// The oldest API version that has all we ask for (Docker 17.12).
-const OLDEST: Version = Version(1, 35);
-/// The newest that we know of: an engine that speaks a newer one speaks this one too, or says so.
-const NEWEST: Version = Version(1, 53);
-/// Both, for people.
-const OURS: &str = "1.35 to 1.53";
 /// The longest answer that is read whole.
 const LONGEST_ANSWER: usize = 16 << 20;
 /// bollard's own time-out, in seconds; ours are shorter and govern.
@@ -58,27 +53,6 @@ pub(super) struct Spoken {
     pub(super) has_init: bool,
     version: Version,
     contact: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version(u32, u32);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct VersionAnswer {
-    api_version: String,
-    #[serde(rename = "MinAPIVersion")]
-    least: Option<String>,
-    #[serde(default)]
-    components: Option<Vec<Component>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Component {
-    name: String,
-    #[serde(default)]
-    version: String,
 }
 
 #[derive(Deserialize)]
@@ -200,14 +174,8 @@ impl Engine {
 
     fn agree(&self, answer: VersionAnswer) -> Result<Spoken, EngineError> {
         let transport = &self.shared.transport;
-        let most = Version::read(&answer.api_version);
-        let least = answer.least.as_deref().and_then(Version::read).unwrap_or(OLDEST);
-        let version = most.map(|most| most.min(NEWEST)).filter(|version| *version >= OLDEST.max(least));
-        let Some(version) = version else {
-            let least = answer.least.unwrap_or_default();
-            return Err(EngineError::Incompatible { least, most: answer.api_version, ours: OURS });
-        };
-        let has_init = has_init(answer.components.as_deref().unwrap_or_default());
+        let has_init = answer.has_init();
+        let version = answer.agreed()?;
         if !has_init {
             tracing::warn!("the Docker engine has no docker-init: containers run without an init process");
         }
@@ -215,7 +183,7 @@ impl Engine {
             transport.for_bollard(),
             Some(transport.base()),
             BOLLARD_TIMEOUT,
-            &bollard::ClientVersion { major_version: version.0 as usize, minor_version: version.1 as usize },
+            &version.for_bollard(),
         )
         .map_err(|error| EngineError::Garbled { call: Call::Version, reason: error.to_string() })?;
         Ok(Spoken { docker, has_init, version, contact: transport.contact() })
@@ -299,16 +267,6 @@ impl Engine {
     }
 }
 
-/// Whether the engine has an init process for containers. Docker lists its parts, without the one that
-/// it does not find; what lists no such parts is asked for one in good faith.
-fn has_init(components: &[Component]) -> bool {
-    let has = |name: &str| {
-        let found = components.iter().find(|component| component.name == name);
-        found.is_some_and(|component| component.version != "N/A")
-    };
-    !has("runc") || has("docker-init")
-}
-
 /// The whole body of an answer.
 pub(super) async fn read_whole(call: Call, answer: Response<Incoming>) -> Result<Bytes, EngineError> {
     match Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await {
@@ -327,46 +285,4 @@ pub(super) async fn decoded<T: DeserializeOwned>(
 ) -> Result<T, EngineError> {
     let body = read_whole(call, answer).await?;
     serde_json::from_slice(&body).map_err(|error| EngineError::Garbled { call, reason: error.to_string() })
-}
-
-impl Version {
-    fn read(text: &str) -> Option<Self> {
-        let (major, minor) = text.split_once('.')?;
-        Some(Self(major.parse().ok()?, minor.parse().ok()?))
-    }
-}
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.0, self.1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn components(names: &[&str]) -> Vec<Component> {
-        let component = |name: &&str| Component { name: (*name).to_owned(), version: "1".to_owned() };
-        names.iter().map(component).collect()
-    }
-
-    #[test]
-    fn an_engine_that_lists_its_parts_and_not_an_init_process_has_none() {
-        assert!(has_init(&components(&["Engine", "containerd", "runc", "docker-init"])));
-        assert!(!has_init(&components(&["Engine", "containerd", "runc"])));
-        assert!(has_init(&components(&["Podman Engine", "Conmon"])));
-        assert!(has_init(&[]));
-        let mut missing = components(&["runc", "docker-init"]);
-        missing[1].version = "N/A".to_owned();
-        assert!(!has_init(&missing));
-    }
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        assert!(Version::read("1.9") < Version::read("1.41"));
-        assert_eq!(Version::read("1.x"), None);
-        assert_eq!(Version::read("141"), None);
-        assert_eq!(Version(1, 41).to_string(), "1.41");
-    }
 }

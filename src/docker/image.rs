@@ -63,7 +63,14 @@ impl Engine {
             let limit = engine.pull_timeout();
             let pulled = engine.within(Call::Pull, limit, engine.pull_now(&name)).await;
             drop(forget);
-            pulled
+            pulled.map_err(|error| match error {
+                // The registry is slow, mostly; the engine need not be away.
+                EngineError::Timeout { after, .. } => EngineError::PullFailed {
+                    image: name,
+                    message: format!("not done within {} ms (DOCKER_PULL_TIMEOUT)", after.as_millis()),
+                },
+                other => other,
+            })
         });
         let pull = async move {
             task.await.unwrap_or_else(|error| {

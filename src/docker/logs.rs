@@ -1,6 +1,6 @@
 //! What a container wrote.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
@@ -18,23 +18,25 @@ const ALL_OF_IT: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Reads what a container wrote so far, keeping about `limit` bytes; `None` if there is no such
-    /// container. The first byte has `DOCKER_TIMEOUT`, each silence too, and all of it has a minute.
+    /// container. The first byte has `DOCKER_TIMEOUT`, each silence too. All of it has a minute: of a log
+    /// that is longer than can be read in that time the rest is left unread.
     ///
     /// # Errors
     /// Those of every call.
     pub async fn output(&self, container: &ContainerId, limit: u64) -> Result<Option<Output>, EngineError> {
-        let all = ALL_OF_IT.max(self.timeout());
-        self.within(Call::Logs, all, async {
-            let Some(mut body) = self.within(Call::Logs, self.timeout(), self.log(container)).await? else {
-                return Ok(None);
-            };
-            let (mut frames, mut capture) = (Frames::new(), Capture::new(limit));
-            while let Some(bytes) = self.within(Call::Logs, self.timeout(), chunk(&mut body)).await? {
-                frames.push(&bytes, &mut capture);
+        let enough = Instant::now() + ALL_OF_IT;
+        let Some(mut body) = self.within(Call::Logs, self.timeout(), self.log(container)).await? else {
+            return Ok(None);
+        };
+        let (mut frames, mut capture) = (Frames::new(), Capture::new(limit));
+        while let Some(bytes) = self.within(Call::Logs, self.timeout(), chunk(&mut body)).await? {
+            frames.push(&bytes, &mut capture);
+            if Instant::now() >= enough {
+                tracing::warn!(%container, "the container's output is too long to be read to its end");
+                break;
             }
-            Ok(Some(capture.finish()))
-        })
-        .await
+        }
+        Ok(Some(capture.finish()))
     }
 
     async fn log(&self, container: &ContainerId) -> Result<Option<Incoming>, EngineError> {

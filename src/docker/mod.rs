@@ -22,6 +22,7 @@ mod spec;
 mod tls;
 mod transport;
 mod types;
+mod version;
 
 pub use connect::Engine;
 pub use error::{Call, EngineError};

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
+use super::receivers::Receivers;
 use crate::backoff::Backoff;
-use crate::callback::{Body, Courier, Delivery, shown};
+use crate::callback::{Body, Courier, Delivery, origin, shown};
 use crate::config::Retention;
 use crate::fields::raw;
 use crate::identity::{CorrectionId, InstanceId};
@@ -21,10 +22,14 @@ const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// The part of a wait that is added by chance, so that what failed together is not tried together.
 const JITTER: f64 = 0.1;
 
+/// The first and the longest wait for a turn at a receiver that hangs.
+const TURN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
 /// What all deliveries share.
 pub(super) struct Session {
     queue: Queue,
     courier: Courier,
+    receivers: Receivers,
     instance: InstanceId,
     retention: Retention,
 }
@@ -32,14 +37,33 @@ pub(super) struct Session {
 /// What becomes of a job.
 #[derive(Debug)]
 enum Step {
-    Complete { said: String },
-    RetryLater { delay: Duration, why: String },
-    Fail { why: String },
+    Complete {
+        said: String,
+    },
+    RetryLater {
+        delay: Duration,
+        why: String,
+    },
+    /// The receiver hangs and has enough deliveries to hang on: no attempt was made.
+    AwaitTurn {
+        delay: Duration,
+        why: String,
+    },
+    Fail {
+        why: String,
+    },
 }
 
 impl Session {
-    pub fn new(queue: Queue, courier: Courier, instance: InstanceId, retention: Retention) -> Self {
-        Self { queue, courier, instance, retention }
+    /// Gathers what is shared. `concurrency` is the number of deliveries that may be in flight.
+    pub fn new(
+        queue: Queue,
+        courier: Courier,
+        concurrency: usize,
+        instance: InstanceId,
+        retention: Retention,
+    ) -> Self {
+        Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention }
     }
 
     /// Delivers one result and settles its job.
@@ -49,10 +73,7 @@ impl Session {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
             info!(job_id = %taken.id, reason, "a result that stalled too often is delivered all the same");
         }
-        let step = AssertUnwindSafe(self.deliver(taken)).catch_unwind().await.unwrap_or_else(|_| {
-            let why = "an internal error of the runner; its log says more".to_owned();
-            after_failure(taken, Duration::ZERO, why, fastrand::f64())
-        });
+        let step = panics_caught(taken, self.deliver(taken)).await;
         if let Step::RetryLater { why, .. } | Step::Fail { why } = &step {
             let line = format!("{:.3} Error sending notification: {why}", Timestamp::now());
             if let Err(error) = self.queue.log(&taken.id, &line).await {
@@ -75,8 +96,15 @@ impl Session {
         let Some(callback) = &errand.callback else {
             return Step::Fail { why: format!("the result cannot be delivered: {problem}") };
         };
+        let Some(visit) = self.receivers.visit(origin(callback)) else {
+            let delay = TURN.0.saturating_mul(1 << taken.retries.min(10)).min(TURN.1);
+            let why = format!("{} does not answer, and other results are waiting for it", shown(callback));
+            debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
+            return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why };
+        };
         let started = Instant::now();
         let delivery = self.courier.deliver(callback, &self.webhook_id(taken), body.bytes).await;
+        visit.learn(matches!(delivery, Delivery::TimedOut { .. }));
         let ms = started.elapsed().as_millis();
         let callback = shown(callback);
         match delivery {
@@ -98,7 +126,7 @@ impl Session {
                         retry_in_ms = delay.as_millis(), "result not delivered, tried again later"),
                     Step::Fail { why } => warn!(job_id = %taken.id, work_id, ms, error = why,
                         "result not delivered for good: it stays among the failed jobs"),
-                    Step::Complete { .. } => {}
+                    Step::Complete { .. } | Step::AwaitTurn { .. } => {}
                 }
                 step
             }
@@ -146,9 +174,20 @@ impl Session {
             Step::RetryLater { delay, why } => {
                 self.queue.retry_later(taken, *delay, why, RetryCount::Attempt).await
             }
+            Step::AwaitTurn { delay, why } => {
+                self.queue.retry_later(taken, *delay, why, RetryCount::Free).await
+            }
             Step::Fail { why } => self.queue.fail(taken, why, Keep::Count(self.retention.failed)).await,
         }
     }
+}
+
+/// An attempt whose panic counts as its failure: it harms this result only, and not for ever.
+async fn panics_caught(taken: &TakenJob, attempt: impl Future<Output = Step>) -> Step {
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+        let why = "an internal error of the runner; its log says more".to_owned();
+        after_failure(taken, Duration::ZERO, why, fastrand::f64())
+    })
 }
 
 /// The next attempt by the job's own options, no sooner than the receiver wishes; or the end of all
@@ -169,4 +208,50 @@ fn work_id(errand: &Errand) -> String {
     let text = errand.work_id.as_ref().map_or("", |work_id| work_id.0.get());
     let quoted = serde_json::from_str::<String>(text);
     quoted.as_deref().unwrap_or(text).chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{JobId, LockToken};
+    use crate::queue::{BackoffKind, BackoffOption};
+
+    fn taken(attempts_made: u32) -> TakenJob {
+        TakenJob {
+            id: JobId::new("j"),
+            name: String::new(),
+            data: String::new(),
+            timestamp: 0,
+            attempts_made,
+            attempts: 3,
+            backoff: Some(BackoffOption { kind: BackoffKind::Exponential, delay_ms: 5000.0, jitter: 0.0 }),
+            generation: 0,
+            stalled: 0,
+            deferred_failure: None,
+            retrying_since: None,
+            retries: 0,
+            token: LockToken::unique(),
+            retention: crate::queue::JobRetention::default(),
+            lifo: false,
+            settlement: crate::queue::Settlement::default(),
+        }
+    }
+
+    #[test]
+    fn waits_double_vary_and_are_never_shorter_than_the_receiver_wishes() {
+        let wait = |made, wish, chance| match after_failure(&taken(made), wish, String::new(), chance) {
+            Step::RetryLater { delay, .. } => Some(delay.as_millis()),
+            _ => None,
+        };
+        assert_eq!(wait(0, Duration::ZERO, 0.0), Some(5000));
+        assert_eq!(wait(1, Duration::ZERO, 0.5), Some(10_500));
+        assert_eq!(wait(0, Duration::from_secs(60), 0.0), Some(60_000));
+        assert_eq!(wait(2, Duration::from_secs(60), 0.0), None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_attempt() {
+        let step = panics_caught(&taken(2), async { panic!("as the test wants") }).await;
+        assert!(matches!(&step, Step::Fail { why } if why.contains("internal error")), "{step:?}");
+    }
 }
