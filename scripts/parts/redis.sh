@@ -63,8 +63,8 @@ start_redis() {
             "$(ask_redis PING | head -n 1). Check REDIS_PORT, REDIS_USER and REDIS_PASSWORD."
     fi
     version=$(redis-server --version | sed -n 's/.*v=\([0-9]*\.[0-9]*\).*/\1/p')
-    if [[ $(printf '%s\n' 6.2 "$version" | sort -V | head -n 1) != 6.2 ]]; then
-        give_up "this machine's redis-server is $version and the runner needs 6.2 or newer." \
+    if [[ $(printf '%s\n' 6.0 "$version" | sort -V | head -n 1) != 6.0 ]]; then
+        give_up "this machine's redis-server is $version and the runner needs 6.0 or newer." \
             "https://redis.io/docs/latest/operate/oss_and_stack/install/ has newer packages."
     fi
     say "Starting Redis at $redis_host:$redis_port, with an append-only file in $directory: jobs survive a restart."

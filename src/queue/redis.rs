@@ -19,7 +19,7 @@ use crate::identity::{CorrectionId, InstanceId};
 const CONNECTIONS: usize = 4;
 
 /// The oldest Redis that knows all commands we use.
-const OLDEST_VERSION: &str = "6.2";
+const OLDEST_VERSION: &str = "6.0";
 
 /// A Redis server and the prefix of our keys on it. Cheap to clone.
 #[derive(Clone)]
