@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn versions_compare_by_number_and_not_by_text() {
         assert!(version("10.0.1") > version("6.2"));
-        assert!(version("6.0.16") < version(OLDEST_VERSION));
-        assert!(version("6.2.14") >= version(OLDEST_VERSION));
+        assert!(version("5.0.14") < version(OLDEST_VERSION));
+        assert!(version("6.0.16") >= version(OLDEST_VERSION));
     }
 
     #[test]
