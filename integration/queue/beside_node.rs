@@ -84,12 +84,12 @@ async fn attempts_go_on_across_both(version: Version) {
     let (node, place) = (Node::shared(version), Place::new("attempts"));
     let mut failing = job("{}");
     failing.options =
-        JobOptions { attempts: Some(5), backoff: Some(Duration::from_millis(100)), ..failing.options };
+        JobOptions { attempts: Some(5), backoff: Some(Duration::from_millis(1500)), ..failing.options };
     let id = place.queue.add(&failing).await.expect("added").id().clone();
     // Ours fails it once; Node's would fail the first two attempts, so the second; ours takes the third.
     let first = place.take_one().await;
     let wait = first.job.next_attempt_in().expect("another attempt");
-    assert_eq!(wait, Duration::from_millis(100));
+    assert_eq!(wait, Duration::from_millis(1500));
     place.queue.retry_later(&first.job, wait, "first", RetryCount::Attempt).await.expect("answered");
     work(node, &place, json!({ "returns": null, "failures": 2 })).await;
     let seen = seen(node, &place, 1).await;
@@ -98,7 +98,7 @@ async fn attempts_go_on_across_both(version: Version) {
     stop_work(node, &place).await;
     let third = place.take_one().await;
     assert_eq!(third.job.attempts_made, 2);
-    assert_eq!(third.job.next_attempt_in(), Some(Duration::from_millis(400)));
+    assert_eq!(third.job.next_attempt_in(), Some(Duration::from_secs(6)));
     let reason: String = place.ask("HGET", id.as_str(), &["failedReason"]);
     assert_eq!(reason, "failure 2");
     place.queue.fail(&third.job, "third", KEEP).await.expect("answered");
