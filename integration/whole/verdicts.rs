@@ -52,6 +52,28 @@ async fn a_verdict_arrives_at_the_callback_as_the_original_sends_it() {
     system.end().await;
 }
 
+/// As BullMQ's clients and dashboards show it: a return value is JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_queue_remembers_in_words_what_was_done() {
+    let system = System::start(&[]).await;
+    let id = system.submit(&system.job("said", SAYS_OK)).await;
+    let webhook_id = system.result("said").await.webhook_id;
+    for (queue, id, said) in [
+        ("pending_corrections", id.as_str(), "Correction started at 2"),
+        ("running_corrections", webhook_id.as_str(), "Correction completed at 2"),
+        ("finished_corrections", webhook_id.as_str(), "Notification sent to http://127.0.0.1:"),
+    ] {
+        let key = format!("bull:{queue}:{id}");
+        let value = system
+            .until("the job is completed", async || {
+                serde_json::from_str::<String>(&system.ask(&["hget", &key, "returnvalue"]).await).ok()
+            })
+            .await;
+        assert!(value.starts_with(said), "{queue}: {value}");
+    }
+    system.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grader_sees_its_submission_read_only_and_nothing_else_of_ours() {
     let system = System::start(&[]).await;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use crate::identity::ContainerId;
+use crate::fields::raw;
+use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob, WorkId};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
@@ -70,9 +71,9 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     warn!(job_id = %taken.id, work_id = work_id_text(invalid.errand.work_id.as_ref()), error = %invalid,
         "a running job cannot be used");
     let result = FinishedJob::of_failure(invalid.errand.clone(), &failure);
-    let correction = crate::identity::CorrectionId::derive(
+    let correction = CorrectionId::derive(
         &session.instance(),
-        &crate::identity::JobId::new(format!("running-{}", taken.id)),
+        &JobId::new(format!("running-{}", taken.id)),
         taken.timestamp,
         taken.generation,
     );
@@ -117,14 +118,14 @@ pub async fn conclude_orphan(session: &Session, container: ContainerId, labels: 
 async fn hand_over(
     session: &Session,
     taken: &TakenJob,
-    correction: &crate::identity::CorrectionId,
+    correction: &CorrectionId,
     result: &FinishedJob,
 ) -> Option<Settled> {
     let next = session.finished_job(correction, &taken.name, result);
     let said = format!("Correction completed at {:.3}", Timestamp::now());
     let settled = session
         .running
-        .hand_over(taken, &session.finished, &next, Some(correction), &said, KEEP_RUNNING)
+        .hand_over(taken, &session.finished, &next, Some(correction), raw(said.as_str()).get(), KEEP_RUNNING)
         .await;
     match settled {
         Ok(settled) => Some(settled),

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::docker::{ContainerSpec, Engine};
+use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
 use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
@@ -271,7 +272,7 @@ impl Session {
         match step {
             Step::HandOver { to, next, done, said } => {
                 let keep = Keep::Count(self.settings.common.retention.completed);
-                self.pending.hand_over(taken, to, next, *done, said, keep).await
+                self.pending.hand_over(taken, to, next, *done, raw(*said).get(), keep).await
             }
             Step::RetryLater { delay, why } => {
                 self.pending.retry_later(taken, *delay, why, RetryCount::Free).await
