@@ -29,6 +29,17 @@ async fn the_record_comes_first_and_the_container_is_started_by_hand_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_started_by_hand_has_a_deadline_too() {
+    let test_mode = [("DONT_START_CONTAINER", "1"), ("CONTAINER_TIMEOUT", "2s"), ("SWEEP_INTERVAL", "1s")];
+    let system = System::start(&test_mode).await;
+    system.submit(&system.job("endless", "exec sleep 600")).await;
+    system.until_running("the completer holds it", |counts| counts.active == 1).await;
+    docker::command(&["start", system.containers().await[0].id.as_str()]).await;
+    assert_eq!(system.result("endless").await.json()["outcome"], "timeout");
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_container_dies_before_any_completer_is_there() {
     let mut system = System::prepare().await;
     system.set(&[("DONT_START_CONTAINER", "true")]);

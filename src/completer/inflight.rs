@@ -37,6 +37,17 @@ pub enum End {
     Unstoppable,
 }
 
+/// What the engine's list says of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It ended.
+    Ended,
+    /// It runs, or is paused.
+    Running,
+    /// It was not started yet, or is on its way out.
+    Waiting,
+}
+
 /// What an inspection found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -194,19 +205,20 @@ impl Inflight {
         actions
     }
 
-    /// The engine's list of labelled containers, taken after the event stream was open: `ended` tells
-    /// of each listed container whether it ended. That a list says *running* proves nothing, but the
-    /// next list will know better.
-    pub fn listed(&mut self, ended: &HashMap<ContainerId, bool>) -> Vec<Action> {
+    /// The engine's list of labelled containers, taken after the event stream was open. That a list
+    /// says *running* proves nothing, but the next list will know better; and where a container was
+    /// started by hand after it was looked at, it is how its deadline begins to count.
+    pub fn listed(&mut self, seen: &HashMap<ContainerId, Seen>) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut open: Vec<(Ticket, ContainerId)> =
             self.records.iter().map(|(ticket, record)| (*ticket, record.container.clone())).collect();
         open.sort_unstable();
         for (ticket, container) in open {
-            match ended.get(&container) {
-                Some(true) => self.finish(ticket, End::Found, &mut actions),
-                Some(false) => {}
-                None => self.inspect(ticket, &mut actions),
+            match seen.get(&container) {
+                Some(Seen::Ended) => self.finish(ticket, End::Found, &mut actions),
+                Some(Seen::Running) if !self.has_unwatched_deadline(ticket) => {}
+                Some(Seen::Waiting) => {}
+                Some(Seen::Running) | None => self.inspect(ticket, &mut actions),
             }
         }
         self.parked.listed();
@@ -289,6 +301,10 @@ impl Inflight {
         }
         self.parked.expire(now);
         actions
+    }
+
+    fn has_unwatched_deadline(&self, ticket: Ticket) -> bool {
+        self.records.get(&ticket).is_some_and(|record| record.timeout.is_some() && record.timer.is_none())
     }
 
     fn tickets(&self, container: &ContainerId) -> Vec<Ticket> {

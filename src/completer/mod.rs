@@ -328,7 +328,7 @@ impl Loop {
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let actions = self.inflight.listed(&sweep::ended(&listed));
+        let actions = self.inflight.listed(&sweep::seen(&listed));
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
         let session = Arc::clone(&self.session);
         self.effects.spawn(async move {

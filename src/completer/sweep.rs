@@ -16,6 +16,7 @@ use crate::labels::Labels;
 use crate::queue::Standing;
 
 use super::collect::elapsed;
+use super::inflight::Seen;
 use super::removal::Removal;
 use super::session::Session;
 
@@ -54,10 +55,15 @@ pub async fn list(session: &Session) -> anyhow::Result<Vec<Listed>> {
     session.engine.list(&instance).await.context("the containers cannot be listed")
 }
 
-/// Whether each listed container ended, for the state machine.
+/// What the list says of each container, for the state machine.
 #[must_use]
-pub fn ended(listed: &[Listed]) -> HashMap<ContainerId, bool> {
-    listed.iter().map(|one| (one.id.clone(), has_ended(one.state))).collect()
+pub fn seen(listed: &[Listed]) -> HashMap<ContainerId, Seen> {
+    let seen = |state| match state {
+        State::Exited | State::Dead => Seen::Ended,
+        State::Running | State::Paused | State::Restarting => Seen::Running,
+        State::Created | State::Removing => Seen::Waiting,
+    };
+    listed.iter().map(|one| (one.id.clone(), seen(one.state))).collect()
 }
 
 fn has_ended(state: State) -> bool {

@@ -65,7 +65,7 @@ fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_li
         inflight.taken(Ticket(1), &container(&name), None, false, now),
         [Action::Inspect(Ticket(1), container(&name))]
     );
-    inflight.listed(&HashMap::from([(container(&name), false)]));
+    inflight.listed(&HashMap::from([(container(&name), Seen::Running)]));
     assert_eq!(inflight.taken(Ticket(2), &container("x"), None, false, now), []);
 }
 
@@ -121,6 +121,19 @@ fn a_created_container_has_no_deadline() {
 }
 
 #[test]
+fn a_container_started_by_hand_gets_its_deadline_from_the_next_list() {
+    let (mut inflight, now) = (Inflight::default(), Instant::now());
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), true, now);
+    inflight.inspected(Ticket(1), &Finding::Waiting, now);
+    let list = |seen| HashMap::from([(container("c"), seen)]);
+    assert_eq!(inflight.listed(&list(Seen::Waiting)), []);
+    assert_eq!(inflight.listed(&list(Seen::Running)), [Action::Inspect(Ticket(1), container("c"))]);
+    inflight.inspected(Ticket(1), &Finding::Running { run_for: Duration::ZERO }, now);
+    assert_eq!(inflight.next_timer(), Some(now + TIMEOUT));
+    assert_eq!(inflight.listed(&list(Seen::Running)), [], "it is watched now");
+}
+
+#[test]
 fn an_attempt_that_failed_is_made_again_after_a_growing_wait() {
     let (mut inflight, mut now) = (Inflight::default(), Instant::now());
     inflight.taken(Ticket(1), &container("c"), None, false, now);
@@ -140,7 +153,7 @@ fn a_list_ends_what_ended_and_asks_about_what_it_lacks() {
     for (number, name) in [(1, "ended"), (2, "running"), (3, "absent")] {
         inflight.taken(Ticket(number), &container(name), None, false, now);
     }
-    let listed = HashMap::from([(container("ended"), true), (container("running"), false)]);
+    let listed = HashMap::from([(container("ended"), Seen::Ended), (container("running"), Seen::Running)]);
     let mut expected = finish(1, "ended", End::Found, false);
     expected.push(Action::Inspect(Ticket(3), container("absent")));
     assert_eq!(inflight.listed(&listed), expected);
@@ -163,7 +176,7 @@ enum Input {
     Take(u8, bool),
     Die(u8),
     Destroy(u8),
-    List(Vec<(u8, bool)>),
+    List(Vec<(u8, Seen)>),
     Answer(Finding),
     Lose(u8),
     Wait(u16),
@@ -178,11 +191,12 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Finding::Gone),
         Just(Finding::Unknown),
     ];
+    let seen = prop_oneof![Just(Seen::Ended), Just(Seen::Running), Just(Seen::Waiting)];
     prop_oneof![
         (0_u8..4, any::<bool>()).prop_map(|(name, look)| Input::Take(name, look)),
         (0_u8..4).prop_map(Input::Die),
         (0_u8..4).prop_map(Input::Destroy),
-        prop::collection::vec((0_u8..4, any::<bool>()), 0..4).prop_map(Input::List),
+        prop::collection::vec((0_u8..4, seen), 0..4).prop_map(Input::List),
         finding.prop_map(Input::Answer),
         (0_u8..8).prop_map(Input::Lose),
         (0_u16..700).prop_map(Input::Wait),
@@ -229,7 +243,7 @@ proptest! {
                 Input::Die(name) => inflight.died(&container(&name.to_string()), Some(0), true, now),
                 Input::Destroy(name) => inflight.destroyed(&container(&name.to_string())),
                 Input::List(listed) => inflight.listed(
-                    &listed.into_iter().map(|(name, ended)| (container(&name.to_string()), ended)).collect(),
+                    &listed.into_iter().map(|(name, seen)| (container(&name.to_string()), seen)).collect(),
                 ),
                 Input::Lose(back) => inflight.lock_lost(Ticket(next.saturating_sub(u64::from(back)))),
                 Input::Wait(seconds) => {
@@ -265,7 +279,7 @@ proptest! {
             prop_assert!(inflight.timers.len() <= inflight.records.len());
         }
         // The sweep's list at the end: everything ended, so everything is finished, and then forgotten.
-        let all = (0..4).map(|name| (container(&name.to_string()), true)).collect();
+        let all = (0..4).map(|name| (container(&name.to_string()), Seen::Ended)).collect();
         effects.start(inflight.listed(&all));
         let open: Vec<Ticket> = inflight.records.keys().copied().collect();
         for ticket in open {
