@@ -36,7 +36,9 @@ const BODY_KEPT: usize = 1024;
 const BODY_TIME: Duration = Duration::from_secs(1);
 /// How long an idle connection is kept: less than the five seconds after which a Node server closes it.
 const IDLE: Duration = Duration::from_secs(4);
-const IDLE_PER_RECEIVER: usize = 16;
+/// As many as deliveries may be in flight by default, and some: a burst to one receiver, which most
+/// systems are, would else open a connection anew for every fifth delivery.
+const IDLE_PER_RECEIVER: usize = 64;
 
 /// Delivers results. Cheap to clone; connections are shared.
 ///

@@ -46,7 +46,7 @@ const FULL: Size = Size {
     corrections: 30_000,
     seconds: 20,
     running: 10_000,
-    containers: 60,
+    containers: 100,
     rounds: 3,
     runner: true,
     node: true,

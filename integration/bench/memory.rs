@@ -23,9 +23,10 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
     let mut engine = EngineProcess::start(HOUR).await?;
     let receiver = Receiver::start(size.running).await?;
     let directory = tempfile::tempdir()?;
+    let socket = engine.socket.clone();
     let surroundings = Surroundings {
         redis_port: redis.port,
-        socket: &engine.socket,
+        socket: &socket,
         directory: directory.path(),
         concurrency: 32,
         running: size.running,
@@ -44,12 +45,25 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
     let held = redis.open_jobs("running_corrections").await?;
     anyhow::ensure!(held == (0, size.running), "{held:?} running corrections wait and are held");
     print(format!("{} corrections running", size.running), runner.memory()?);
+    let stopped = runner.stop().await?;
+    let began = std::time::Instant::now();
+    let mut runner = contestants::runner("all", &surroundings)?;
+    while redis.open_jobs("running_corrections").await?.1 < size.running {
+        anyhow::ensure!(began.elapsed() < PATIENCE, "the corrections were not taken over");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let taken_over = began.elapsed();
+    tokio::time::sleep(if size.quick { Duration::from_secs(3) } else { SETTLING }).await;
+    print(format!("{} corrections taken over after a restart", size.running), runner.memory()?);
     engine.end_all().await?;
     receiver.until(size.running, PATIENCE).await?;
     receiver.check()?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     print("after all of them ended at once".to_owned(), runner.memory()?);
-    let stopped = runner.stop().await?;
-    println!("\n`all` stopped within {stopped:.1?}.");
+    runner.stop().await?;
+    println!(
+        "\nWith {} corrections running, `all` stopped and handed them back within {stopped:.1?}; the next one held them all {taken_over:.1?} after its start.",
+        size.running
+    );
     Ok(())
 }

@@ -22,6 +22,7 @@ struct Received {
     doubled: Vec<String>,
     wrong: Vec<String>,
     last: u64,
+    connections: usize,
 }
 
 /// A server on this machine that takes callbacks.
@@ -46,6 +47,7 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&serving);
+                shared.0.lock().unwrap_or_else(PoisonError::into_inner).connections += 1;
                 let service = service_fn(move |request| take(Arc::clone(&shared), request));
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
@@ -74,6 +76,11 @@ impl Receiver {
             let now = self.received().distinct;
             anyhow::ensure!(slice.is_ok() || now > before, "only {now} of {count} results came");
         }
+    }
+
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.received().connections
     }
 
     /// When each correction's result came first, in nanoseconds of Unix time.

@@ -23,6 +23,8 @@ struct Result {
     /// Seconds of processor time a thousand corrections: name and amount.
     costs: Vec<(&'static str, f64)>,
     peak: u64,
+    /// Made to the receiver of callbacks.
+    connections: usize,
 }
 
 /// Runs it.
@@ -40,6 +42,7 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
             "ratio",
             "CPU s per 1,000 corrections",
             "peak memory",
+            "connections to the receiver",
         ],
     );
     for run_time in [Duration::ZERO, Duration::from_millis(50)] {
@@ -68,6 +71,7 @@ fn print(who: &str, count: usize, run_time: Duration, result: Option<&Result>, o
         other.map_or_else(String::new, |other| format!("{:.1}", result.rate / other.rate)),
         costs.join(", "),
         table::mib(result.peak),
+        result.connections.to_string(),
     ]);
 }
 
@@ -117,5 +121,6 @@ async fn measure(count: usize, run_time: Duration, node: bool) -> anyhow::Result
         contestant.stop().await?;
     }
     let time = Duration::from_nanos(last.saturating_sub(counted.first_start));
-    Ok(Some(Result { rate: table::rate(count, time), costs, peak }))
+    let connections = receiver.connections();
+    Ok(Some(Result { rate: table::rate(count, time), costs, peak, connections }))
 }
