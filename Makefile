@@ -23,7 +23,7 @@ bench: ## Runs the benchmarks (BENCHMARKS.md)
 	@npm ci --prefix integration/node --no-audit --no-fund --loglevel=error
 	cargo bench --bench corrections
 
-lint: ## Checks format, lints, licences and the scripts; changes nothing
+lint: ## Checks format, lints and the scripts; changes nothing (licences: make ci)
 	@scripts/lint
 
 build: ## Builds the program: target/release/correction-runner

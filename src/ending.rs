@@ -140,7 +140,10 @@ fn advice(outcome: Outcome, problem: &NoVerdict) -> &'static str {
         (_, NoVerdict::ManyBlocks { .. }) => {
             "Let the grader print one verdict only, and keep what the submission prints out of its output."
         }
-        (_, NoVerdict::Unclosed) => "Let the grader print the second separator line on a line of its own.",
+        (_, NoVerdict::Unclosed) => {
+            "Let the grader print the first separator line, the verdict, and the second separator line, each beginning \
+             on a line of its own."
+        }
         (_, NoVerdict::Invalid { .. } | NoVerdict::NotJson { place: Place::Block, .. }) => {
             "Correct what the grader prints."
         }

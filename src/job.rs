@@ -161,7 +161,14 @@ impl PendingJob {
             check(!file.contains('\0'), "file", "holds a NUL character", &file)?;
             for param in &params {
                 let named = !param.is_empty() && !param.starts_with('=');
-                check(named && !param.contains('\0'), "params", "has an entry that is not KEY=value", param)?;
+                let name = param.split('=').next().unwrap_or_default();
+                let shown = format!("{name}=…");
+                check(
+                    named && !param.contains('\0'),
+                    "params",
+                    "has an entry that is not KEY=value",
+                    &shown,
+                )?;
             }
             Ok((image, file, params))
         };
@@ -285,6 +292,15 @@ impl FinishedJob {
 }
 
 impl Errand {
+    /// The work id as it stands in logs: without quotes where it is a string, shortened.
+    #[must_use]
+    pub fn work_id_shown(&self) -> String {
+        const LONGEST: usize = 100;
+        let text = self.work_id.as_ref().map_or("", |work_id| work_id.0.get());
+        let unquoted = serde_json::from_str::<String>(text);
+        unquoted.as_deref().unwrap_or(text).chars().take(LONGEST).collect()
+    }
+
     /// Takes work id and callback out of a job's fields; what is left is the extra.
     fn split(mut fields: Fields) -> (Self, Option<Problem>) {
         let work_id = fields.take("work_id").map(WorkId);
@@ -316,6 +332,8 @@ impl Errand {
 }
 
 const A_STRING: &str = "a string";
+/// The fields whose values no error's text shows: there may be passwords in them.
+const HIDDEN: [&str; 2] = ["callback", "params"];
 
 fn object(data: &str) -> Result<Fields, Box<InvalidJob>> {
     Fields::parse(data).map_err(|error| {
@@ -351,10 +369,10 @@ fn typed<T: DeserializeOwned>(
     field: &'static str,
     expected: &'static str,
 ) -> Result<T, Problem> {
-    serde_json::from_str(value.get()).map_err(|_| Problem::WrongType {
-        field,
-        expected,
-        found: shortened(value.get()),
+    serde_json::from_str(value.get()).map_err(|_| {
+        let hidden = HIDDEN.contains(&field);
+        let found = if hidden { "something else".to_owned() } else { shortened(value.get()) };
+        Problem::WrongType { field, expected, found }
     })
 }
 
@@ -365,7 +383,9 @@ fn check(holds: bool, field: &'static str, fault: &'static str, found: &str) -> 
 fn check_callback(callback: &str) -> Result<(), Problem> {
     let parsed = url::Url::parse(callback).ok();
     let usable = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    check(usable, "callback", "is not an http or https URL", callback)
+    // What stands before an @ may be a password.
+    let shown = callback.rsplit('@').next().unwrap_or_default();
+    check(usable, "callback", "is not an http or https URL", shown)
 }
 
 /// At most 80 characters of a stranger's text, for an error's text.

@@ -17,7 +17,7 @@ const CAP: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unreachable {
     /// It did not answer as it should in the time given (exit code 69).
-    #[error("{service} is unreachable; gave up after {} s (CONNECT_WAIT): {last}", waited.as_secs_f32())]
+    #[error("{service} is unreachable; gave up after {} s (CONNECT_WAIT): {last}", in_tenths(*waited))]
     GaveUp {
         /// What was waited for.
         service: &'static str,
@@ -32,6 +32,11 @@ pub enum Unreachable {
         /// What was waited for.
         service: &'static str,
     },
+}
+
+/// Seconds, as exactly as a person cares for.
+fn in_tenths(span: Duration) -> f32 {
+    (span.as_secs_f32() * 10.0).round() / 10.0
 }
 
 /// A setting that turned out to be unusable only when a stage put it to use (exit code 64), such as a

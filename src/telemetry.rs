@@ -173,6 +173,11 @@ impl Visit for Fields {
         self.add(field.name(), value.into());
     }
 
+    /// Such as milliseconds.
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.add(field.name(), u64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from));
+    }
+
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.add(field.name(), value.into());
     }
@@ -214,7 +219,7 @@ mod tests {
         let text = logged(LogLevel::Info, LogFormat::Json, || {
             let _outer = info_span!("outer", job = "7", attempt = 1).entered();
             let _inner = info_span!("inner", attempt = 2).entered();
-            info!(seconds = 1.5, ok = true, level = "mine", error = %"a \"b\"\n", "took {} s", 1.5);
+            info!(seconds = 1.5, ms = 7_u128, ok = true, level = "mine", error = %"a \"b\"\n", "took {} s", 1.5);
             warn!("second");
         });
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -228,6 +233,7 @@ mod tests {
             ("component", "starter".into()),
             ("target", "correction_runner::telemetry::tests".into()),
             ("seconds", 1.5.into()),
+            ("ms", 7.into()),
             ("ok", true.into()),
             ("level_", "mine".into()),
             ("error", "a \"b\"\n".into()),

@@ -1,6 +1,8 @@
 //! Grader images for the tests, made from Debian's static busybox with no registry, and the `docker`
 //! command line for what a person would do by hand.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -56,9 +58,20 @@ pub async fn command(arguments: &[&str]) -> String {
 pub fn remove_containers_of_callbacks(start_of_url: &str) {
     let line = "docker ps -aq --no-trunc --filter label=org.correctomatic.instance --format '{{.ID}} {{.Label \"org.correctomatic.callback\"}}' \
         | grep -F \" $1\" | cut -d' ' -f1 | xargs -r docker rm -f";
+    clean(line, start_of_url.as_ref());
+}
+
+/// The same by the folder of their submissions: containers of the Node stand-ins carry no label of ours.
+pub fn remove_containers_of_submissions(folder: &Path) {
+    let line = r#"for file in "$1"/submission-*; do docker ps -aq --no-trunc --filter volume="$file"; done \
+        | xargs -r docker rm -f"#;
+    clean(line, folder.as_ref());
+}
+
+fn clean(line: &str, of: &OsStr) {
     // A test that has failed already has nothing more to say about it.
     let _ = std::process::Command::new("sh")
-        .args(["-c", line, "clean", start_of_url])
+        .args([OsStr::new("-c"), line.as_ref(), "clean".as_ref(), of])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();

@@ -266,6 +266,7 @@ impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
             docker::remove_containers_of_callbacks(&self.receiver.url(""));
+            docker::remove_containers_of_submissions(self.folder.path());
         }
     }
 }

@@ -28,7 +28,7 @@ confirmed_by_a_word() {
         complain "this asks a person, and there is no terminal. A script names the target: $1"
         return 1
     fi
-    word=$(LC_ALL=C tr -dc 'bcdfghjkmnpqrstvwxz' </dev/urandom | head -c 4 || true)
+    word=$(LC_ALL=C tr -dc 'bcdfghjkmnpqrstvwxz' </dev/urandom 2>/dev/null | head -c 4 || true)
     [[ ${#word} -eq 4 ]] || give_up "no random word could be made"
     printf 'Type the word %s to go on, anything else to leave all as it is: ' "$word"
     read -r answer || answer=

@@ -5,7 +5,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
-use crate::job::{FinishedJob, InvalidJob, RunningJob, WorkId};
+use crate::job::{FinishedJob, InvalidJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
 use crate::queue::{Assignment, Finished, Keep, Settled, Standing, TakenJob};
@@ -30,7 +30,7 @@ pub struct Held {
 /// Makes the result of a held correction and hands it over. Also tells which container can go.
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Option<Removal>) {
     let (job, taken) = (&held.job, &held.assignment.job);
-    let work_id = work_id_text(job.errand.work_id.as_ref());
+    let work_id = job.errand.work_id_shown();
     let result = match result_of(session, ended, job.errand.clone()).await {
         Ok(result) => result,
         Err(error) => {
@@ -68,7 +68,7 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
             "The correction's record in running_corrections cannot be used: {invalid}. The program that wrote it has to be mended."
         ),
     );
-    warn!(job_id = %taken.id, work_id = work_id_text(invalid.errand.work_id.as_ref()), error = %invalid,
+    warn!(job_id = %taken.id, work_id = invalid.errand.work_id_shown(), error = %invalid,
         "a running job cannot be used");
     let result = FinishedJob::of_failure(invalid.errand.clone(), &failure);
     let correction = CorrectionId::derive(
@@ -89,7 +89,7 @@ pub async fn conclude_orphan(session: &Session, container: ContainerId, labels: 
         timeout: labels.timeout(),
         tries: 0,
     };
-    let work_id = work_id_text(labels.errand.work_id.as_ref());
+    let work_id = labels.errand.work_id_shown();
     let result = match result_of(session, &ended, labels.errand.clone()).await {
         Ok(result) => result,
         Err(error) => {
@@ -134,9 +134,4 @@ async fn hand_over(
             None
         }
     }
-}
-
-/// A work id as it stands in log lines.
-fn work_id_text(work_id: Option<&WorkId>) -> &str {
-    work_id.map_or("", |work_id| work_id.0.get())
 }

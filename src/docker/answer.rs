@@ -14,6 +14,9 @@ use crate::identity::ContainerId;
 const LONGEST_BODY: usize = 64 << 10;
 const LONGEST_MESSAGE: usize = 1000;
 
+/// What engines say of an image's name that no image can have.
+pub(super) const BAD_REFERENCE: &str = "invalid reference format";
+
 /// An answer that says no, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -71,6 +74,8 @@ impl Refusal {
             EngineError::MountMissing { path: spec.file.clone() }
         } else if self.status == 404 && (self.says("no such image") || self.says("image not known")) {
             EngineError::NoSuchImage { image: spec.image.clone(), hint: String::new() }
+        } else if self.status == 400 && self.says(BAD_REFERENCE) {
+            EngineError::NoSuchImage { image: spec.image.clone(), hint: format!(": {}", self.message) }
         } else if self.status == 409 || self.says("is already in use") {
             EngineError::NameTaken { name: spec.name.clone() }
         } else if self.says("no command specified") {
@@ -187,7 +192,7 @@ mod tests {
         assert_eq!(create(409, taken), EngineError::NameTaken { name: "correction-1".into() });
         assert!(matches!(create(400, "No command specified"), EngineError::CannotRun { .. }));
         let reference = create(400, r#"{"message":"invalid reference format"}"#);
-        assert!(matches!(reference, EngineError::BadRequest { call: Call::Create, .. }));
+        assert_eq!(reference.to_string(), "there is no image grader:1: invalid reference format");
         assert!(!reference.may_heal());
         let full = create(500, r#"{"message":"mkdir /var/lib/docker/overlay2/a: no space left on device"}"#);
         assert!(matches!(full, EngineError::DiskFull { .. }) && full.may_heal() && !full.is_ambiguous());

@@ -51,7 +51,7 @@ pub enum EngineError {
         reason: String,
     },
     /// A setting of the connection cannot be used; found before anything is sent.
-    #[error("DOCKER_OPTIONS: {0}")]
+    #[error("DOCKER_OPTIONS or DOCKER_HOST: {0}")]
     BadEndpoint(String),
     /// No connection could be made: nothing was sent.
     #[error("the Docker engine at {endpoint} cannot be reached: {reason}")]

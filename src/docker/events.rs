@@ -143,7 +143,8 @@ impl Reader {
             match self.opening(begin).await {
                 Ok(stream) => {
                     let outage = working_until.map(|from| Outage { from, to: stream.opened });
-                    tracing::info!(?outage, "following the engine's events");
+                    let away_since = outage.map(|outage| outage.from.to_string());
+                    tracing::info!(away_since, "following the engine's events");
                     self.inbox.resync(outage);
                     let opened = Instant::now();
                     let (reason, until, read_any) = self.follow(stream).await;

@@ -10,7 +10,7 @@ use hyper::header::HeaderName;
 use hyper::{Method, Response};
 use serde::Deserialize;
 
-use super::answer::{Refusal, is_disk_full, says, shortened};
+use super::answer::{BAD_REFERENCE, Refusal, is_disk_full, says, shortened};
 use super::connect::Engine;
 use super::error::{Call, EngineError};
 use super::lines::Lines;
@@ -91,7 +91,7 @@ impl Engine {
             report(answer).await?
         } else {
             let refusal = self.current(Refusal::read(Call::Pull, answer).await?)?;
-            if refusal.status == 400 && !refusal.says("registry") {
+            if refusal.status == 400 && !refusal.says("registry") && !refusal.says(BAD_REFERENCE) {
                 return Err(refusal.error(Call::Pull));
             }
             Some(refusal.message)
@@ -132,6 +132,8 @@ fn judged(image: &str, reference: &Reference, with_login: bool, message: &str) -
         || says(message, "manifest for") && says(message, "not found")
     {
         EngineError::NoSuchImage { image, hint: format!(" in its registry, {}", reference.registry_name()) }
+    } else if any(&[BAD_REFERENCE]) {
+        EngineError::NoSuchImage { image, hint: format!(": {}", shortened(message)) }
     } else if any(&["pull access denied"]) && !with_login {
         // What a registry says to a stranger who asks for what is private, or for what is not there.
         let registry = reference.registry_name();
@@ -153,7 +155,6 @@ fn judged(image: &str, reference: &Reference, with_login: bool, message: &str) -
         "no longer supported",
         "gave http response to https client",
         "x509",
-        "invalid reference format",
     ]) {
         EngineError::UnusableImage { image, message: shortened(message) }
     } else {
@@ -187,6 +188,7 @@ mod tests {
             "manifest for r.io/a:1 not found: manifest unknown: manifest unknown",
             "manifest for r.io/a:1 not found",
             "name unknown: repository name not known to registry",
+            "invalid reference format: repository name must be lowercase",
         ] {
             assert!(matches!(of(true, message), EngineError::NoSuchImage { .. }), "{message}");
         }

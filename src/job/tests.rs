@@ -40,7 +40,7 @@ fn each_fault_names_its_field_and_keeps_the_callback() {
         ),
         (
             r#"{"image":"i","file":"/f","callback":"http://h/","params":["=1"]}"#,
-            "entry that is not KEY=value: =1",
+            "entry that is not KEY=value: =…",
         ),
         (r#"{"image":"","file":"/f","callback":"http://h/"}"#, "\"image\" of the job's data is empty"),
     ];
@@ -63,6 +63,40 @@ fn a_callback_that_cannot_be_read_or_dialled_is_named() {
         let invalid = PendingJob::parse(data).expect_err(data);
         assert!(invalid.to_string().contains(expected), "{invalid}");
     }
+}
+
+#[test]
+fn no_password_of_a_job_is_in_the_text_of_its_fault() {
+    for fields in [
+        r#""callback":"ftp://me:geheim@h/""#,
+        r#""callback":"me:geheim@h""#,
+        r#""callback":["http://me:geheim@h/"]"#,
+        r#""callback":"http://h/","params":"TOKEN=geheim""#,
+        r#""callback":"http://h/","params":{"TOKEN":"geheim"}"#,
+        r#""callback":"http://h/","params":["A=1",["TOKEN=geheim"]]"#,
+        r#""callback":"http://h/","params":["=geheim"]"#,
+        r#""callback":"http://h/","params":["TOKEN=\u0000geheim"]"#,
+    ] {
+        let invalid =
+            PendingJob::parse(&format!(r#"{{"image":"i","file":"/f",{fields}}}"#)).expect_err(fields);
+        let text = invalid.to_string();
+        assert!(!text.contains("geheim"), "{text}");
+        assert!(text.contains("\"callback\"") || text.contains("\"params\""), "{text}");
+    }
+}
+
+#[test]
+fn a_work_id_stands_in_logs_without_quotes_and_not_too_long() {
+    let shown =
+        |text: &str| Errand { work_id: Some(WorkId(raw_text(text))), ..Errand::default() }.work_id_shown();
+    assert_eq!(shown(r#""w \"0\"""#), r#"w "0""#);
+    assert_eq!((shown("7.50"), shown(r#"{"a":1}"#)), ("7.50".into(), r#"{"a":1}"#.into()));
+    assert_eq!(shown(&format!("\"{}\"", "é".repeat(500))).chars().count(), 100);
+    assert_eq!(Errand::default().work_id_shown(), "");
+}
+
+fn raw_text(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("JSON")
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::callback::{Body, Courier, Delivery, origin, shown};
 use crate::config::Retention;
 use crate::fields::raw;
 use crate::identity::{CorrectionId, InstanceId};
-use crate::job::{Errand, FinishedJob};
+use crate::job::FinishedJob;
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
@@ -89,7 +89,7 @@ impl Session {
             Ok(job) => (job.errand.clone(), Body::of(&job), String::new()),
             Err(invalid) => (invalid.errand.clone(), Body::of_invalid(&invalid), invalid.to_string()),
         };
-        let work_id = work_id(&errand);
+        let work_id = errand.work_id_shown();
         for change in &body.changes {
             warn!(job_id = %taken.id, work_id, "{change}");
         }
@@ -200,14 +200,6 @@ fn after_failure(taken: &TakenJob, wish: Duration, why: String, chance: f64) -> 
         }
         None => Step::Fail { why },
     }
-}
-
-/// The work id as it stands in logs, shortened.
-fn work_id(errand: &Errand) -> String {
-    const LONGEST: usize = 100;
-    let text = errand.work_id.as_ref().map_or("", |work_id| work_id.0.get());
-    let quoted = serde_json::from_str::<String>(text);
-    quoted.as_deref().unwrap_or(text).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]

@@ -184,9 +184,13 @@ impl Session {
         let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
         let settled = self.insist(assignment, &step).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
-            info!(job_id = %taken.id, container_id = %running.container,
-                work_id = running.errand.work_id.as_ref().map_or("", |work_id| work_id.0.get()),
-                image = job.image, "correction started");
+            let done = if self.settings.dont_start {
+                "correction prepared: its container waits to be started by hand (DONT_START_CONTAINER)"
+            } else {
+                "correction started"
+            };
+            info!(job_id = %taken.id, container_id = %running.container, %correction,
+                work_id = running.errand.work_id_shown(), image = job.image, "{done}");
         }
     }
 
@@ -199,7 +203,7 @@ impl Session {
         failure: &Failure,
     ) -> bool {
         let taken = &assignment.job;
-        let work_id = errand.work_id.clone();
+        let work_id = errand.work_id_shown();
         let deliveries = self.settings.common.deliveries;
         let next = NewJob {
             id: Some(correction.job_id()),
@@ -216,8 +220,7 @@ impl Session {
         let settled = self.insist(assignment, &step).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
-            warn!(job_id = %taken.id, work_id = work_id.as_ref().map_or("", |work_id| work_id.0.get()),
-                outcome = %failure.outcome, error = failure.text, "correction not started");
+            warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
     }

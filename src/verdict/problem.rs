@@ -105,8 +105,8 @@ impl fmt::Display for NoVerdict {
             ),
             Self::Unclosed => write!(
                 formatter,
-                "It printed the line \"-----BEGIN CORRECTOMATIC RESPONSE-----\" and no line \
-                 \"-----END CORRECTOMATIC RESPONSE-----\" after its verdict."
+                "It printed the first separator line (\"-----BEGIN CORRECTOMATIC RESPONSE-----\"), but not the second \
+                 one (\"-----END CORRECTOMATIC RESPONSE-----\") with a verdict between the two."
             ),
             Self::BlockTooLong { limit } => {
                 write!(formatter, "Its verdict is longer than the {limit} bytes of output that are kept.")

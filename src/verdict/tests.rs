@@ -146,7 +146,13 @@ fn the_likeliest_of_several_problems_is_told() {
     let twice = block(GOOD) + &block(GOOD);
     assert_eq!(of(twice.clone(), ""), Err(NoVerdict::ManyBlocks { count: 2 }));
     assert_eq!(of(block("x"), block("y")).map_err(|problem| problem.is_of_a_verdict()), Err(true));
-    assert_eq!(of("-BEGIN CORRECTOMATIC RESPONSE-\n{}", ""), Err(NoVerdict::Unclosed));
+    for stdout in [
+        "-BEGIN CORRECTOMATIC RESPONSE-\n{}",
+        "-BEGIN CORRECTOMATIC RESPONSE-\n-END CORRECTOMATIC RESPONSE-\n",
+        "-BEGIN CORRECTOMATIC RESPONSE-\n{}\n  -END CORRECTOMATIC RESPONSE-\n",
+    ] {
+        assert_eq!(of(stdout, ""), Err(NoVerdict::Unclosed), "{stdout}");
+    }
     assert_eq!(of(" \n", "\n"), Err(NoVerdict::Silent));
     for (stdout, stderr, meant) in
         [("hello", "", false), ("", "oops", false), ("x", "{\"success\":1", true), ("{}", "x", true)]
