@@ -117,8 +117,10 @@ struct Record {
     phase: Phase,
     timeout: Option<Duration>,
     timer: Option<Instant>,
-    /// When the kill was asked for; from then on the correction counts as timed out.
-    killed_at: Option<Instant>,
+    /// Whether its time was up, so that it is to be killed.
+    timed_out: bool,
+    /// When a kill was sent first: its death is waited for from then on.
+    kill_sent: Option<Instant>,
     failures: u32,
 }
 
@@ -159,7 +161,8 @@ impl Inflight {
             phase: Phase::Watching,
             timeout,
             timer: None,
-            killed_at: None,
+            timed_out: false,
+            kill_sent: None,
             failures: 0,
         };
         self.records.insert(ticket, record);
@@ -167,7 +170,7 @@ impl Inflight {
         let mut actions = Vec::new();
         if let Some(death) = self.parked.take(container) {
             self.finish(ticket, End::Died { exit_code: death.exit_code }, &mut actions);
-        } else if look || self.parked.overflowed() {
+        } else if look || self.parked.overflowed(now) {
             self.inspect(ticket, &mut actions);
         } else if let Some(timeout) = timeout {
             self.set_timer(ticket, now + timeout);
@@ -221,7 +224,6 @@ impl Inflight {
                 Some(Seen::Running) | None => self.inspect(ticket, &mut actions),
             }
         }
-        self.parked.listed();
         actions
     }
 
@@ -234,21 +236,19 @@ impl Inflight {
         if matches!(finding, Finding::Running { .. } | Finding::Waiting) {
             record.failures = 0;
         }
-        let (timeout, killed_at) = (record.timeout, record.killed_at);
+        let (timeout, timed_out, kill_sent) = (record.timeout, record.timed_out, record.kill_sent);
         match finding {
             Finding::Ended => self.finish(ticket, End::Found, &mut actions),
             Finding::Gone => self.finish(ticket, End::Gone, &mut actions),
             _ if again => self.inspect(ticket, &mut actions),
-            Finding::Running { run_for } => match (timeout, killed_at) {
-                (_, Some(at)) if now >= at + KILL_PATIENCE => {
-                    self.finish(ticket, End::Unstoppable, &mut actions);
-                }
-                (_, Some(_)) => self.kill(ticket, now, &mut actions),
-                (Some(timeout), None) => match timeout.checked_sub(*run_for) {
-                    None | Some(Duration::ZERO) => self.kill(ticket, now, &mut actions),
-                    Some(left) => self.set_timer(ticket, now + left),
-                },
-                (None, None) => {}
+            Finding::Running { .. } if kill_sent.is_some_and(|sent| now >= sent + KILL_PATIENCE) => {
+                self.finish(ticket, End::Unstoppable, &mut actions);
+            }
+            Finding::Running { .. } if timed_out => self.kill(ticket, &mut actions),
+            Finding::Running { run_for } => match timeout.map(|timeout| timeout.checked_sub(*run_for)) {
+                Some(None | Some(Duration::ZERO)) => self.kill(ticket, &mut actions),
+                Some(Some(left)) => self.set_timer(ticket, now + left),
+                None => {}
             },
             Finding::Waiting => {}
             Finding::Leaving => self.set_timer(ticket, now + Duration::from_secs(1)),
@@ -264,8 +264,8 @@ impl Inflight {
             return;
         }
         record.phase = Phase::Watching;
-        let patience_ends = record.killed_at.unwrap_or(now) + KILL_PATIENCE;
         if sent {
+            let patience_ends = *record.kill_sent.get_or_insert(now) + KILL_PATIENCE;
             self.set_timer(ticket, patience_ends.max(now));
         } else {
             self.look_later(ticket, now);
@@ -299,7 +299,6 @@ impl Inflight {
         while let Some((_, ticket)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.inspect(ticket, &mut actions);
         }
-        self.parked.expire(now);
         actions
     }
 
@@ -346,11 +345,11 @@ impl Inflight {
         }
     }
 
-    fn kill(&mut self, ticket: Ticket, now: Instant, actions: &mut Vec<Action>) {
+    fn kill(&mut self, ticket: Ticket, actions: &mut Vec<Action>) {
         self.clear_timer(ticket);
         let Some(record) = self.records.get_mut(&ticket) else { return };
         record.phase = Phase::Killing;
-        record.killed_at.get_or_insert(now);
+        record.timed_out = true;
         actions.push(Action::Kill(ticket, record.container.clone()));
     }
 
@@ -365,7 +364,7 @@ impl Inflight {
             ticket,
             container: record.container.clone(),
             end,
-            timed_out: record.killed_at.is_some(),
+            timed_out: record.timed_out,
         });
     }
 

@@ -17,7 +17,8 @@ pub const KEPT_AT_MOST: usize = 20_000;
 pub struct Parked {
     deaths: HashMap<ContainerId, Death>,
     order: VecDeque<(Instant, ContainerId)>,
-    overflowed: bool,
+    /// Until when a death may be missing here for want of room.
+    doubtful_until: Option<Instant>,
 }
 
 /// A death as the engine told of it.
@@ -31,8 +32,9 @@ pub struct Death {
 impl Parked {
     /// Keeps a death with its exit code.
     pub fn keep(&mut self, container: ContainerId, exit_code: Option<i64>, now: Instant) {
+        self.expire(now);
         if self.deaths.len() >= KEPT_AT_MOST {
-            self.overflowed = true;
+            self.doubtful_until = Some(now + KEPT_FOR);
             return;
         }
         self.deaths.insert(container.clone(), Death { exit_code, at: now });
@@ -44,24 +46,20 @@ impl Parked {
         self.deaths.remove(container)
     }
 
-    /// Whether a death may have been dropped for want of room since the last list.
+    /// Whether the death of a record that comes now may have been dropped for want of room.
     #[must_use]
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
-    }
-
-    /// The engine's list was read: it knows of every death until now.
-    pub fn listed(&mut self) {
-        self.overflowed = false;
+    pub fn overflowed(&self, now: Instant) -> bool {
+        self.doubtful_until.is_some_and(|until| now < until)
     }
 
     /// Drops what was kept long enough: it belongs to another completer, or to no one.
-    pub fn expire(&mut self, now: Instant) {
+    fn expire(&mut self, now: Instant) {
         while let Some((at, container)) = self.order.front() {
-            if now < *at + KEPT_FOR {
+            let waits = self.deaths.get(container).is_some_and(|death| death.at == *at);
+            if waits && now < *at + KEPT_FOR {
                 break;
             }
-            if self.deaths.get(container).is_some_and(|death| death.at == *at) {
+            if waits {
                 self.deaths.remove(container);
             }
             self.order.pop_front();
@@ -84,24 +82,36 @@ mod tests {
         parked.keep(container(2), Some(1), now);
         let later = now + Duration::from_secs(1);
         parked.keep(container(2), Some(2), later);
-        parked.expire(now + KEPT_FOR);
+        parked.keep(container(3), None, now + KEPT_FOR);
         assert_eq!(parked.take(&container(1)), None);
         assert_eq!(parked.take(&container(2)).and_then(|death| death.exit_code), Some(2));
-        parked.expire(later + KEPT_FOR);
-        assert!(parked.deaths.is_empty() && parked.order.is_empty());
     }
 
     #[test]
-    fn what_does_not_fit_is_owned_up_to_until_the_next_list() {
+    fn what_was_taken_or_kept_long_enough_takes_no_memory() {
+        let (mut parked, now) = (Parked::default(), Instant::now());
+        for number in 0..1000 {
+            parked.keep(container(number), None, now);
+            parked.take(&container(number));
+        }
+        assert!(parked.order.len() <= 1, "{}", parked.order.len());
+        for number in 0..1000 {
+            parked.keep(container(number), None, now);
+        }
+        parked.keep(container(1000), None, now + KEPT_FOR);
+        assert_eq!((parked.deaths.len(), parked.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_owned_up_to_for_as_long_as_it_would_have_been_kept() {
         let (mut parked, now) = (Parked::default(), Instant::now());
         for number in 0..KEPT_AT_MOST {
             parked.keep(container(number), None, now);
         }
-        assert!(!parked.overflowed());
+        assert!(!parked.overflowed(now));
         parked.keep(container(KEPT_AT_MOST), None, now);
-        assert!(parked.overflowed());
+        assert!(parked.overflowed(now));
         assert_eq!(parked.take(&container(KEPT_AT_MOST)), None);
-        parked.listed();
-        assert!(!parked.overflowed());
+        assert!(!parked.overflowed(now + KEPT_FOR));
     }
 }

@@ -55,7 +55,7 @@ fn a_parked_death_is_dropped_when_its_container_is_removed() {
 }
 
 #[test]
-fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_list() {
+fn when_more_died_than_can_be_parked_new_records_are_inspected() {
     let (mut inflight, now) = (Inflight::default(), Instant::now());
     for number in 0..=KEPT_AT_MOST {
         inflight.died(&container(&number.to_string()), Some(0), true, now);
@@ -65,8 +65,6 @@ fn when_more_died_than_can_be_parked_new_records_are_inspected_until_the_next_li
         inflight.taken(Ticket(1), &container(&name), None, false, now),
         [Action::Inspect(Ticket(1), container(&name))]
     );
-    inflight.listed(&HashMap::from([(container(&name), Seen::Running)]));
-    assert_eq!(inflight.taken(Ticket(2), &container("x"), None, false, now), []);
 }
 
 #[test]
@@ -110,6 +108,21 @@ fn a_kill_that_could_not_be_sent_is_sent_again() {
     let next = now + Duration::from_secs(1);
     assert_eq!(inflight.tick(next), [Action::Inspect(Ticket(1), container("c"))]);
     assert_eq!(inflight.inspected(Ticket(1), &over, next), [Action::Kill(Ticket(1), container("c"))]);
+}
+
+#[test]
+fn patience_counts_from_a_kill_that_was_sent_and_not_from_one_that_was_wanted() {
+    let (mut inflight, now) = (Inflight::default(), Instant::now());
+    let over = Finding::Running { run_for: TIMEOUT };
+    inflight.taken(Ticket(1), &container("c"), Some(TIMEOUT), true, now);
+    inflight.inspected(Ticket(1), &over, now);
+    inflight.kill_answered(Ticket(1), false, now);
+    // The engine was away for long, and is back.
+    let back = now + KILL_PATIENCE * 2;
+    inflight.tick(back);
+    assert_eq!(inflight.inspected(Ticket(1), &over, back), [Action::Kill(Ticket(1), container("c"))]);
+    inflight.kill_answered(Ticket(1), true, back);
+    assert_eq!(inflight.next_timer(), Some(back + KILL_PATIENCE));
 }
 
 #[test]
