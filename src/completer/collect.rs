@@ -16,7 +16,10 @@ use super::inflight::End;
 use super::session::Session;
 
 /// How often the output of an ended container is asked for while the engine answers with errors.
-const TRIES_FOR_OUTPUT: u32 = 6;
+pub const TRIES_FOR_OUTPUT: u32 = 6;
+
+/// What the engine notes for a container that ended while it was away itself.
+const LOST_BY_ENGINE: i64 = 255;
 
 /// An ended container, and what is known of its end.
 #[derive(Clone, Debug)]
@@ -47,15 +50,21 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
         Ok(Some(output)) => output,
         Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
-        Err(error) if ended.tries >= TRIES_FOR_OUTPUT && !error.is_away() => {
+        Err(error) if ended.tries < TRIES_FOR_OUTPUT => return Err(error),
+        Err(error) => {
+            // An engine that answers other questions will not answer this one any more.
+            session.engine.inspect(ended.container.as_str()).await?;
             return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
         }
-        Err(error) => return Err(error),
     };
     match verdict::read(&output) {
         Ok(verdict) => Ok(FinishedJob::of_verdict(errand, verdict.json)),
         Err(problem) => {
-            let inspected = session.engine.inspect(ended.container.as_str()).await?;
+            let inspected = match session.engine.inspect(ended.container.as_str()).await {
+                Ok(inspected) => inspected,
+                Err(error) if ended.tries < TRIES_FOR_OUTPUT || error.is_away() => return Err(error),
+                Err(_) => None,
+            };
             if let Some(error) = inspected.as_ref().and_then(start_error) {
                 return Ok(FinishedJob::of_failure(errand, &not_started(error)));
             }
@@ -78,8 +87,8 @@ fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>) ->
         ending.elapsed = ran_for(inspected);
         ending.oom_killed = inspected.oom_killed;
         ending.exit_code = agreed_exit_code(told, inspected);
-        ending.engine_outage =
-            told.is_none() && inspected.finished_at.is_some_and(|at| session.outages.covers(at));
+        let unwatched = inspected.finished_at.is_some_and(|at| session.outages.covers(at));
+        ending.engine_outage = told.is_none() && (unwatched || ending.exit_code == Some(LOST_BY_ENGINE));
     }
     ending.timed_out = ended.timeout.filter(|limit| ended.timed_out || was_killed_late(&ending, *limit));
     ending
@@ -108,7 +117,7 @@ fn complaint_of_init(exit_code: Option<i64>, output: &Output) -> Option<String> 
 fn agreed_exit_code(told: Option<i64>, inspected: &Inspected) -> Option<i64> {
     let found = matches!(inspected.state, State::Exited | State::Dead).then_some(inspected.exit_code);
     match told {
-        Some(255) | None => found.or(told),
+        Some(LOST_BY_ENGINE) | None => found.or(told),
         Some(code) => Some(code),
     }
 }

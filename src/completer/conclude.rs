@@ -80,14 +80,20 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     hand_over(session, taken, &correction, &result).await;
 }
 
-/// Finishes a container whose record Redis lost, from its labels. Gives the container that can go.
-pub async fn conclude_orphan(session: &Session, container: ContainerId, labels: &Labels) -> Option<Removal> {
+/// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
+/// before. Gives the container that can go.
+pub async fn conclude_orphan(
+    session: &Session,
+    container: &ContainerId,
+    labels: &Labels,
+    tries: u32,
+) -> Option<Removal> {
     let ended = Ended {
         container: container.clone(),
         end: End::Found,
         timed_out: false,
         timeout: labels.timeout(),
-        tries: 0,
+        tries,
     };
     let work_id = labels.errand.work_id_shown();
     let result = match result_of(session, &ended, labels.errand.clone()).await {
@@ -103,9 +109,9 @@ pub async fn conclude_orphan(session: &Session, container: ContainerId, labels: 
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
-            Some(Removal { container, force: false })
+            Some(Removal { container: container.clone(), force: false })
         }
-        Ok(Finished::Not(Standing::Done)) => Some(Removal { container, force: false }),
+        Ok(Finished::Not(Standing::Done)) => Some(Removal { container: container.clone(), force: false }),
         Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),

@@ -7,13 +7,16 @@ use tracing::{debug, warn};
 
 use crate::docker::{Engine, EngineError, Inspected, Killed, Listed, State};
 use crate::identity::ContainerId;
+use crate::job::InvalidJob;
+use crate::labels::Labels;
+use crate::queue::{Assignment, RetryCount};
 
 use super::collect::{Ended, elapsed};
-use super::conclude::{Held, conclude};
+use super::conclude::{Held, conclude, conclude_orphan, refuse};
 use super::inflight::{Finding, Finish, Ticket};
 use super::removal::Removal;
 use super::session::Session;
-use super::sweep::Found;
+use super::sweep::{self, Found};
 
 /// What came of an effect.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub enum Report {
     /// The sweep knows what the containers are that nobody here holds.
     Examined(Found),
     /// A container without a record was looked at.
-    Orphan(Option<Removal>),
+    Orphan(ContainerId, Option<Removal>),
     /// Something was done that nobody waits for.
     Nothing,
 }
@@ -82,6 +85,71 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
         session.engine.unpause(container).await?;
     }
     Ok(session.engine.kill(container).await? == Killed::Sent)
+}
+
+/// Lists the containers, for the sweep.
+pub async fn list(session: Arc<Session>) -> Report {
+    match sweep::list(&session).await {
+        Ok(listed) => Report::Listed(Some(listed)),
+        Err(error) => {
+            warn!(error = format!("{error:#}"), "a sweep could not be made; trying again");
+            Report::Listed(None)
+        }
+    }
+}
+
+/// Asks what the containers are that nobody here holds.
+pub async fn examine(session: Arc<Session>, strangers: Vec<Listed>) -> Report {
+    match sweep::examine(&session, strangers).await {
+        Ok(found) => Report::Examined(found),
+        Err(error) => {
+            warn!(error = format!("{error:#}"), "a sweep could not be ended; trying again");
+            Report::Listed(None)
+        }
+    }
+}
+
+/// Kills what runs far beyond its time and nobody here holds.
+pub async fn stop_overdue(session: Arc<Session>, overdue: Vec<(Listed, Labels)>) -> Report {
+    sweep::stop_overdue(&session, overdue).await;
+    Report::Nothing
+}
+
+/// Finishes a container that no job knows of.
+pub async fn finish_orphan(
+    session: Arc<Session>,
+    container: ContainerId,
+    labels: Labels,
+    tries: u32,
+) -> Report {
+    let removal = conclude_orphan(&session, &container, &labels, tries).await;
+    Report::Orphan(container, removal)
+}
+
+/// Hands over a job whose data cannot be used.
+pub async fn dispose(session: Arc<Session>, assignment: Assignment, invalid: Box<InvalidJob>) -> Report {
+    refuse(&session, &assignment.job, &invalid).await;
+    Report::Nothing
+}
+
+/// A job whose container runs on another engine goes back, for that engine's completer.
+pub async fn pass_on(session: Arc<Session>, assignment: Assignment) -> Report {
+    let delay = Duration::from_millis(200) * 2_u32.pow(assignment.job.retries.min(5));
+    let why = "its container runs on another Docker engine";
+    let settled = session.running.retry_later(&assignment.job, delay, why, RetryCount::Free).await;
+    if let Err(error) = settled {
+        warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a running job could not be passed on");
+    }
+    Report::Nothing
+}
+
+/// Asks which engine it is that answers.
+pub async fn identify(session: Arc<Session>) -> Report {
+    match session.engine.about().await {
+        Ok(about) => session.set_engine_id(about.id),
+        Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
+    }
+    Report::Nothing
 }
 
 /// Makes the result and hands it over.

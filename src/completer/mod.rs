@@ -8,6 +8,7 @@ mod collect;
 mod conclude;
 mod effects;
 mod inflight;
+mod orphans;
 mod pacing;
 mod parked;
 mod removal;
@@ -28,27 +29,27 @@ use crate::config::CompleterSettings;
 use crate::docker::{Engine, Listed, Notice, Watch};
 use crate::job::{RUNNING_QUEUE, RunningJob};
 use crate::labels::Labels;
-use crate::queue::{Assignment, Redis, RetryCount, Worker, WorkerOptions};
+use crate::queue::{Assignment, Redis, Worker, WorkerOptions};
 use crate::startup::wait_for;
 
 use self::collect::Ended;
-use self::conclude::{Held, conclude_orphan, refuse};
+use self::conclude::Held;
 use self::effects::Report;
 use self::inflight::{Action, Finding, Finish, Inflight, Ticket};
+use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
+use self::sweep::Found;
 
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
 /// How many effects are under way at once; more would only queue up inside the engine.
 const EFFECTS_AT_MOST: usize = 32;
-/// How many containers without a record are finished after one sweep; the next comes soon for more.
-const ORPHANS_AT_ONCE: usize = 100;
 /// How long effects that are under way may take when we are asked to stop.
 const EFFECTS_GRACE: Duration = Duration::from_secs(2);
-/// How long removals that are due may take after that.
-const REMOVALS_GRACE: Duration = Duration::from_millis(2200);
+/// How long all of a graceful stop may take.
+const STOP_WITHIN: Duration = Duration::from_millis(4500);
 
 /// Runs the completer until it is asked to stop, and then hands back what is in flight.
 ///
@@ -77,6 +78,7 @@ struct Loop {
     effects: JoinSet<Report>,
     working_on: HashMap<Id, Ticket>,
     tries: HashMap<Ticket, u32>,
+    orphans: Orphans,
     removals: Removals,
     sweep: SweepTimer,
     freshness: Freshness,
@@ -92,6 +94,7 @@ impl Loop {
             effects: JoinSet::new(),
             working_on: HashMap::new(),
             tries: HashMap::new(),
+            orphans: Orphans::default(),
             removals: Removals::start(session.engine.clone()),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
@@ -131,6 +134,7 @@ impl Loop {
                 _ = locks.tick() => self.drop_lost(),
             }
         }
+        let deadline = Instant::now() + STOP_WITHIN;
         worker.stop();
         self.finish_effects().await;
         stop_watching.cancel();
@@ -143,16 +147,15 @@ impl Loop {
                 "completer: stopped; what was in flight is recovered when its locks end"
             ),
         }
-        self.removals.close(REMOVALS_GRACE).await;
+        self.removals.close(deadline).await;
     }
 
     fn noticed(&mut self, notice: Notice) {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
-                if let Some(outage) = outage {
-                    self.session.outages.note(outage);
-                }
+                self.session.outages.end(outage);
+                self.effects.spawn(effects::identify(Arc::clone(&self.session)));
                 self.freshness.resynced(now);
                 self.sweep.soon(now);
                 Vec::new()
@@ -177,20 +180,13 @@ impl Loop {
         let job = match RunningJob::parse(&assignment.job.data) {
             Ok(job) => job,
             Err(invalid) => {
-                self.effects.spawn(async move {
-                    refuse(&session, &assignment.job, &invalid).await;
-                    drop(assignment);
-                    Report::Nothing
-                });
+                self.effects.spawn(effects::dispose(session, assignment, invalid));
                 return;
             }
         };
-        let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id);
+        let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id());
         if elsewhere {
-            self.effects.spawn(async move {
-                pass_on(&session, assignment).await;
-                Report::Nothing
-            });
+            self.effects.spawn(effects::pass_on(session, assignment));
             return;
         }
         assignment.job.data = String::new();
@@ -239,6 +235,12 @@ impl Loop {
             };
             self.working_on.insert(task.id(), ticket);
         }
+        // The live go first.
+        while self.effects.len() < EFFECTS_AT_MOST {
+            let Some((container, labels, tries)) = self.orphans.next() else { break };
+            let session = Arc::clone(&self.session);
+            self.effects.spawn(effects::finish_orphan(session, container, labels, tries));
+        }
     }
 
     fn reported(&mut self, done: Result<(Id, Report), JoinError>) {
@@ -251,6 +253,7 @@ impl Loop {
             Err(failed) => {
                 error!(error = %failed, "an effect of the completer panicked: only its correction is held up");
                 self.sweep.failed_if_running(now);
+                self.orphans.all_looked_at();
                 if let Some(ticket) = self.working_on.remove(&failed.id()) {
                     // Only the answer that fits the record's phase is taken.
                     *self.tries.entry(ticket).or_default() += 1;
@@ -283,22 +286,11 @@ impl Loop {
                 Vec::new()
             }
             Report::Examined(found) => {
-                for removal in found.removable {
-                    self.remove(Some(removal));
-                }
-                if found.orphans.len() > ORPHANS_AT_ONCE {
-                    self.sweep.soon(now);
-                }
-                for (container, labels) in found.orphans.into_iter().take(ORPHANS_AT_ONCE) {
-                    let session = Arc::clone(&self.session);
-                    self.effects.spawn(async move {
-                        Report::Orphan(conclude_orphan(&session, container, &labels).await)
-                    });
-                }
-                self.sweep.done(now);
+                self.examined(found, now);
                 Vec::new()
             }
-            Report::Orphan(removal) => {
+            Report::Orphan(container, removal) => {
+                self.orphans.looked_at(&container);
                 self.remove(removal);
                 Vec::new()
             }
@@ -315,32 +307,25 @@ impl Loop {
 
     fn start_sweep(&mut self) {
         self.sweep.started();
-        let session = Arc::clone(&self.session);
-        self.effects.spawn(async move {
-            match sweep::list(&session).await {
-                Ok(listed) => Report::Listed(Some(listed)),
-                Err(error) => {
-                    warn!(error = format!("{error:#}"), "a sweep could not be made; trying again");
-                    Report::Listed(None)
-                }
-            }
-        });
+        self.effects.spawn(effects::list(Arc::clone(&self.session)));
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
         let actions = self.inflight.listed(&sweep::seen(&listed));
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
-        let session = Arc::clone(&self.session);
-        self.effects.spawn(async move {
-            match sweep::examine(&session, strangers).await {
-                Ok(found) => Report::Examined(found),
-                Err(error) => {
-                    warn!(error = format!("{error:#}"), "a sweep could not be ended; trying again");
-                    Report::Listed(None)
-                }
-            }
-        });
+        self.effects.spawn(effects::examine(Arc::clone(&self.session), strangers));
         actions
+    }
+
+    fn examined(&mut self, found: Found, now: Instant) {
+        for removal in found.removable {
+            self.removals.add(removal);
+        }
+        self.orphans.found(found.orphans);
+        if !found.overdue.is_empty() {
+            self.effects.spawn(effects::stop_overdue(Arc::clone(&self.session), found.overdue));
+        }
+        self.sweep.done(now);
     }
 
     /// Drops the records whose lock was lost: somebody else completes them.
@@ -369,16 +354,6 @@ impl Loop {
             warn!("some effects did not end in time; their corrections are handed back");
         }
         self.effects.shutdown().await;
-    }
-}
-
-/// A job whose container runs on another engine goes back, for that engine's completer.
-async fn pass_on(session: &Session, assignment: Assignment) {
-    let delay = Duration::from_millis(200) * 2_u32.pow(assignment.job.retries.min(5));
-    let why = "its container runs on another Docker engine";
-    let settled = session.running.retry_later(&assignment.job, delay, why, RetryCount::Free).await;
-    if let Err(error) = settled {
-        warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a running job could not be passed on");
     }
 }
 

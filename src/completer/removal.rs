@@ -1,13 +1,13 @@
 //! The low-priority lane on which containers are removed, some time after their result is safe.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::time::DelayQueue;
 use tracing::{debug, warn};
 
 use crate::docker::{Engine, Removed};
@@ -18,8 +18,9 @@ use crate::identity::ContainerId;
 pub const SAFE_AFTER: Duration = Duration::from_secs(2);
 /// How many removals are under way at once.
 const LANES: usize = 4;
-/// How often one removal is tried; then the sweep, which finds it again, tries.
-const TRIES: u32 = 3;
+/// How often one removal is tried, with waits of 2, 4, 8 and 16 s; then the sweep finds it again, where
+/// it has labels.
+const TRIES: u32 = 5;
 
 /// A container that nobody needs any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub struct Removal {
 /// Where removals are handed in. Each waits [`SAFE_AFTER`] and is then carried out.
 #[derive(Debug)]
 pub struct Removals {
-    queue: mpsc::UnboundedSender<(Instant, Removal)>,
-    queued: Arc<Mutex<HashSet<ContainerId>>>,
+    queue: mpsc::UnboundedSender<Removal>,
     lane: JoinHandle<()>,
 }
 
@@ -42,70 +42,106 @@ impl Removals {
     /// Starts the lane.
     #[must_use]
     pub fn start(engine: Engine) -> Self {
-        let (queue, due) = mpsc::unbounded_channel();
-        let queued = Arc::new(Mutex::new(HashSet::new()));
-        let lane = tokio::spawn(carry_out(engine, due, Arc::clone(&queued)));
-        Self { queue, queued, lane }
+        let (queue, handed_in) = mpsc::unbounded_channel();
+        let lane = Lane {
+            engine,
+            known: HashSet::new(),
+            due: DelayQueue::new(),
+            under_way: JoinSet::new(),
+            tried: HashMap::new(),
+        };
+        Self { queue, lane: tokio::spawn(lane.run(handed_in)) }
     }
 
-    /// Hands a container in, unless it is on the lane already.
+    /// Hands a container in; one that is on the lane already is left as it is there.
     pub fn add(&self, removal: Removal) {
-        let new =
-            self.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(removal.container.clone());
-        if new && self.queue.send((Instant::now() + SAFE_AFTER, removal)).is_err() {
+        if self.queue.send(removal).is_err() {
             debug!("the removal lane has ended; the next sweep removes what is left");
         }
     }
 
-    /// Carries out what was handed in, for at most the given time. What is left is found by the next
-    /// sweep of any completer.
-    pub async fn close(self, at_most: Duration) {
+    /// Carries out what was handed in, until the deadline at the latest. What is left is found by the
+    /// next sweep of any completer.
+    pub async fn close(self, deadline: Instant) {
         drop(self.queue);
         let mut lane = self.lane;
-        if tokio::time::timeout(at_most, &mut lane).await.is_err() {
+        if timeout_at(deadline, &mut lane).await.is_err() {
             lane.abort();
         }
     }
 }
 
-async fn carry_out(
+struct Lane {
     engine: Engine,
-    due: mpsc::UnboundedReceiver<(Instant, Removal)>,
-    queued: Arc<Mutex<HashSet<ContainerId>>>,
-) {
-    let due = stream::unfold(due, |mut due| async move {
-        let (at, removal) = due.recv().await?;
-        tokio::time::sleep_until(at).await;
-        Some((removal, due))
-    });
-    due.for_each_concurrent(LANES, |removal| {
-        let (engine, queued) = (engine.clone(), Arc::clone(&queued));
-        async move {
-            remove(&engine, &removal).await;
-            queued.lock().unwrap_or_else(PoisonError::into_inner).remove(&removal.container);
-        }
-    })
-    .await;
+    known: HashSet<ContainerId>,
+    due: DelayQueue<(Removal, u32)>,
+    under_way: JoinSet<bool>,
+    tried: HashMap<Id, (Removal, u32)>,
 }
 
-async fn remove(engine: &Engine, removal: &Removal) {
+impl Lane {
+    /// Carries out what is handed in, until nobody can hand anything in any more and all is done.
+    async fn run(mut self, mut handed_in: mpsc::UnboundedReceiver<Removal>) {
+        let mut open = true;
+        while open || !self.due.is_empty() || !self.under_way.is_empty() {
+            tokio::select! {
+                removal = handed_in.recv(), if open => match removal {
+                    Some(removal) => self.wait(removal),
+                    None => open = false,
+                },
+                Some(due) = self.due.next(), if !self.due.is_empty() && self.under_way.len() < LANES => {
+                    let (removal, tried) = due.into_inner();
+                    self.start(removal, tried);
+                }
+                Some(done) = self.under_way.join_next_with_id(), if !self.under_way.is_empty() => match done {
+                    Ok((id, removed)) => self.after(id, removed),
+                    Err(panicked) => self.after(panicked.id(), false),
+                },
+            }
+        }
+    }
+
+    fn wait(&mut self, removal: Removal) {
+        if self.known.insert(removal.container.clone()) {
+            self.due.insert((removal, 0), SAFE_AFTER);
+        }
+    }
+
+    fn start(&mut self, removal: Removal, tried: u32) {
+        let (engine, one) = (self.engine.clone(), removal.clone());
+        let task = self.under_way.spawn(async move { remove(&engine, &one).await });
+        self.tried.insert(task.id(), (removal, tried + 1));
+    }
+
+    /// What failed waits its turn again, out of the others' way.
+    fn after(&mut self, id: Id, removed: bool) {
+        let Some((removal, tried)) = self.tried.remove(&id) else { return };
+        if removed || tried >= TRIES {
+            self.known.remove(&removal.container);
+        } else {
+            self.due.insert((removal, tried), SAFE_AFTER * 2_u32.pow(tried - 1));
+        }
+    }
+}
+
+/// Removes a container. False = it could not be removed now.
+async fn remove(engine: &Engine, removal: &Removal) -> bool {
     let container = removal.container.as_str();
-    for tried in 0..TRIES {
-        let why = match engine.remove(&removal.container, removal.force).await {
-            Ok(Removed::Done | Removed::Gone | Removed::InProgress) => {
-                debug!(container_id = container, "container removed");
-                return;
-            }
-            Ok(Removed::Running) => {
-                warn!(
-                    container_id = container,
-                    "a container whose correction has ended runs again; it is left alone"
-                );
-                return;
-            }
-            Err(error) => format!("{error:#}"),
-        };
-        warn!(container_id = container, error = why, tried, "a container could not be removed");
-        tokio::time::sleep(SAFE_AFTER * 2_u32.pow(tried)).await;
+    match engine.remove(&removal.container, removal.force).await {
+        Ok(Removed::Done | Removed::Gone | Removed::InProgress) => {
+            debug!(container_id = container, "container removed");
+            true
+        }
+        Ok(Removed::Running) => {
+            warn!(
+                container_id = container,
+                "a container whose correction has ended runs again; it is left alone"
+            );
+            true
+        }
+        Err(error) => {
+            warn!(container_id = container, error = format!("{error:#}"), "a container could not be removed");
+            false
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What every part of the completer shares: the services, the settings and the outages seen so far.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::{Timestamp, ToSpan};
 
@@ -26,13 +26,11 @@ pub struct Session {
     pub finished: Queue,
     /// The Docker engine.
     pub engine: Engine,
-    /// Which engine that is.
-    pub engine_id: EngineId,
     /// The settings.
     pub settings: CompleterSettings,
     /// When the event stream was away.
     pub outages: Outages,
-    instance: Mutex<InstanceId>,
+    identity: Mutex<(InstanceId, EngineId)>,
 }
 
 impl Session {
@@ -51,22 +49,32 @@ impl Session {
             finished: redis.queue(FINISHED_QUEUE),
             redis,
             engine,
-            engine_id,
             settings,
             outages: Outages::default(),
-            instance: Mutex::new(instance),
+            identity: Mutex::new((instance, engine_id)),
         }
     }
 
     /// Whose containers are ours.
     #[must_use]
     pub fn instance(&self) -> InstanceId {
-        self.instance.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// Takes note that the installation has another id now: its queues were reset.
     pub fn set_instance(&self, instance: InstanceId) {
-        *self.instance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = instance;
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).0 = instance;
+    }
+
+    /// Which engine we watch.
+    #[must_use]
+    pub fn engine_id(&self) -> EngineId {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Takes note of the engine's id: after a break another engine may answer at the same address.
+    pub fn set_engine_id(&self, engine: EngineId) {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
     }
 
     /// The job in `finished_corrections` that a result becomes.
@@ -88,27 +96,39 @@ impl Session {
 
 /// When the event stream was away, by the daemon's clock.
 #[derive(Debug, Default)]
-pub struct Outages(Mutex<VecDeque<Outage>>);
+pub struct Outages(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    over: VecDeque<Outage>,
+    /// Since when it is away now.
+    away_since: Option<Timestamp>,
+}
 
 impl Outages {
-    /// Takes note of one.
-    pub fn note(&self, outage: Outage) {
-        let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if seen.len() == OUTAGES_KEPT {
-            seen.pop_front();
+    /// The stream broke; the engine may answer other calls before it is open again.
+    pub fn begin(&self, from: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).away_since = Some(from);
+    }
+
+    /// The stream is open again; `outage` = how long it was away, if it was.
+    pub fn end(&self, outage: Option<Outage>) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.away_since = None;
+        if seen.over.len() == OUTAGES_KEPT {
+            seen.over.pop_front();
         }
-        seen.push_back(outage);
+        seen.over.extend(outage);
     }
 
     /// Whether something happened during one of them, or within a second of it.
     #[must_use]
     pub fn covers(&self, at: Timestamp) -> bool {
-        let seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        seen.iter().any(|outage| {
-            let from = outage.from.saturating_sub(1.second()).unwrap_or(outage.from);
-            let to = outage.to.saturating_add(1.second()).unwrap_or(outage.to);
-            from <= at && at <= to
-        })
+        let before = |from: Timestamp| from.saturating_sub(1.second()).unwrap_or(from) <= at;
+        let after = |to: Timestamp| at <= to.saturating_add(1.second()).unwrap_or(to);
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.away_since.is_some_and(before)
+            || seen.over.iter().any(|outage| before(outage.from) && after(outage.to))
     }
 }
 
@@ -121,10 +141,20 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let outages = Outages::default();
         assert!(!outages.covers(at(10)));
-        outages.note(Outage { from: at(10), to: at(20) });
+        outages.end(Some(Outage { from: at(10), to: at(20) }));
         for (second, covered) in [(8, false), (9, true), (15, true), (21, true), (22, false)] {
             assert_eq!(outages.covers(at(second)), covered, "{second}");
         }
+    }
+
+    #[test]
+    fn while_the_stream_is_away_all_that_happens_since_is_in_its_outage() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let outages = Outages::default();
+        outages.begin(at(10));
+        assert!(!outages.covers(at(8)) && outages.covers(at(9)) && outages.covers(at(1000)));
+        outages.end(Some(Outage { from: at(10), to: at(20) }));
+        assert!(outages.covers(at(15)) && !outages.covers(at(1000)));
     }
 
     #[test]
@@ -132,7 +162,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let outages = Outages::default();
         for number in 0..=32_i64 {
-            outages.note(Outage { from: at(number * 10), to: at(number * 10 + 1) });
+            outages.end(Some(Outage { from: at(number * 10), to: at(number * 10 + 1) }));
         }
         assert!(!outages.covers(at(0)) && outages.covers(at(320)));
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use crate::docker::{Inspected, Listed, State};
+use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
 use crate::queue::Standing;
@@ -34,6 +34,8 @@ pub struct Found {
     pub removable: Vec<Removal>,
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
+    /// They run, and should have ended some time ago.
+    pub overdue: Vec<(Listed, Labels)>,
 }
 
 /// The engine's list, cut down to what belongs to this installation.
@@ -70,11 +72,10 @@ fn has_ended(state: State) -> bool {
     matches!(state, State::Exited | State::Dead)
 }
 
-/// Asks Redis about the containers that this completer holds no record of, and kills those that run
-/// far beyond their time.
+/// Asks Redis about the containers that this completer holds no record of.
 ///
 /// # Errors
-/// Redis or the engine did not answer.
+/// Redis did not answer.
 pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
     let mut found = Found::default();
     let labelled: Vec<(Listed, Labels)> = strangers
@@ -84,9 +85,7 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
     let (still, running): (Vec<_>, Vec<_>) =
         labelled.into_iter().partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
     let now = session.engine.now();
-    for (one, labels) in running {
-        stop_if_overdue(session, &one, &labels, now).await?;
-    }
+    found.overdue = running.into_iter().filter(|(one, labels)| may_be_overdue(one, labels, now)).collect();
     let asked: Vec<Labels> = still.iter().map(|(_, labels)| labels.clone()).collect();
     let standings = session.redis.standing(&asked).await.context("the records cannot be read")?;
     for ((one, labels), standing) in still.into_iter().zip(standings) {
@@ -111,24 +110,34 @@ fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, 
     }
 }
 
-async fn stop_if_overdue(
-    session: &Session,
-    one: &Listed,
-    labels: &Labels,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let Some(timeout) = labels.timeout() else { return Ok(()) };
-    let Ok(created) = Timestamp::from_second(one.created) else { return Ok(()) };
-    let allowed = timeout + OVERDUE_GRACE;
-    if elapsed(created, now).is_none_or(|age| age < allowed) {
-        return Ok(());
+/// How long a container may run before a completer that holds no record of it kills it.
+fn allowed(labels: &Labels) -> Option<Duration> {
+    labels.timeout().map(|timeout| timeout + OVERDUE_GRACE)
+}
+
+/// Whether its time would be up if it had been started when it was created.
+fn may_be_overdue(one: &Listed, labels: &Labels, now: Timestamp) -> bool {
+    let age = Timestamp::from_second(one.created).ok().and_then(|created| elapsed(created, now));
+    allowed(labels).zip(age).is_some_and(|(allowed, age)| age >= allowed)
+}
+
+/// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.
+pub async fn stop_overdue(session: &Session, overdue: Vec<(Listed, Labels)>) {
+    for (one, labels) in overdue {
+        if let Err(error) = stop_if_overdue(session, &one, &labels).await {
+            warn!(container_id = %one.id, error = format!("{error:#}"), "an overdue container could not be stopped");
+        }
     }
-    let inspected = session.engine.inspect(one.id.as_str()).await?;
-    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) = inspected
+}
+
+async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels) -> Result<(), EngineError> {
+    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) =
+        session.engine.inspect(one.id.as_str()).await?
     else {
         return Ok(());
     };
-    if elapsed(started, session.engine.now()).is_some_and(|run_for| run_for >= allowed) {
+    let run_for = elapsed(started, session.engine.now());
+    if allowed(labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
         super::effects::kill(session, &one.id).await?;
     }
@@ -141,8 +150,8 @@ mod tests {
     use crate::identity::{CorrectionId, InstanceId, JobId};
     use crate::job::Errand;
 
-    fn classified(state: State, standing: Standing, age: u64) -> Found {
-        let labels = Labels {
+    fn labels() -> Labels {
+        Labels {
             instance: InstanceId::new("i"),
             correction: CorrectionId::new("x"),
             job: JobId::new("1"),
@@ -152,17 +161,28 @@ mod tests {
             attempt: String::new(),
             timeout_ms: 0,
             errand: Errand::default(),
-        };
+        }
+    }
+
+    fn listed(state: State, created: i64) -> Listed {
+        Listed { id: ContainerId::new("c"), state, created, labels: HashMap::new() }
+    }
+
+    fn classified(state: State, standing: Standing, age: i64) -> Found {
         let now = Timestamp::from_second(1_000_000).expect("a time");
-        let one = Listed {
-            id: ContainerId::new("c"),
-            state,
-            created: now.as_second() - age.cast_signed(),
-            labels: HashMap::new(),
-        };
         let mut found = Found::default();
-        classify(&mut found, one, labels, standing, now);
+        classify(&mut found, listed(state, now.as_second() - age), labels(), standing, now);
         found
+    }
+
+    #[test]
+    fn what_runs_beyond_its_time_and_a_grace_may_be_overdue() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let overdue = |timeout_ms, age: i64| {
+            let one = Listed { created: 1_000_000 - age, ..listed(State::Running, 0) };
+            may_be_overdue(&one, &Labels { timeout_ms, ..labels() }, now)
+        };
+        assert!(overdue(60_000, 90) && !overdue(60_000, 89) && !overdue(0, 1_000_000));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tracing::debug;
 
 use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
@@ -15,7 +14,7 @@ use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 
-use super::refusal::{Meaning, Postponed, meaning, would_not_start};
+use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
 use super::session::Session;
 
 /// How often a container is created anew within one attempt.
@@ -47,10 +46,9 @@ enum Prepared {
     Started(ContainerId),
     /// It is this attempt's own, and was not started: start it.
     Mine(ContainerId),
-    /// It was created by an attempt that may still be about to start it: replace it.
+    /// It was created by another attempt, which may still be about to start it or whose start failed:
+    /// replace it.
     Stale(ContainerId),
-    /// Its start failed.
-    Broken(ContainerId, String),
     /// It is on its way out.
     Leaving,
     /// It is not this correction's.
@@ -84,7 +82,7 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
             Err(error) => return unsuccessful(&error, spec, None),
         }
     }
-    later("the container's name does not become free")
+    later("the container's name does not become free", None)
 }
 
 /// Looks at the container that has the name. `None` = the name is free now, create anew.
@@ -101,21 +99,14 @@ async fn resolve(
             Some(Launch::Started(container))
         }
         Prepared::Mine(container) => Some(start(session, spec, container).await),
-        Prepared::Broken(container, message) => {
-            let failure = would_not_start(&spec.image, &message);
-            Some(Launch::Failed { failure, container: Some(container) })
-        }
         Prepared::Stale(container) => match session.engine.remove(&container, false).await? {
             Removed::Done | Removed::Gone => None,
             // It was started after all, by the attempt that created it: it is adopted.
             Removed::Running => Some(Launch::Started(container)),
-            Removed::InProgress => Some(later("the container of an earlier attempt is being removed")),
+            Removed::InProgress => Some(later("the container of an earlier attempt is being removed", None)),
         },
-        Prepared::Leaving => Some(later("the container of an earlier attempt is being removed")),
-        Prepared::Foreign => {
-            let text = format!("the name {} is taken by a container of another origin", spec.name);
-            Some(Launch::Failed { failure: would_not_start(&spec.image, &text), container: None })
-        }
+        Prepared::Leaving => Some(later("the container of an earlier attempt is being removed", None)),
+        Prepared::Foreign => Some(Launch::Failed { failure: name_taken(&spec.name), container: None }),
     })
 }
 
@@ -129,7 +120,6 @@ fn prepared(inspected: &Inspected, wanted: Option<&Labels>, dont_start: bool) ->
     match inspected.state {
         State::Running | State::Paused | State::Restarting | State::Exited => Prepared::Started(container),
         State::Removing | State::Dead => Prepared::Leaving,
-        State::Created if !inspected.error.is_empty() => Prepared::Broken(container, inspected.error.clone()),
         State::Created if dont_start => Prepared::Started(container),
         State::Created if found.attempt == wanted.attempt => Prepared::Mine(container),
         State::Created => Prepared::Stale(container),
@@ -149,17 +139,17 @@ async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) 
     for _ in 0..LOOKS {
         let inspected = match session.engine.inspect(container.as_str()).await {
             Ok(Some(inspected)) => inspected,
-            Ok(None) => return later("the container was removed before it was started"),
+            Ok(None) => return later("the container was removed before it was started", None),
             Err(error) => return unsuccessful(&error, spec, Some(container)),
         };
         match inspected.state {
-            State::Created if !inspected.error.is_empty() => {
-                let failure = would_not_start(&spec.image, &inspected.error);
-                return Launch::Failed { failure, container: Some(container) };
-            }
-            State::Created if !error.is_ambiguous() => return unsuccessful(&error, spec, Some(container)),
+            // What the engine answered tells better than what it noted whether it may heal.
+            State::Created if !error.is_ambiguous() => return refused(&error, spec, container),
+            State::Created if !inspected.error.is_empty() => return later(&inspected.error, Some(container)),
             State::Created => tokio::time::sleep(LOOK_EVERY).await,
-            State::Removing | State::Dead => return later("the container was removed while it was started"),
+            State::Removing | State::Dead => {
+                return later("the container was removed while it was started", None);
+            }
             State::Running | State::Paused | State::Restarting | State::Exited => {
                 return Launch::Started(container);
             }
@@ -175,20 +165,29 @@ fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<Con
     }
 }
 
-fn later(why: &str) -> Launch {
+/// A start that the engine answered with an error.
+fn refused(error: &EngineError, spec: &ContainerSpec, container: ContainerId) -> Launch {
+    match unsuccessful(error, spec, Some(container)) {
+        Launch::Later(postponed) if matches!(error, EngineError::Server { .. }) => {
+            Launch::Later(Postponed { patience: Patience::SinceFirstTry(START_GRACE), ..postponed })
+        }
+        launch => launch,
+    }
+}
+
+fn later(why: &str, container: Option<ContainerId>) -> Launch {
     let failure = Failure::new(
         Outcome::StartFailed,
         format!(
-            "The correction could not be started: {why} (seen at {:.0}). Submit the work again.",
-            Timestamp::now()
+            "The correction could not be started, although it was tried for some time: {why}. Submit the work again."
         ),
     );
     Launch::Later(Postponed {
         why: why.to_owned(),
         failure,
-        at_most: None,
+        patience: Patience::AsSet,
         engine_away: false,
-        container: None,
+        container,
     })
 }
 
@@ -243,11 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_failed_before_is_told_and_a_foreign_container_is_not_touched() {
+    fn a_start_that_failed_before_is_made_anew_and_a_foreign_container_is_not_touched() {
         let mine = labels("x", "mine");
         assert_eq!(
-            prepared(&found(State::Created, "no such file", &mine), Some(&mine), false),
-            Prepared::Broken(ContainerId::new("c"), "no such file".into())
+            prepared(&found(State::Created, "no room", &labels("x", "other")), Some(&mine), false),
+            Prepared::Stale(ContainerId::new("c"))
         );
         let foreign = found(State::Exited, "", &labels("y", "mine"));
         assert_eq!(prepared(&foreign, Some(&mine), false), Prepared::Foreign);

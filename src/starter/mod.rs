@@ -23,8 +23,9 @@ use crate::startup::wait_for;
 use self::session::{Handled, Session};
 
 /// How long starts that are under way may take when we are asked to stop.
-const GRACE: Duration = Duration::from_millis(3500);
-/// How often the installation's id is read again, in case its keys were reset.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often the installation's and the engine's ids are read again: the keys may have been reset, and
+/// another engine may answer at the same address.
 const IDENTITY_AGE: Duration = Duration::from_secs(10);
 /// The first and the longest wait between two tries to reach an engine that went away.
 const PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -58,6 +59,7 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
 async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &CancellationToken) {
     let mut starts: JoinSet<Handled> = JoinSet::new();
     let mut probe: JoinSet<()> = JoinSet::new();
+    let mut refresh: JoinSet<()> = JoinSet::new();
     let mut identity = interval(IDENTITY_AGE);
     identity.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -83,7 +85,11 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
                 }
                 None => break,
             },
-            _ = identity.tick() => session.refresh_instance().await,
+            _ = identity.tick(), if refresh.is_empty() => {
+                let session = Arc::clone(session);
+                refresh.spawn(async move { session.refresh_identity().await });
+            }
+            Some(_) = refresh.join_next(), if !refresh.is_empty() => {}
         }
     }
     worker.stop();

@@ -9,8 +9,34 @@ use crate::outcome::{Failure, Outcome};
 
 /// The caller queues a job before its file is in place; only after this time is it missing.
 pub const FILE_GRACE: Duration = Duration::from_secs(10);
+/// A start that the engine itself failed at, without a reason that is known to pass: most often the
+/// image or the host's set-up is at fault, so that it is told soon.
+pub const START_GRACE: Duration = Duration::from_secs(60);
 /// The waits between two tries to start: the first, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long a start is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as the setting says, from the first try on.
+    AsSet,
+    /// This long from the moment on at which the job was submitted.
+    SinceSubmission(Duration),
+    /// This long from the first try on, or as the setting says where that is shorter.
+    SinceFirstTry(Duration),
+}
+
+impl Patience {
+    /// Whether it is over, given how long ago the job was submitted and first tried.
+    #[must_use]
+    pub fn is_over(self, submitted: Duration, tried_for: Duration, setting: Duration) -> bool {
+        match self {
+            Self::AsSet => tried_for >= setting,
+            Self::SinceSubmission(limit) => submitted.max(tried_for) >= limit,
+            Self::SinceFirstTry(limit) => tried_for >= limit.min(setting),
+        }
+    }
+}
 
 /// A start that is tried again later.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +45,8 @@ pub struct Postponed {
     pub why: String,
     /// What is told when the time for trying is over.
     pub failure: Failure,
-    /// How long to try, where that differs from the setting.
-    pub at_most: Option<Duration>,
+    /// How long to try.
+    pub patience: Patience,
     /// Whether the engine is away, so that no other start would work either.
     pub engine_away: bool,
     /// What was created meanwhile.
@@ -31,7 +57,7 @@ impl Postponed {
     /// The wait before the next try, given how many there were: doubling, with jitter.
     #[must_use]
     pub fn wait(&self, retries: u32) -> Duration {
-        if self.at_most.is_some() {
+        if matches!(self.patience, Patience::SinceSubmission(_)) {
             return WAITS.0;
         }
         let longest = (WAITS.0 * 2_u32.pow(retries.min(5))).min(WAITS.1);
@@ -77,22 +103,28 @@ pub fn meaning(error: &EngineError, image: &str) -> Meaning {
              looked at; submit the work again."
             ),
         ),
-        _ => (Outcome::StartFailed, not_started(image, &why)),
+        EngineError::CannotRun { .. } | EngineError::UnusableImage { .. } => {
+            (Outcome::StartFailed, bad_image(image, &why))
+        }
+        _ => (Outcome::StartFailed, bad_host(&why)),
     };
     let failure = Failure::new(outcome, text);
     let missing_file = outcome == Outcome::ExerciseNotFound;
     if error.may_heal() || missing_file {
-        let at_most = missing_file.then_some(FILE_GRACE);
-        Meaning::Passing(Postponed { why, failure, at_most, engine_away: error.is_away(), container: None })
+        let patience = if missing_file { Patience::SinceSubmission(FILE_GRACE) } else { Patience::AsSet };
+        Meaning::Passing(Postponed { why, failure, patience, engine_away: error.is_away(), container: None })
     } else {
         Meaning::Final(failure)
     }
 }
 
-/// A failure for an image whose container was created and would not start.
+/// A failure for a name that is taken.
 #[must_use]
-pub fn would_not_start(image: &str, message: &str) -> Failure {
-    Failure::new(Outcome::StartFailed, not_started(image, message))
+pub fn name_taken(name: &str) -> Failure {
+    Failure::new(
+        Outcome::StartFailed,
+        bad_host(&format!("the container name {name} is taken by a container of another origin")),
+    )
 }
 
 /// A failure for a job whose data cannot be used.
@@ -140,10 +172,17 @@ fn denied(why: &str) -> String {
     )
 }
 
-fn not_started(image: &str, why: &str) -> String {
+fn bad_image(image: &str, why: &str) -> String {
     format!(
         "The grader's container could not be started: {why}. The grader's image {image} has to be mended \
          (its entrypoint or command); the submission was not looked at."
+    )
+}
+
+fn bad_host(why: &str) -> String {
+    format!(
+        "The grader's container could not be started: {why}. The administrator of the runner has to look at \
+         its settings and at the Docker host; the submission was not looked at and can be submitted again."
     )
 }
 
@@ -184,6 +223,24 @@ mod tests {
         ] {
             assert_eq!(failure_of(meaning(&error, "i")), (outcome, heals), "{error:?}");
         }
+    }
+
+    #[test]
+    fn each_patience_ends_when_it_should() {
+        let seconds = Duration::from_secs;
+        for (patience, submitted, tried_for, over) in [
+            (Patience::AsSet, 9999, 3599, false),
+            (Patience::AsSet, 0, 3600, true),
+            (Patience::SinceSubmission(seconds(10)), 9, 0, false),
+            (Patience::SinceSubmission(seconds(10)), 10, 0, true),
+            (Patience::SinceSubmission(seconds(10)), 0, 10, true),
+            (Patience::SinceFirstTry(seconds(60)), 9999, 59, false),
+            (Patience::SinceFirstTry(seconds(60)), 0, 60, true),
+        ] {
+            let is_over = patience.is_over(seconds(submitted), seconds(tried_for), seconds(3600));
+            assert_eq!(is_over, over, "{patience:?} {submitted} {tried_for}");
+        }
+        assert!(Patience::SinceFirstTry(seconds(60)).is_over(seconds(0), seconds(5), seconds(5)));
     }
 
     #[test]

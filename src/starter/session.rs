@@ -87,11 +87,15 @@ impl Session {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
     }
 
-    /// Reads the installation's id again.
-    pub async fn refresh_instance(&self) {
+    /// Reads the installation's and the engine's ids again.
+    pub async fn refresh_identity(&self) {
         match self.redis.instance(self.settings.common.instance.as_ref()).await {
             Ok(instance) => self.identity.lock().unwrap_or_else(PoisonError::into_inner).0 = instance,
             Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
+        }
+        match self.engine.about().await {
+            Ok(about) => self.set_engine(about.id),
+            Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
         }
     }
 
@@ -236,9 +240,7 @@ impl Session {
         let now = Timestamp::now().as_millisecond().unsigned_abs();
         let tried_for = Duration::from_millis(now.saturating_sub(taken.retrying_since.unwrap_or(now)));
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
-        let limit = postponed.at_most.unwrap_or(self.settings.retry_for);
-        // A missing file counts from the job's own timestamp: it may have waited in the queue for long.
-        let over = if postponed.at_most.is_some() { waited.max(tried_for) } else { tried_for } >= limit;
+        let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
             let done = self.refuse(assignment, correction, errand, &postponed.failure).await;
             if let (true, Some(container)) = (done, &postponed.container) {
