@@ -136,3 +136,27 @@ fn refuse(code: u8, why: impl Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "{why}");
     ExitCode::from(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn each_cause_of_a_failure_has_its_exit_code() {
+        let reason = || String::from("a reason");
+        let unreachable =
+            Unreachable::GaveUp { service: "Redis", waited: Duration::from_secs(1), last: reason() };
+        for (error, code) in [
+            (anyhow!(BadSetting::new("CALLBACK_CA_FILE", "no certificate")), 64),
+            (anyhow!(QueueError::BadSettings(reason())), 64),
+            (anyhow!(EngineError::BadEndpoint(reason())), 64),
+            (anyhow!(unreachable), 69),
+            (anyhow!("anything else"), 70),
+        ] {
+            let error = Err::<(), _>(error).context("what a stage adds").expect_err("an error");
+            assert_eq!(code_of(&error), code, "{error:#}");
+        }
+    }
+}

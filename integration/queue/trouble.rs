@@ -65,6 +65,10 @@ async fn redis_is_told_apart_as_closed_absent_and_ready() {
         assert!(matches!(error, QueueError::Denied { .. }), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("wr0ng"));
     }
+    let mut elsewhere = server.settings_with_password("bull", "sesame");
+    elsewhere.database = 99;
+    let error = Redis::new(&elsewhere).expect("usable").ready().await.expect_err("no such database");
+    assert!(error.to_string().contains("REDIS_DB") && !error.may_heal(), "{error}");
     let mut nowhere = server.settings("bull");
     nowhere.port = 1;
     let error = Redis::new(&nowhere).expect("usable").ready().await.expect_err("nobody there");

@@ -41,6 +41,7 @@ pub struct System {
     folder: TempDir,
     processes: HashMap<String, Child>,
     submitted: AtomicUsize,
+    has_stand_ins: bool,
 }
 
 impl System {
@@ -72,6 +73,7 @@ impl System {
             folder: TempDir::new().expect("a folder"),
             processes: HashMap::new(),
             submitted: AtomicUsize::new(0),
+            has_stand_ins: false,
         }
     }
 
@@ -99,6 +101,7 @@ impl System {
 
     /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
     pub fn spawn_node(&mut self, component: &str, alias: &str) {
+        self.has_stand_ins = true;
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("integration/node/chain/{component}.mjs"));
         let mut command = Command::new("node");
@@ -262,10 +265,13 @@ impl System {
 }
 
 impl Drop for System {
-    /// A test that failed leaves nothing behind either.
+    /// A test that failed leaves nothing behind either, nor do the stand-ins: nobody waits for their removals.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let failed = std::thread::panicking();
+        if failed {
             docker::remove_containers_of_callbacks(&self.receiver.url(""));
+        }
+        if failed || self.has_stand_ins {
             docker::remove_containers_of_submissions(self.folder.path());
         }
     }

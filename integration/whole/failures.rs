@@ -31,6 +31,12 @@ fn failing(system: &System) -> Vec<(Value, Case)> {
             "2",
             "for i in 1 2; do echo '-BEGIN CORRECTOMATIC RESPONSE-'; echo '{\"success\":true,\"grade\":1}'; echo '-END CORRECTOMATIC RESPONSE-'; done",
         ),
+        script(
+            "unclosed",
+            "invalid_verdict",
+            "not the second one",
+            "echo '-BEGIN CORRECTOMATIC RESPONSE-'; echo '{\"success\":true,\"grade\":1}'",
+        ),
         script("suicide", "killed", "SIGKILL", "kill -9 $$; sleep 9"),
         changed(
             "image",
@@ -39,6 +45,7 @@ fn failing(system: &System) -> Vec<(Value, Case)> {
             "image",
             json!("correction-runner-test/does-not-exist:1"),
         ),
+        changed("name", "image_not_found", "Check its name", "image", json!("Not a name")),
         changed("entrypoint", "start_failed", "image", "image", json!(docker::BAD_ENTRYPOINT_IMAGE)),
         changed("missing", "exercise_not_found", "/no/such/file", "file", json!("/no/such/file")),
         changed("number", "invalid_job", "\"image\"", "image", json!(7)),

@@ -6,4 +6,5 @@ mod failures;
 mod mixed;
 mod neighbours;
 mod orders;
+mod settings;
 mod verdicts;

@@ -1,6 +1,6 @@
 //! Submissions that get a verdict: what arrives at the callback, byte for byte.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::system::System;
 
@@ -71,6 +71,39 @@ async fn each_queue_remembers_in_words_what_was_done() {
             .await;
         assert!(value.starts_with(said), "{queue}: {value}");
     }
+    system.end().await;
+}
+
+/// What an operator follows a correction by, without any of its passwords.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_stage_logs_one_line_a_correction_with_its_ids_and_no_secret() {
+    let mut system = System::prepare().await;
+    system.set(&[("LOG_LEVEL", "info")]);
+    system.spawn("all");
+    let mut job = system.job("logged", SAYS_OK);
+    job["params"] = json!(["TOKEN=geheim1"]);
+    job["callback"] = json!(system.receiver.url("logged?token=geheim2").replace("//", "//me:geheim3@"));
+    let mut refused = system.job("refused", SAYS_OK);
+    refused["params"] = json!("TOKEN=geheim4");
+    let id = system.submit(&job).await;
+    system.submit(&refused).await;
+    let correction = system.result("logged").await.webhook_id;
+    system.result("refused").await;
+    system.until_clean().await;
+    let logs = system.logs();
+    let lines: Vec<Value> = logs.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of = |work_id: &str| lines.iter().filter(move |line| line["work_id"] == work_id).collect::<Vec<_>>();
+    let [started, completed, delivered] = of("logged")[..] else { panic!("{logs}") };
+    assert_eq!((&started["msg"], &started["level"]), (&json!("correction started"), &json!("info")));
+    assert_eq!((&started["job_id"], &started["correction"]), (&json!(id.as_str()), &json!(correction)));
+    assert_eq!((&completed["msg"], &completed["level"]), (&json!("correction completed"), &json!("info")));
+    assert_eq!((&completed["job_id"], &completed["outcome"]), (&json!(correction), &json!("verdict")));
+    assert!(started["container_id"].is_string() && started["container_id"] == completed["container_id"]);
+    assert_eq!((&delivered["msg"], &delivered["level"]), (&json!("result delivered"), &json!("info")));
+    assert!(delivered["job_id"] == correction && delivered["ms"].is_u64(), "{delivered}");
+    let [refused, delivered] = of("refused")[..] else { panic!("{logs}") };
+    assert_eq!((&refused["outcome"], &refused["correction"]), (&json!("invalid_job"), &delivered["job_id"]));
+    assert!(!logs.contains("geheim"), "{logs}");
     system.end().await;
 }
 

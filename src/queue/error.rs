@@ -110,6 +110,11 @@ impl QueueError {
 
     pub(super) fn of(address: &str, operation: &'static str, source: RedisError) -> Self {
         let address = address.to_owned();
+        if source.to_string().contains("DB index is out of range") {
+            return Self::BadSettings(format!(
+                "Redis at {address} has no database of the number in REDIS_DB"
+            ));
+        }
         match source.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 Self::Denied { address, source }
