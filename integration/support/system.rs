@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::docker;
 use super::receiver::{Received, Receiver};
 use super::redis::RedisServer;
+use super::simulated_engine::SimulatedEngine;
 
 /// How long a correction may take on a busy machine before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -75,6 +76,16 @@ impl System {
             submitted: AtomicUsize::new(0),
             has_stand_ins: false,
         }
+    }
+
+    /// Starts Redis and a receiver for a runner on a simulated engine.
+    pub async fn prepare_on(engine: &SimulatedEngine) -> Self {
+        let mut system = Self::prepare().await;
+        let settings =
+            DockerSettings { endpoint: Endpoint::Unix(engine.socket().into()), ..docker_settings() };
+        system.engine = Engine::new(&settings).expect("settings that can be used");
+        system.set(&[("DOCKER_HOST", &format!("unix://{}", engine.socket().display()))]);
+        system
     }
 
     /// Starts the whole runner as one process, with further settings.

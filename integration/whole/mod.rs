@@ -3,6 +3,7 @@
 mod crashes;
 mod deadlines;
 mod failures;
+mod faults;
 mod mixed;
 mod neighbours;
 mod orders;
