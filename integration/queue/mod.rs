@@ -10,6 +10,7 @@ mod pausing;
 mod scale;
 mod seen_by_node;
 mod standing;
+mod stopping;
 mod trouble;
 
 use std::time::Duration;
