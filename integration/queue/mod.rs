@@ -7,6 +7,7 @@ mod fidelity;
 mod leases;
 mod model;
 mod pausing;
+mod resetting;
 mod scale;
 mod seen_by_node;
 mod standing;
