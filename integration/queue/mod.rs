@@ -1,6 +1,7 @@
 //! The queue layer on a real Redis, alone and beside Node's own clients.
 
 mod atomicity;
+mod backlog;
 mod beside_node;
 mod families;
 mod fidelity;
