@@ -1,15 +1,18 @@
 //! The queue layer on a real Redis, alone and beside Node's own clients.
 
 mod atomicity;
+mod backlog;
 mod beside_node;
 mod families;
 mod fidelity;
 mod leases;
 mod model;
 mod pausing;
+mod resetting;
 mod scale;
 mod seen_by_node;
 mod standing;
+mod stopping;
 mod trouble;
 
 use std::time::Duration;

@@ -7,8 +7,16 @@ use correction_runner::queue::{Finished, Standing};
 
 use super::{KEEP, NEXT, Place, job, job_with_id, next, worker};
 
-fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
-    let instance = InstanceId::new("i");
+const INSTANCE: &str = "i";
+
+/// Gives the place's installation the id of the labels made here.
+pub async fn settle_in(place: &Place) {
+    place.redis.instance(Some(&InstanceId::new(INSTANCE))).await.expect("set");
+}
+
+/// Labels of a container of the installation that [`settle_in`] makes the place's.
+pub fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
+    let instance = InstanceId::new(INSTANCE);
     Labels {
         correction: CorrectionId::derive(&instance, job, timestamp, generation),
         instance,
@@ -25,6 +33,7 @@ fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
 #[tokio::test]
 async fn a_correction_is_live_while_its_pending_or_running_job_is_and_done_afterwards() {
     let place = Place::new("standing");
+    settle_in(&place).await;
     let standing =
         async |labels: &Labels| place.redis.standing(std::slice::from_ref(labels)).await.expect("told")[0];
     let finished = place.redis.queue(FINISHED_QUEUE);
@@ -58,6 +67,7 @@ async fn a_correction_is_live_while_its_pending_or_running_job_is_and_done_after
 #[tokio::test]
 async fn an_orphan_is_finished_once_under_its_own_id() {
     let place = Place::new("orphan");
+    settle_in(&place).await;
     let finished = place.redis.queue(FINISHED_QUEUE);
     let orphan = labels(&JobId::new("77"), 5, 0);
     let others: Vec<_> = (0..3).map(|number| labels(&JobId::new(number.to_string()), 5, 0)).collect();

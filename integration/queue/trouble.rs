@@ -31,28 +31,6 @@ async fn a_worker_goes_on_after_redis_was_killed_and_came_back() {
     assert_eq!(next(&mut worker).await.job.data, "2");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_closes_in_time_although_redis_does_not_answer() {
-    let server = RedisServer::start(&[]);
-    let place = Place::on(&server, "frozen");
-    place.add("1").await;
-    let mut worker = place.worker();
-    let held = next(&mut worker).await;
-    signal(&server, "-STOP");
-    let started = std::time::Instant::now();
-    let closed = worker.close().await;
-    let took = started.elapsed();
-    signal(&server, "-CONT");
-    assert!(matches!(closed, Err(QueueError::Timeout { .. })), "{closed:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    assert!(held.lost.is_cancelled());
-}
-
-fn signal(server: &RedisServer, signal: &str) {
-    let id = server.process_id().to_string();
-    assert!(std::process::Command::new("kill").args([signal, &id]).status().expect("kill").success());
-}
-
 #[tokio::test]
 async fn redis_is_told_apart_as_closed_absent_and_ready() {
     let server = RedisServer::start(&["--requirepass", "sesame"]);

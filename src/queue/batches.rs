@@ -1,5 +1,9 @@
 //! What is done with many jobs at once: renew, recover, hand back, revive, count.
 
+use std::sync::atomic::Ordering;
+
+use deadpool_redis::redis::ScriptInvocation;
+
 use super::options::millis;
 use super::taking::LOCK;
 use super::{Counts, Queue, QueueError, scripts};
@@ -11,8 +15,11 @@ const BATCH: usize = 500;
 /// Active jobs that one call of `recover` looks at.
 const RECOVER_WINDOW: usize = 1000;
 
-/// Failed jobs that `revive_overstalled` looks at.
-const REVIVE_AMONG: u32 = 100;
+/// The newest failed jobs, at which each call of `revive_overstalled` looks.
+const REVIVE_NEWEST: usize = 100;
+
+/// Older failed jobs at which one call of `revive_overstalled` looks.
+const REVIVE_WINDOW: usize = 500;
 
 impl Queue {
     /// Keeps locks alive for another lock's time; answers the tokens whose lock is not theirs any more.
@@ -45,15 +52,9 @@ impl Queue {
         loop {
             let mut call = scripts::RECOVER.key(&*self.base);
             call.arg(passed).arg(RECOVER_WINDOW);
-            let reply: Vec<String> = self.redis.script("recover", &call).await?;
-            let mut reply = reply.into_iter();
-            let seen: usize = reply
-                .next()
-                .and_then(|seen| seen.parse().ok())
-                .ok_or_else(|| self.redis.bad_reply("recover", "no count"))?;
-            let before = recovered.len();
-            recovered.extend(reply.map(JobId::new));
-            passed += seen - (recovered.len() - before).min(seen);
+            let (seen, ids) = self.counted_ids("recover", &call).await?;
+            passed += seen.saturating_sub(ids.len());
+            recovered.extend(ids);
             if seen < RECOVER_WINDOW {
                 return Ok(recovered);
             }
@@ -61,15 +62,23 @@ impl Queue {
     }
 
     /// Puts jobs back in line that another client failed as `job stalled more than allowable limit`,
-    /// looking at the newest 100 failed ones, and tells which. They keep their count of stalls.
+    /// and tells which. They keep their count of stalls.
+    ///
+    /// One call looks at the newest 100 failed jobs and at the next 500 older ones, and begins anew
+    /// once all were looked at; clones of a queue go on where the others were.
     ///
     /// # Errors
     /// Redis cannot be asked.
     pub async fn revive_overstalled(&self) -> Result<Vec<JobId>, QueueError> {
+        let from = self.revive_from.load(Ordering::Relaxed).max(REVIVE_NEWEST);
         let mut call = scripts::REVIVE.key(&*self.base);
-        call.arg(REVIVE_AMONG);
-        let revived: Vec<String> = self.redis.script("revive", &call).await?;
-        Ok(revived.into_iter().map(JobId::new).collect())
+        call.arg(REVIVE_NEWEST).arg(from).arg(REVIVE_WINDOW);
+        let (seen, revived) = self.counted_ids("revive", &call).await?;
+        // Those that went made the older ones move up. What moves otherwise meanwhile is seen twice, or
+        // in the next round.
+        let next = if seen < REVIVE_WINDOW { 0 } else { (from + seen).saturating_sub(revived.len()) };
+        self.revive_from.store(next, Ordering::Relaxed);
+        Ok(revived)
     }
 
     /// Gives up the locks of jobs that were not settled and puts them in front of the line, in the
@@ -110,6 +119,18 @@ impl Queue {
         let [waiting, prioritized, active, delayed, completed, failed, paused] =
             self.redis.script::<[u64; 7]>("counts", &call).await?;
         Ok(Counts { waiting, prioritized, active, delayed, completed, failed, paused: paused > 0 })
+    }
+
+    /// What a script answers that looks through a window: how many it looked at, then ids.
+    async fn counted_ids(
+        &self,
+        operation: &'static str,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<(usize, Vec<JobId>), QueueError> {
+        let mut reply = self.redis.script::<Vec<String>>(operation, call).await?.into_iter();
+        let seen = reply.next().and_then(|seen| seen.parse().ok());
+        let seen = seen.ok_or_else(|| self.redis.bad_reply(operation, "no count"))?;
+        Ok((seen, reply.map(JobId::new).collect()))
     }
 
     /// Puts back wake-ups that a stopping worker may have swallowed.

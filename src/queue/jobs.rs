@@ -187,6 +187,7 @@ pub enum Standing {
 pub enum Finished {
     /// Its result is in `finished_corrections` now.
     Added,
-    /// It is no orphan, or no longer; nothing was changed.
+    /// It is no orphan, or no longer; nothing was changed. `Live` also where the installation has
+    /// another id by now: after a reset, what its containers did before is not to be finished.
     Not(Standing),
 }

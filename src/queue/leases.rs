@@ -12,7 +12,8 @@ use crate::identity::{JobId, LockToken};
 /// A job that is ours to work on, for as long as this lives.
 ///
 /// Settle it with one of the queue's operations, then drop it. Dropped unsettled (a panic), it goes
-/// back in line at once and counts as stalled once more.
+/// back in line at once and counts as stalled once more; after [`stop`](super::Worker::stop) that is
+/// no stall, and it goes back with all others when the worker is closed.
 #[derive(Debug)]
 pub struct Assignment {
     /// The job.
@@ -35,6 +36,8 @@ pub(super) struct Leases {
 struct Held {
     leases: BTreeMap<u64, Lease>,
     next: u64,
+    /// What is dropped unsettled stays here, to be handed back in its turn by [`Leases::end_all`].
+    stopping: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,22 @@ impl Leases {
         .collect()
     }
 
+    /// From now on what is dropped unsettled keeps its lease and its lock until [`Leases::end_all`]:
+    /// a stop drops everything at once, and one by one it would come back out of order, as stalled,
+    /// and slower than locks run out.
+    pub fn stop(&self) {
+        self.lock().stopping = true;
+    }
+
+    /// Ends the lease of a dropped assignment; answers it where the job has to be given up now.
+    fn end(&self, number: u64) -> Option<Lease> {
+        let mut held = self.lock();
+        if held.stopping && held.leases.get(&number).is_some_and(|lease| !lease.settlement.is_settled()) {
+            return None;
+        }
+        held.leases.remove(&number).filter(|lease| !lease.settlement.is_settled())
+    }
+
     /// Ends all leases; answers those that were not settled, oldest first.
     pub fn end_all(&self) -> Vec<(JobId, LockToken)> {
         let leases = std::mem::take(&mut self.lock().leases);
@@ -139,11 +158,7 @@ impl Assignment {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let lease = self.leases.lock().leases.remove(&self.number);
-        if let Some(lease) = lease
-            && !lease.settlement.is_settled()
-        {
-            let Lease { id, token, .. } = lease;
+        if let Some(Lease { id, token, .. }) = self.leases.end(self.number) {
             // Nobody listens any more once the worker was closed; the lock runs out by itself then.
             let release = Release { number: self.number, id, token, given_out: self.given_out };
             let _ = self.leases.released.send(release);

@@ -1,5 +1,7 @@
 //! What is done with one job: add it, hand it over, complete, retry or fail it, log on it.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_redis::redis::ScriptInvocation;
@@ -19,13 +21,15 @@ const LOG_LINES: u32 = 100;
 pub struct Queue {
     pub(super) redis: Redis,
     pub(super) name: &'static str,
-    pub(super) base: std::sync::Arc<str>,
+    pub(super) base: Arc<str>,
+    /// Where the next search for over-stalled jobs among the failed ones begins, from the newest.
+    pub(super) revive_from: Arc<AtomicUsize>,
 }
 
 impl Queue {
     pub(super) fn new(redis: Redis, name: &'static str) -> Self {
         let base = redis.base_key(name).into();
-        Self { redis, name, base }
+        Self { redis, name, base, revive_from: Arc::default() }
     }
 
     /// The queue's name.

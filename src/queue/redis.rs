@@ -18,6 +18,9 @@ use crate::identity::{CorrectionId, InstanceId};
 /// are enough: Redis works on one call at a time anyway.
 const CONNECTIONS: usize = 4;
 
+/// Our own key of the installation's id.
+pub(super) const INSTANCE: &str = "instance";
+
 /// The oldest Redis that knows all commands we use.
 const OLDEST_VERSION: &str = "6.0";
 
@@ -142,7 +145,7 @@ impl Redis {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn instance(&self, pinned: Option<&InstanceId>) -> Result<InstanceId, QueueError> {
-        let key = self.own_key("instance");
+        let key = self.own_key(INSTANCE);
         if let Some(pinned) = pinned {
             self.command::<()>("set the instance", redis::cmd("SET").arg(&key).arg(pinned.as_str())).await?;
             return Ok(pinned.clone());

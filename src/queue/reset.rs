@@ -2,6 +2,7 @@
 
 use deadpool_redis::redis;
 
+use super::redis::INSTANCE;
 use super::{QueueError, Redis};
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 
@@ -20,16 +21,22 @@ pub struct Removed {
 
 impl Redis {
     /// Deletes every key of the three queues and all of our own under the prefix. Nothing else is
-    /// touched. The installation gets a new id at the next start.
+    /// touched. The installation gets a new id at the next start, or from whichever component still
+    /// runs.
+    ///
+    /// The id goes first: from then on [`Redis::finish_orphan`] refuses corrections that have it, so
+    /// that no sweep of a running completer puts one into a queue that was just emptied.
     ///
     /// # Errors
     /// Redis cannot be asked; some keys may be deleted then.
     pub async fn reset(&self) -> Result<Removed, QueueError> {
+        let instance: u64 = self.command("unlink", redis::cmd("UNLINK").arg(self.own_key(INSTANCE))).await?;
         Ok(Removed {
             pending: self.delete_all(&self.base_key(PENDING_QUEUE)).await?,
             running: self.delete_all(&self.base_key(RUNNING_QUEUE)).await?,
             finished: self.delete_all(&self.base_key(FINISHED_QUEUE)).await?,
-            own: self.delete_all(&self.own_key("")).await?,
+            // A new id that somebody made meanwhile stays: containers may have it by now.
+            own: instance + self.delete_all(&self.done_keys()).await?,
         })
     }
 

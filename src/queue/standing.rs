@@ -4,6 +4,7 @@ use deadpool_redis::redis::ScriptInvocation;
 
 use super::operations::{DONE_FOR, job_arguments, now_ms};
 use super::options::millis;
+use super::redis::INSTANCE;
 use super::{Finished, NewJob, QueueError, Redis, Standing, scripts};
 use crate::identity::LockToken;
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
@@ -37,7 +38,8 @@ impl Redis {
     }
 
     /// Adds `job` to `finished_corrections` under the correction's id, whatever its own, and remembers
-    /// the correction as done, if it still is an orphan; one script.
+    /// the correction as done, if it still is an orphan; one script. Where the labels' instance is not
+    /// the one in Redis (any more), the correction is not ours to finish: `Not(Live)`.
     ///
     /// # Errors
     /// Redis cannot be asked. May be called again: a lost reply shows as `Not(Done)`.
@@ -45,8 +47,9 @@ impl Redis {
         let job = NewJob { id: Some(labels.correction.job_id()), ..job.clone() };
         let mut call = scripts::FINISH_ORPHAN.prepare_invoke();
         self.places(&mut call);
-        call.key(self.base_key(FINISHED_QUEUE));
+        call.key(self.base_key(FINISHED_QUEUE)).key(self.own_key(INSTANCE));
         identity(&mut call, labels);
+        call.arg(labels.instance.as_str());
         call.arg(now_ms()).arg(LockToken::unique().as_str()).arg(millis(DONE_FOR));
         job_arguments(&mut call, &job);
         let word: String = self.script("finish an orphan", &call).await?;

@@ -25,7 +25,7 @@ pub(super) struct Taken {
 /// Why a take brought no more than it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineState {
-    /// As many as were asked for: there may be more.
+    /// There may be more, even where it brought none: ids without a job were cleared away.
     More,
     /// There are no more.
     Empty,

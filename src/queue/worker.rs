@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::fetch::Fetch;
@@ -19,10 +19,12 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 /// Most jobs that are given up in one call.
 const LARGEST_BATCH: usize = 500;
-/// How long `close` waits for a task before it goes on without it.
+/// How long a close waits for a task before it goes on without it.
 const TASK_END: Duration = Duration::from_secs(1);
-/// How long `close` waits for Redis; a stop has 5 s in all.
+/// How long a close waits for Redis.
 const HAND_BACK: Duration = Duration::from_millis(2500);
+/// How long `close` takes at most; a stop has 5 s in all.
+const CLOSE: Duration = Duration::from_millis(4500);
 
 /// How a worker takes jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,31 +93,44 @@ impl Worker {
         self.paused.send_replace(false);
     }
 
-    /// Takes no more jobs for good; what was taken and not given out by [`Worker::next`] is handed
-    /// back by the next call of that or by [`Worker::close`]. Locks of what was given out are kept
-    /// until [`Worker::close`].
+    /// Takes no more jobs for good, and [`Worker::next`] gives none out any more. All locks are kept
+    /// until [`Worker::close`], those of assignments that are dropped unsettled too: that is no stall
+    /// from now on.
     pub fn stop(&self) {
+        self.leases.stop();
         self.stop.cancel();
     }
 
-    /// Stops, hands back all that is neither settled nor lost, ends the tasks, all within 5 s. Answers
-    /// how many jobs were handed back.
+    /// As [`Worker::close_by`], within 4.5 s.
     ///
     /// # Errors
     /// Redis cannot be asked; the locks run out by themselves then.
-    pub async fn close(mut self) -> Result<usize, QueueError> {
-        self.stop.cancel();
-        // A take that is under way brings jobs that have to go back too.
-        if timeout(TASK_END, &mut self.fetching).await.is_err() {
+    pub async fn close(self) -> Result<usize, QueueError> {
+        self.close_by(Instant::now() + CLOSE).await
+    }
+
+    /// Stops, hands back all that is neither settled nor lost, whether its assignment still lives or
+    /// not, and ends the tasks. What is not done at the deadline is given up. Answers how many jobs
+    /// were handed back.
+    ///
+    /// # Errors
+    /// Redis cannot be asked, or does not answer in time; the locks run out by themselves then.
+    pub async fn close_by(mut self, deadline: Instant) -> Result<usize, QueueError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.stop();
+        // A take that is under way brings jobs that have to go back too. Most of a short time is kept
+        // for those that are here.
+        if timeout(TASK_END.min(left() / 3), &mut self.fetching).await.is_err() {
             self.fetching.abort();
         }
         let leases = self.leases.end_all();
-        let handed_back = match timeout(HAND_BACK, self.queue.hand_back(&leases)).await {
+        let limit = HAND_BACK.min(left());
+        let handed_back = match timeout(limit, self.queue.hand_back(&leases)).await {
             Ok(handed_back) => handed_back,
-            Err(_) => Err(self.queue.redis.no_answer("hand back", HAND_BACK)),
+            Err(_) => Err(self.queue.redis.no_answer("hand back", limit)),
         };
         self.end.cancel();
-        if timeout(TASK_END, &mut self.releasing).await.is_err() {
+        if timeout(TASK_END.min(left()), &mut self.releasing).await.is_err() {
             self.releasing.abort();
         }
         handed_back

@@ -62,17 +62,20 @@ local function choose(id)
   jobs[#jobs + 1] = fields
 end
 
--- `paused` first: what a resume left there, or a client of the other version put there.
-local seen = {}
+-- `paused` first: what a resume left there, or a client of the other version put there. A line that
+-- gave as many ids as were asked for may have more, even if their jobs are gone and nothing was
+-- chosen: what comes after that line waits for the next take, which follows at once.
+local seen, cut_off = {}, false
 for _, list in ipairs({ 'paused', 'wait' }) do
-  if #ids < wanted then
+  if not cut_off then
     local line = call('LRANGE', base .. list, #ids - wanted, -1)
+    cut_off = #line == wanted - #ids
     for index = #line, 1, -1 do choose(line[index]) end
     seen[list] = #line
   end
 end
 local prioritized = {}
-if #ids < wanted then
+if not cut_off then
   prioritized = call('ZRANGE', base .. 'prioritized', 0, wanted - #ids - 1)
   exhausted = #prioritized < wanted - #ids
   for _, id in ipairs(prioritized) do choose(id) end
