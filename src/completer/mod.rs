@@ -140,7 +140,7 @@ impl Loop {
         stop_watching.cancel();
         watch.close().await;
         self.held.clear();
-        match worker.close().await {
+        match worker.close_by(deadline).await {
             Ok(handed_back) => info!(handed_back, "completer: stopped"),
             Err(error) => warn!(
                 error = format!("{error:#}"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -24,6 +24,8 @@ use self::session::{Handled, Session};
 
 /// How long starts that are under way may take when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long all of a graceful stop may take.
+const STOP_WITHIN: Duration = Duration::from_millis(4500);
 /// How often the installation's and the engine's ids are read again: the keys may have been reset, and
 /// another engine may answer at the same address.
 const IDENTITY_AGE: Duration = Duration::from_secs(10);
@@ -92,13 +94,14 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
             Some(_) = refresh.join_next(), if !refresh.is_empty() => {}
         }
     }
+    let deadline = Instant::now() + STOP_WITHIN;
     worker.stop();
     let all = async { while starts.join_next().await.is_some() {} };
     if timeout(GRACE, all).await.is_err() {
         warn!("some starts did not end in time; their submissions are handed back");
     }
     starts.shutdown().await;
-    match worker.close().await {
+    match worker.close_by(deadline).await {
         Ok(handed_back) => info!(handed_back, "starter: stopped"),
         Err(error) => warn!(
             error = format!("{error:#}"),
