@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use correction_runner::docker::{Notice, Rhythm, Watch};
 use correction_runner::identity::ContainerId;
+use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -133,4 +134,19 @@ async fn a_stream_that_breaks_after_each_event_is_opened_ever_more_slowly() {
     timeout(PATIENCE, opened).await.expect("it is tried again and again");
     // Thirty-odd waits of 50 ms in the mean; those of a stream that is healthy have half a millisecond.
     assert!(begun.elapsed() > longest_wait * 6, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_break_is_told_before_the_stream_is_open_again() {
+    let teller = Teller::of(death("c", ""), true);
+    let hour = Duration::from_secs(3600);
+    let watch = teller.watch(Rhythm { first_wait: hour, longest_wait: hour, ..Rhythm::default() });
+    assert_eq!(next(&watch).await, Notice::Resync { outage: None });
+    teller.may_speak.send_replace(true);
+    let mut told = next(&watch).await;
+    if matches!(told, Notice::Died { .. }) {
+        told = next(&watch).await;
+    }
+    assert_eq!(told, Notice::Broken { from: Timestamp::from_second(AT).unwrap() });
+    assert_eq!(teller.streams.load(Ordering::Relaxed), 1);
 }

@@ -3,7 +3,7 @@
 //! Its task only reads: a slow reader makes the engine stall and lose events. A stream lives for a minute
 //! (`until`), and the next one is opened before it ends and read beside it, so that nothing falls between
 //! them (the engine repeats its last 256 events at most) and a peer that died without a word is noticed.
-//! Whatever breaks a stream, the next one begins before the last event and with a `Resync`.
+//! Whatever breaks a stream is told at once; the next one begins before the last event and with a `Resync`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +159,7 @@ impl Reader {
                     self.inbox.resync(outage);
                     let opened = Instant::now();
                     let (reason, until) = self.follow(stream).await;
+                    self.inbox.broke(until);
                     tracing::warn!(%reason, "the stream of the engine's events is gone; opening it again");
                     working_until = Some(until);
                     reported = None;
