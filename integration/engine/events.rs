@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use correction_runner::docker::{Notice, Outage, Rhythm, Watch};
 use correction_runner::identity::ContainerId;
+use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -49,13 +50,29 @@ impl Followed {
         timeout(PATIENCE, resync).await.expect("a Resync comes")
     }
 
+    /// Waits for the stream to be told broken, which comes before any `Resync`.
+    async fn broken(&self) -> Timestamp {
+        let broken = async {
+            loop {
+                match self.watch.next().await {
+                    Notice::Broken { from } => return from,
+                    Notice::Resync { outage } => panic!("no break was told: {outage:?}"),
+                    _ => {}
+                }
+            }
+        };
+        timeout(PATIENCE, broken).await.expect("it is told")
+    }
+
     /// Waits for what is told of a container; everything else about other containers is passed over, and
-    /// a `Resync` is not.
+    /// a break or a `Resync` is not.
     async fn told(&self, container: &ContainerId) -> Notice {
         let told = async {
             loop {
                 match self.watch.next().await {
-                    Notice::Resync { outage } => panic!("nothing broke: {outage:?}"),
+                    notice @ (Notice::Resync { .. } | Notice::Broken { .. }) => {
+                        panic!("nothing broke: {notice:?}")
+                    }
                     Notice::Died { container: other, .. }
                     | Notice::Oom { container: other }
                     | Notice::Destroyed { container: other }
@@ -128,10 +145,12 @@ async fn a_death_while_the_stream_is_cut_is_told_once_it_is_back() {
     let before = followed.bench.ran("exit 1").await;
     followed.death(&before).await;
     followed.proxy.set(Mode::Cut);
+    let from = followed.broken().await;
     let container = followed.bench.ran("exit 5").await;
     let gone = followed.bench.engine.now();
     followed.proxy.set(Mode::Open);
     let outage = followed.resync().await.expect("the stream was broken");
+    assert_eq!(outage.from, from, "the outage is the one that was told to begin");
     assert!(
         outage.from < gone && gone <= outage.to.saturating_add(jiff::SignedDuration::from_secs(1)).unwrap()
     );

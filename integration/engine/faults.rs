@@ -154,6 +154,19 @@ async fn answers_that_are_no_dockers_are_told_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_of_which_too_much_is_said_fails_no_list() {
+    let element = |id: &str, label: &str| serde_json::json!({ "Id": id, "State": "exited", "Created": 5, "Labels": { "l": label } });
+    let list = [element("a", ""), element("long", &"x".repeat(5 << 20)), element("b", "")];
+    let body = serde_json::Value::from(list.to_vec()).to_string();
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let impostor = Impostor::answering(&[VERSION, ("/containers/json", answer.leak())]);
+    let listed = engine_at(impostor.socket()).list(&InstanceId::new("i")).await.unwrap();
+    let listed: Vec<&str> = listed.iter().map(|listed| listed.id.as_str()).collect();
+    assert_eq!(listed, ["a", "b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_stops_midway_ends_at_the_deadline() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"Id\":\"a\",\"State\":\"exited\"},";
     let frame = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n\u{1}\0\0\0\0\0\0\u{20}half";

@@ -4,6 +4,7 @@ mod containers;
 mod events;
 mod faults;
 mod pulls;
+mod streams;
 mod transports;
 
 use std::collections::HashMap;

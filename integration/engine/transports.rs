@@ -98,12 +98,15 @@ async fn killed_engine(second: &mut SecondEngine) {
     second.kill().await;
     let away = async { while engine.ping().await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(30), away).await.expect("it is away");
+    let notice = tokio::time::timeout(Duration::from_secs(30), watch.next()).await.expect("it is told");
+    let Notice::Broken { from } = notice else { panic!("{notice:?}") };
     second.run().await;
     let notice = tokio::time::timeout(Duration::from_secs(60), watch.next())
         .await
         .unwrap_or_else(|_| panic!("it is not back:\n{}", second.log()));
     let Notice::Resync { outage: Some(outage) } = notice else { panic!("{notice:?}") };
     let slack = jiff::SignedDuration::from_secs(1);
+    assert_eq!(outage.from, from, "the outage is the one that was told to begin");
     assert!(outage.from <= before.saturating_add(slack).unwrap() && before <= outage.to, "{outage:?}");
     let inspected = engine.inspect(container.as_str()).await.unwrap().unwrap();
     assert_eq!(inspected.state, State::Exited, "the engine that came back ended it");

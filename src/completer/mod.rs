@@ -160,6 +160,7 @@ impl Loop {
                 self.sweep.soon(now);
                 Vec::new()
             }
+            Notice::Broken { .. } => Vec::new(),
             Notice::Died { container, exit_code, labels, .. } => {
                 let ours = Labels::from_map(&labels)
                     .is_some_and(|labels| labels.instance == self.session.instance());

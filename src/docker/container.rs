@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::connect::{Engine, decoded};
-use super::elements::{Elements, NoArray};
+use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
 use super::spec;
 use super::transport::told;
@@ -125,7 +125,8 @@ impl Engine {
     }
 
     /// Lists the containers of an installation, whatever they are doing. It is given six times
-    /// `DOCKER_TIMEOUT`, since it takes the engine the longer the more containers there are.
+    /// `DOCKER_TIMEOUT`, since it takes the engine the longer the more containers there are. One of which the
+    /// engine says too much (4 MiB) is left out, with a warning.
     ///
     /// # Errors
     /// Those of every call.
@@ -140,6 +141,18 @@ impl Engine {
                     .map_err(|error| EngineError::NoAnswer { call: Call::List, reason: told(&error) })?;
                 let bytes = frame.data_ref().map_or(&[][..], |bytes| bytes);
                 elements.push(bytes, |element| {
+                    let element = match element {
+                        Element::Whole(element) => element,
+                        Element::TooLong(beginning) => {
+                            let container_id = beginning_id(beginning);
+                            tracing::warn!(
+                                container_id,
+                                bytes = LONGEST,
+                                "the engine's list says more of a container than is read: left out"
+                            );
+                            return Ok(());
+                        }
+                    };
                     let answer: ListAnswer = serde_json::from_slice(element).map_err(garbled_list)?;
                     listed.push(answer.into());
                     Ok::<_, EngineError>(())
@@ -219,8 +232,14 @@ fn garbled_list(reason: impl std::fmt::Display) -> EngineError {
     EngineError::Garbled { call: Call::List, reason: reason.to_string() }
 }
 
-impl From<NoArray> for EngineError {
-    fn from(error: NoArray) -> Self {
+/// The id in the beginning of what a list says of a container, as Docker writes it.
+fn beginning_id(beginning: &[u8]) -> Option<&str> {
+    let id = beginning.strip_prefix(br#"{"Id":""#)?.split(|byte| !byte.is_ascii_alphanumeric()).next()?;
+    str::from_utf8(id.get(..64).unwrap_or(id)).ok()
+}
+
+impl From<NotAnArray> for EngineError {
+    fn from(error: NotAnArray) -> Self {
         garbled_list(error)
     }
 }
@@ -264,6 +283,14 @@ mod tests {
         assert_eq!(moment(""), None);
         let at = moment("2026-11-23T06:16:59.363288678Z").map(Timestamp::as_nanosecond);
         assert_eq!(at, Some(1_795_414_619_363_288_678));
+    }
+
+    #[test]
+    fn a_container_of_which_too_much_is_said_is_named_by_its_id() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(beginning_id(format!(r#"{{"Id":"{id}","Names":["/n"]"#).as_bytes()), Some(id.as_str()));
+        assert_eq!(beginning_id(format!(r#"{{"Id":"{id}{id}"#).as_bytes()), Some(id.as_str()));
+        assert_eq!(beginning_id(br#"{"Names":[""#), None);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! Takes a JSON array apart into its elements as its bytes arrive, so that it is never held whole.
 
-/// Why a text is no array of objects.
+/// A text is no array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoArray {
-    /// Something else than an array.
-    #[error("it is no JSON array")]
-    NotAnArray,
-    /// An element longer than this many bytes.
-    #[error("an element is longer than {LONGEST} bytes")]
-    TooLong,
-}
+#[error("it is no JSON array")]
+pub(super) struct NotAnArray;
 
 /// The longest element: far more than the engine says about one container.
-const LONGEST: usize = 4 << 20;
+pub(super) const LONGEST: usize = 4 << 20;
+
+/// An element of the array (an object or array).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Element<'a> {
+    Whole(&'a [u8]),
+    /// One of more than [`LONGEST`] bytes, of which this is the beginning.
+    TooLong(&'a [u8]),
+}
 
 /// Where in the array we are.
 #[derive(Debug, Default)]
@@ -21,21 +23,19 @@ pub(super) struct Elements {
     in_text: bool,
     escaped: bool,
     ended: bool,
+    /// What came of the element, up to one byte more than is allowed.
     element: Vec<u8>,
 }
 
 impl Elements {
-    /// Takes the next bytes; gives each element (an object or array) that they complete to `each`.
-    pub(super) fn push<E: From<NoArray>>(
+    /// Takes the next bytes; gives each element that they complete to `each`.
+    pub(super) fn push<E: From<NotAnArray>>(
         &mut self,
         bytes: &[u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+        mut each: impl FnMut(Element<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for &byte in bytes {
-            if self.depth >= 2 {
-                if self.element.len() == LONGEST {
-                    return Err(NoArray::TooLong.into());
-                }
+            if self.depth >= 2 && self.element.len() <= LONGEST {
                 self.element.push(byte);
             }
             if self.in_text {
@@ -58,7 +58,10 @@ impl Elements {
                 b'}' | b']' if self.depth > 1 => {
                     self.depth -= 1;
                     if self.depth == 1 {
-                        each(&self.element)?;
+                        each(match self.element.get(..LONGEST) {
+                            Some(beginning) if self.element.len() > LONGEST => Element::TooLong(beginning),
+                            _ => Element::Whole(&self.element),
+                        })?;
                         self.element.clear();
                     }
                 }
@@ -66,7 +69,7 @@ impl Elements {
                 b'"' if self.depth >= 2 => self.in_text = true,
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 b',' if self.depth == 1 => {}
-                _ if self.depth < 2 => return Err(NoArray::NotAnArray.into()),
+                _ if self.depth < 2 => return Err(NotAnArray.into()),
                 _ => {}
             }
         }
@@ -85,12 +88,15 @@ mod tests {
 
     use super::*;
 
-    fn taken_apart(pieces: &[&[u8]]) -> Result<(Vec<String>, bool), NoArray> {
+    fn taken_apart(pieces: &[&[u8]]) -> Result<(Vec<String>, bool), NotAnArray> {
         let (mut found, mut elements) = (Vec::new(), Elements::default());
         for piece in pieces {
             elements.push(piece, |element| {
-                found.push(String::from_utf8_lossy(element).into_owned());
-                Ok::<_, NoArray>(())
+                found.push(match element {
+                    Element::Whole(text) => String::from_utf8_lossy(text).into_owned(),
+                    Element::TooLong(beginning) => format!("more than {}", beginning.len()),
+                });
+                Ok::<_, NotAnArray>(())
             })?;
         }
         Ok((found, elements.ended()))
@@ -109,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_no_array_is_refused_and_half_an_array_is_not_complete() {
         for text in ["{}", "null", "1", "\"[\"", "[1]", "[] []", "x[]"] {
-            assert_eq!(taken_apart(&[text.as_bytes()]), Err(NoArray::NotAnArray), "{text}");
+            assert_eq!(taken_apart(&[text.as_bytes()]), Err(NotAnArray), "{text}");
         }
         assert_eq!(taken_apart(&[b"[]"]), Ok((vec![], true)));
         assert_eq!(taken_apart(&[b"[{}"]), Ok((vec!["{}".to_owned()], false)));
@@ -117,9 +123,25 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_element_is_refused() {
-        let text = [b"[{\"a\":\"".as_slice(), &vec![b'x'; LONGEST]];
-        assert_eq!(taken_apart(&text), Err(NoArray::TooLong));
+    fn an_element_that_is_too_long_is_passed_over_and_those_around_it_are_told() {
+        let of = |length: usize| [b"{\"a\":\"", vec![b'x'; length - 8].as_slice(), b"\"}"].concat();
+        let (longest, longer) = (of(LONGEST), of(LONGEST + 1));
+        let text = [b"[{},", longer.as_slice(), b",[1],", &longest, b"]"].concat();
+        for size in [text.len(), LONGEST, 1000] {
+            let pieces: Vec<&[u8]> = text.chunks(size).collect();
+            let (found, ended) = taken_apart(&pieces).unwrap();
+            let expected = ["{}", &format!("more than {LONGEST}"), "[1]", str::from_utf8(&longest).unwrap()];
+            assert!(found == expected && ended, "{size}");
+        }
+    }
+
+    #[test]
+    fn an_element_without_end_is_no_complete_array_and_fills_no_memory() {
+        let mut elements = Elements::default();
+        for piece in [b"[{\"a\":\"".as_slice(), &vec![b'x'; 3 * LONGEST]] {
+            elements.push(piece, |element| panic!("{element:?}") as Result<(), NotAnArray>).unwrap();
+        }
+        assert!(!elements.ended() && elements.element.capacity() <= 2 * LONGEST);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! Its task only reads: a slow reader makes the engine stall and lose events. A stream lives for a minute
 //! (`until`), and the next one is opened before it ends and read beside it, so that nothing falls between
 //! them (the engine repeats its last 256 events at most) and a peer that died without a word is noticed.
-//! Whatever breaks a stream, the next one begins before the last event and with a `Resync`.
+//! Whatever breaks a stream is told at once; the next one begins before the last event and with a `Resync`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::connect::Engine;
 use super::error::{Call, EngineError};
 use super::event::{ACTIONS, Event, decode};
 use super::inbox::{Inbox, Notice, Outage};
-use super::lines::Lines;
+use super::lines::{LONGEST, Lines, TooLong};
 use super::replays::{OVERLAP, Replays, back};
 use super::transport::told;
 use crate::backoff::Backoff;
@@ -38,7 +38,8 @@ pub struct Rhythm {
     pub overlap: Duration,
     /// The first wait after a break; it doubles with each failure, with full jitter.
     pub first_wait: Duration,
-    /// The longest such wait, and how long a silent stream must last to be called healthy.
+    /// The longest such wait, and how long a stream must last for the first wait to be due again: one that
+    /// brings an event and breaks over it each time is no healthier than one that cannot be opened.
     pub longest_wait: Duration,
 }
 
@@ -120,6 +121,16 @@ struct Stream {
     last: Option<Timestamp>,
 }
 
+/// What came through a stream.
+#[derive(Debug)]
+enum Heard {
+    Event(Event),
+    /// An event that means nothing to us.
+    Nothing,
+    /// An event that is too long to be read.
+    TooLong,
+}
+
 /// Why a stream is no more.
 #[derive(Debug, thiserror::Error)]
 enum Break {
@@ -147,11 +158,12 @@ impl Reader {
                     tracing::info!(away_since, "following the engine's events");
                     self.inbox.resync(outage);
                     let opened = Instant::now();
-                    let (reason, until, read_any) = self.follow(stream).await;
+                    let (reason, until) = self.follow(stream).await;
+                    self.inbox.broke(until);
                     tracing::warn!(%reason, "the stream of the engine's events is gone; opening it again");
                     working_until = Some(until);
                     reported = None;
-                    if read_any || opened.elapsed() >= self.rhythm.longest_wait {
+                    if opened.elapsed() >= self.rhythm.longest_wait {
                         backoff.reset();
                     }
                 }
@@ -167,13 +179,11 @@ impl Reader {
         }
     }
 
-    /// Reads a stream and its successors until there is none: why, when it last worked, and whether any
-    /// event came.
-    async fn follow(&mut self, stream: Stream) -> (Break, Timestamp, bool) {
+    /// Reads a stream and its successors until there is none: why, and when it last worked.
+    async fn follow(&mut self, stream: Stream) -> (Break, Timestamp) {
         let mut current = stream;
         let mut old: Option<Stream> = None;
         let mut opening: Option<Opening> = None;
-        let mut read_any = false;
         loop {
             // Where opening the next one failed it is tried again at `rotate`, which moves.
             if opening.is_none() && Instant::now() >= current.rotate {
@@ -181,15 +191,12 @@ impl Reader {
             }
             let rotate = current.rotate;
             tokio::select! {
-                event = current.next() => match event {
-                    Ok(event) => {
-                        read_any = true;
-                        self.tell(event);
-                    }
-                    Err(reason) => return (reason, current.last.max(Some(current.opened)).unwrap_or_default(), read_any),
+                heard = current.next() => match heard {
+                    Ok(heard) => self.tell(heard),
+                    Err(reason) => return (reason, current.worked()),
                 },
-                Some(event) = OptionFuture::from(old.as_mut().map(Stream::next)) => match event {
-                    Ok(event) => self.tell(event),
+                Some(heard) = OptionFuture::from(old.as_mut().map(Stream::next)) => match heard {
+                    Ok(heard) => self.tell(heard),
                     Err(reason) => if let Some(ended) = old.take() {
                         self.superseded(&ended, &reason, &current);
                     },
@@ -209,9 +216,14 @@ impl Reader {
         }
     }
 
-    fn tell(&mut self, event: Option<Event>) {
-        if let Some(event) = event.filter(|event| self.replays.is_new(event)) {
-            self.inbox.put(event);
+    fn tell(&mut self, heard: Heard) {
+        match heard {
+            Heard::Event(event) if self.replays.is_new(&event) => self.inbox.put(event),
+            Heard::Event(_) | Heard::Nothing => {}
+            Heard::TooLong => {
+                tracing::warn!(bytes = LONGEST, "an event is too long to be read: looking at all instead");
+                self.inbox.resync(None);
+            }
         }
     }
 
@@ -221,8 +233,7 @@ impl Reader {
         let seamless = matches!(reason, Break::Ended) || old.last >= Some(current.opened);
         if !seamless {
             tracing::warn!(%reason, "an old stream of events is gone too early");
-            let from = old.last.max(Some(old.opened)).unwrap_or_default();
-            self.inbox.resync(Some(Outage { from, to: current.opened }));
+            self.inbox.resync(Some(Outage { from: old.worked(), to: current.opened }));
         }
     }
 
@@ -259,14 +270,23 @@ impl Reader {
 }
 
 impl Stream {
-    /// The next event; `None` is one that means nothing to us. Cancel-safe.
-    async fn next(&mut self) -> Result<Option<Event>, Break> {
+    /// When it was last known to work.
+    fn worked(&self) -> Timestamp {
+        self.last.map_or(self.opened, |last| last.max(self.opened))
+    }
+
+    /// What comes next. Cancel-safe.
+    async fn next(&mut self) -> Result<Heard, Break> {
         loop {
-            let broke = |error: &dyn ToString| Break::Broke(error.to_string());
-            if let Some(line) = self.lines.next_line().map_err(|error| broke(&error))? {
-                let event = decode(&line).map_err(|error| broke(&error))?;
-                self.last = self.last.max(event.as_ref().map(|event| event.at));
-                return Ok(event);
+            match self.lines.next_line() {
+                Err(TooLong) => return Ok(Heard::TooLong),
+                Ok(Some(line)) => {
+                    let event = decode(&line).map_err(|error| Break::Broke(error.to_string()))?;
+                    let Some(event) = event else { return Ok(Heard::Nothing) };
+                    self.last = self.last.max(Some(event.at));
+                    return Ok(Heard::Event(event));
+                }
+                Ok(None) => {}
             }
             match tokio::time::timeout_at(self.overdue, self.body.frame()).await {
                 Err(_) => return Err(Break::Silent),

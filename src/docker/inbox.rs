@@ -25,13 +25,22 @@ pub struct Outage {
 }
 
 /// What the event stream tells.
+///
+/// A `Broken` is ended by a `Resync` with an outage, and by no other. One that ends before anybody took it
+/// is not told: the outage begins where it began.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// The stream is open for the first time, or again after a break, or more was waiting than is kept:
-    /// every open correction is to be looked at. Always the first notice after the stream was opened.
+    /// or one event was too long to be read: every open correction is to be looked at. Always the first
+    /// notice after the stream was opened.
     Resync {
         /// When it was broken; `None` the first time and where nothing broke.
         outage: Option<Outage>,
+    },
+    /// The stream broke and is not open again yet: what the engine says meanwhile may be of an outage.
+    Broken {
+        /// When the stream was last known to work, on the daemon's clock.
+        from: Timestamp,
     },
     /// A container ended.
     Died {
@@ -67,6 +76,8 @@ pub(super) struct Inbox {
 struct Waiting {
     resync: bool,
     outage: Option<Outage>,
+    /// The stream is broken and nobody knows yet. It broke after what `resync` asks for.
+    broken: Option<Timestamp>,
     order: VecDeque<ContainerId>,
     of: HashMap<ContainerId, Told>,
 }
@@ -113,10 +124,19 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Asks for everything to be looked at; two outages that nobody looked at yet are one.
+    /// Tells that the stream broke, until a `resync` with an outage.
+    pub(super) fn broke(&self, from: Timestamp) {
+        self.lock().broken = Some(from);
+        self.filled.notify_one();
+    }
+
+    /// Asks for everything to be looked at; an outage ends what was `broke`, and two outages that nobody looked at yet are one.
     pub(super) fn resync(&self, outage: Option<Outage>) {
         let mut waiting = self.lock();
         waiting.resync = true;
+        if outage.is_some() {
+            waiting.broken = None;
+        }
         waiting.outage = match (waiting.outage, outage) {
             (Some(old), Some(new)) => Some(Outage { from: old.from.min(new.from), to: old.to.max(new.to) }),
             (old, new) => old.or(new),
@@ -145,6 +165,9 @@ impl Waiting {
     fn take(&mut self) -> Option<Notice> {
         if std::mem::take(&mut self.resync) {
             return Some(Notice::Resync { outage: self.outage.take() });
+        }
+        if let Some(from) = self.broken.take() {
+            return Some(Notice::Broken { from });
         }
         while let Some(container) = self.order.front().cloned() {
             let notice = self.of.get_mut(&container).and_then(|told| told.take(&container));
@@ -179,6 +202,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -202,6 +226,7 @@ mod tests {
             Notice::Resync { outage: Some(outage) } => {
                 format!("resync {}-{}", outage.from.as_second(), outage.to.as_second())
             }
+            Notice::Broken { from } => format!("broken {}", from.as_second()),
             Notice::Died { container, exit_code, .. } => format!("{container} died {}", exit_code.unwrap()),
             Notice::Oom { container } => format!("{container} oom"),
             Notice::Destroyed { container } => format!("{container} destroyed"),
@@ -230,6 +255,91 @@ mod tests {
         inbox.resync(None);
         inbox.resync(Some(Outage { from: at(8), to: at(9) }));
         assert_eq!(drained(&inbox), ["resync 5-9"]);
+    }
+
+    #[test]
+    fn a_break_is_told_at_once_and_before_what_ends_it() {
+        let inbox = Inbox::default();
+        inbox.put(event("a", died(1)));
+        inbox.broke(at(5));
+        assert_eq!(drained(&inbox), ["broken 5", "a died 1"]);
+        inbox.resync(Some(Outage { from: at(5), to: at(6) }));
+        assert_eq!(drained(&inbox), ["resync 5-6"]);
+    }
+
+    #[test]
+    fn a_break_that_is_over_before_it_is_told_is_only_an_outage() {
+        let inbox = Inbox::default();
+        inbox.broke(at(5));
+        inbox.resync(Some(Outage { from: at(5), to: at(6) }));
+        assert_eq!(drained(&inbox), ["resync 5-6"]);
+    }
+
+    #[test]
+    fn a_break_after_a_resync_that_nobody_took_is_told_after_it() {
+        let inbox = Inbox::default();
+        inbox.resync(Some(Outage { from: at(5), to: at(6) }));
+        inbox.broke(at(8));
+        assert_eq!(drained(&inbox), ["resync 5-6", "broken 8"]);
+    }
+
+    #[tokio::test]
+    async fn a_break_wakes_a_waiting_consumer() {
+        let inbox = Inbox::default();
+        let (notice, ()) = tokio::join!(inbox.take(), async { inbox.broke(at(5)) });
+        assert_eq!(notice, Notice::Broken { from: at(5) });
+    }
+
+    proptest! {
+        /// A stream that breaks and opens again, or asks for a look meanwhile, and a consumer that takes
+        /// some notices after each step.
+        #[test]
+        fn who_took_all_knows_whether_the_stream_is_broken_and_every_outage(
+            steps in prop::collection::vec((prop::bool::ANY, 0..3_usize), 0..20),
+        ) {
+            let inbox = Inbox::default();
+            inbox.resync(None);
+            let (mut broken, mut known, mut covered, mut second) = (None, None, Vec::new(), 10);
+            let mut take = |most: usize, known: &mut Option<Timestamp>| {
+                for notice in std::iter::from_fn(|| inbox.take().now_or_never()).take(most) {
+                    match notice {
+                        Notice::Broken { from } => {
+                            assert_eq!(known.replace(from), None, "it was closed before");
+                        }
+                        Notice::Resync { outage: Some(outage) } => {
+                            assert!(known.take().is_none_or(|from| outage.from <= from));
+                            covered.push(outage);
+                        }
+                        _ => {}
+                    }
+                }
+                covered.clone()
+            };
+            let mut outages = Vec::new();
+            for (change, taken) in steps {
+                second += 10;
+                match (change, broken) {
+                    (true, None) => {
+                        broken = Some(at(second));
+                        inbox.broke(at(second));
+                    }
+                    (true, Some(from)) => {
+                        let outage = Outage { from, to: at(second) };
+                        inbox.resync(Some(outage));
+                        outages.push(outage);
+                        broken = None;
+                    }
+                    (false, None) => inbox.resync(None),
+                    (false, Some(_)) => {}
+                }
+                take(taken, &mut known);
+            }
+            let covered = take(usize::MAX, &mut known);
+            prop_assert_eq!(known, broken);
+            for outage in outages {
+                prop_assert!(covered.iter().any(|told| told.from <= outage.from && outage.to <= told.to));
+            }
+        }
     }
 
     #[test]
