@@ -154,13 +154,19 @@ impl Loop {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
-                self.session.outages.end(outage);
+                // One that comes of an event that was left out ends no outage.
+                if let Some(outage) = outage {
+                    self.session.outages.end(outage);
+                }
                 self.effects.spawn(effects::identify(Arc::clone(&self.session)));
                 self.freshness.resynced(now);
                 self.sweep.soon(now);
                 Vec::new()
             }
-            Notice::Broken { .. } => Vec::new(),
+            Notice::Broken { from } => {
+                self.session.outages.begin(from);
+                Vec::new()
+            }
             Notice::Died { container, exit_code, labels, .. } => {
                 let ours = Labels::from_map(&labels)
                     .is_some_and(|labels| labels.instance == self.session.instance());

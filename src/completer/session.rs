@@ -111,14 +111,14 @@ impl Outages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).away_since = Some(from);
     }
 
-    /// The stream is open again; `outage` = how long it was away, if it was.
-    pub fn end(&self, outage: Option<Outage>) {
+    /// The stream is open again after an outage.
+    pub fn end(&self, outage: Outage) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.away_since = None;
         if seen.over.len() == OUTAGES_KEPT {
             seen.over.pop_front();
         }
-        seen.over.extend(outage);
+        seen.over.push_back(outage);
     }
 
     /// Whether something happened during one of them, or within a second of it.
@@ -141,7 +141,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let outages = Outages::default();
         assert!(!outages.covers(at(10)));
-        outages.end(Some(Outage { from: at(10), to: at(20) }));
+        outages.end(Outage { from: at(10), to: at(20) });
         for (second, covered) in [(8, false), (9, true), (15, true), (21, true), (22, false)] {
             assert_eq!(outages.covers(at(second)), covered, "{second}");
         }
@@ -153,7 +153,7 @@ mod tests {
         let outages = Outages::default();
         outages.begin(at(10));
         assert!(!outages.covers(at(8)) && outages.covers(at(9)) && outages.covers(at(1000)));
-        outages.end(Some(Outage { from: at(10), to: at(20) }));
+        outages.end(Outage { from: at(10), to: at(20) });
         assert!(outages.covers(at(15)) && !outages.covers(at(1000)));
     }
 
@@ -162,7 +162,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let outages = Outages::default();
         for number in 0..=32_i64 {
-            outages.end(Some(Outage { from: at(number * 10), to: at(number * 10 + 1) }));
+            outages.end(Outage { from: at(number * 10), to: at(number * 10 + 1) });
         }
         assert!(!outages.covers(at(0)) && outages.covers(at(320)));
     }
