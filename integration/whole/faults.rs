@@ -66,6 +66,29 @@ async fn an_engine_that_goes_away_and_forgets_its_events_loses_no_correction() {
     all_arrived_once(system, &["a", "b", "c"]).await;
 }
 
+/// Whatever the engine notes of a container that ended while it was away itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_without_a_verdict_that_nobody_saw_is_the_engines_fault_and_not_the_students() {
+    let silent = Options { run_time: AN_HOUR, verdict: String::new(), ..Options::default() };
+    let engine = SimulatedEngine::start(silent).await;
+    let mut system = System::prepare_on(&engine).await;
+    system.set(&[("SWEEP_INTERVAL", "1s")]);
+    system.spawn("all");
+    run(&system, &["zero", "killed"]).await;
+    engine.go_away();
+    let containers = engine.containers();
+    for (container, exit_code) in containers.iter().zip([0, 137]) {
+        engine.end(&container.id, exit_code);
+    }
+    engine.come_back(true);
+    for name in ["zero", "killed"] {
+        let body = system.result(name).await.json();
+        assert_eq!(body["outcome"], "engine_unavailable", "{body}");
+    }
+    system.until_clean().await;
+    system.end().await;
+}
+
 /// Of nobody's record, far beyond its time, and it cannot be killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_cannot_be_killed_holds_up_no_other() {
