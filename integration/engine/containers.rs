@@ -97,7 +97,7 @@ async fn what_cannot_be_made_or_started_is_told_apart() {
     assert!(matches!(&missing, EngineError::NoSuchImage { image, .. } if *image == spec.image), "{missing}");
     spec.image = "Not A Reference".to_owned();
     let refused = bench.engine.create(&spec).await.unwrap_err();
-    assert!(matches!(refused, EngineError::BadRequest { .. }) && !refused.may_heal(), "{refused}");
+    assert!(matches!(refused, EngineError::NoSuchImage { .. }) && !refused.may_heal(), "{refused}");
 
     let mut spec = bench.spec("true");
     spec.file = "/no/such/file".to_owned();
