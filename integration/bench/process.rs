@@ -49,6 +49,11 @@ impl Process {
         Ok(Self { name, child, pid })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// User and system time used until now. Resolution 10 ms.
     ///
     /// # Errors

@@ -26,12 +26,21 @@ impl RedisServer {
     /// # Errors
     /// Where it does not within 10 s.
     pub async fn start() -> anyhow::Result<Self> {
+        loop {
+            if let Some(server) = Self::try_start().await? {
+                return Ok(server);
+            }
+        }
+    }
+
+    /// `None` where somebody else took the port before our server did.
+    async fn try_start() -> anyhow::Result<Option<Self>> {
         let directory = tempfile::tempdir()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let port_text = port.to_string();
         let arguments = ["--port", &port_text, "--bind", "127.0.0.1", "--appendonly", "yes"];
         let more = ["--appendfsync", "everysec", "--save", "", "--loglevel", "warning"];
-        let process = Process::start(
+        let mut process = Process::start(
             "redis",
             "redis-server",
             arguments.iter().chain(&more),
@@ -40,18 +49,23 @@ impl RedisServer {
             false,
         )?;
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
-        let connecting = async {
-            loop {
-                match client.get_multiplexed_async_connection().await {
-                    Ok(connection) => return connection,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let mut connection = loop {
+            if process.child.try_wait()?.is_some() {
+                return Ok(None);
+            }
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => break connection,
+                Err(error) if tokio::time::Instant::now() > deadline => {
+                    return Err(error).context("redis-server does not answer");
                 }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         };
-        let connection = tokio::time::timeout(Duration::from_secs(10), connecting)
-            .await
-            .context("redis-server does not answer")?;
-        Ok(Self { process, port, connection, _directory: directory })
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        let ours =
+            info.lines().any(|line| line.strip_prefix("process_id:") == Some(&process.pid().to_string()));
+        Ok(ours.then_some(Self { process, port, connection, _directory: directory }))
     }
 
     /// A connection.
