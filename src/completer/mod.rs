@@ -65,7 +65,7 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, "completer: watching containers");
     let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
-    Loop::new(session).run(&shutdown).await;
+    Loop::new(session, about.cpus).run(&shutdown).await;
     Ok(())
 }
 
@@ -85,7 +85,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(session: Arc<Session>) -> Self {
+    fn new(session: Arc<Session>, cpus: u32) -> Self {
         Self {
             inflight: Inflight::default(),
             held: HashMap::new(),
@@ -95,7 +95,7 @@ impl Loop {
             working_on: HashMap::new(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone()),
+            removals: Removals::start(session.engine.clone(), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             session,

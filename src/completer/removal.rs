@@ -16,8 +16,9 @@ use crate::identity::ContainerId;
 /// Redis with an append-only file written each second may lose the last one. Until then the container
 /// is what the result can be read from again.
 pub const SAFE_AFTER: Duration = Duration::from_secs(2);
-/// How many removals are under way at once.
-const LANES: usize = 4;
+/// How many removals are under way at once at the least and at the most; between them, as many as the
+/// engine has processors. A removal costs the engine about as much as a start, which must not wait for it.
+const LANES: (usize, usize) = (2, 16);
 /// How often one removal is tried, with waits of 2, 4, 8 and 16 s; then the sweep finds it again, where
 /// it has labels.
 const TRIES: u32 = 5;
@@ -39,12 +40,13 @@ pub struct Removals {
 }
 
 impl Removals {
-    /// Starts the lane.
+    /// Starts the lane for an engine with that many processors.
     #[must_use]
-    pub fn start(engine: Engine) -> Self {
+    pub fn start(engine: Engine, cpus: u32) -> Self {
         let (queue, handed_in) = mpsc::unbounded_channel();
         let lane = Lane {
             engine,
+            width: usize::try_from(cpus).unwrap_or(LANES.1).clamp(LANES.0, LANES.1),
             known: HashSet::new(),
             due: DelayQueue::new(),
             under_way: JoinSet::new(),
@@ -73,6 +75,7 @@ impl Removals {
 
 struct Lane {
     engine: Engine,
+    width: usize,
     known: HashSet<ContainerId>,
     due: DelayQueue<(Removal, u32)>,
     under_way: JoinSet<bool>,
@@ -89,7 +92,7 @@ impl Lane {
                     Some(removal) => self.wait(removal),
                     None => open = false,
                 },
-                Some(due) = self.due.next(), if !self.due.is_empty() && self.under_way.len() < LANES => {
+                Some(due) = self.due.next(), if !self.due.is_empty() && self.under_way.len() < self.width => {
                     let (removal, tried) = due.into_inner();
                     self.start(removal, tried);
                 }
