@@ -1,6 +1,7 @@
 //! Who is who: the ids of jobs, corrections, containers, engines and installations.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -116,6 +117,35 @@ impl ContainerId {
     #[must_use]
     pub fn short(&self) -> &str {
         self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// Which installation we are and which engine answers us. Both may change while we run: the keys in
+/// Redis may be reset, and another engine may answer at the same address after a break.
+#[derive(Debug)]
+pub struct Whereabouts(Mutex<(InstanceId, EngineId)>);
+
+impl Whereabouts {
+    /// As they were found at the start.
+    #[must_use]
+    pub fn new(instance: InstanceId, engine: EngineId) -> Self {
+        Self(Mutex::new((instance, engine)))
+    }
+
+    /// Both, as they are now.
+    #[must_use]
+    pub fn now(&self) -> (InstanceId, EngineId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of the installation's id.
+    pub fn set_instance(&self, instance: InstanceId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = instance;
+    }
+
+    /// Takes note of the engine's id.
+    pub fn set_engine(&self, engine: EngineId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
     }
 }
 

@@ -146,7 +146,7 @@ pub async fn pass_on(session: Arc<Session>, assignment: Assignment) -> Report {
 /// Asks which engine it is that answers.
 pub async fn identify(session: Arc<Session>) -> Report {
     match session.engine.about().await {
-        Ok(about) => session.set_engine_id(about.id),
+        Ok(about) => session.whereabouts.set_engine(about.id),
         Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
     }
     Report::Nothing

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::config::CompleterSettings;
 use crate::docker::{Engine, Outage};
-use crate::identity::{CorrectionId, EngineId, InstanceId};
+use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::queue::{JobOptions, NewJob, Queue, Redis};
 
@@ -30,7 +30,8 @@ pub struct Session {
     pub settings: CompleterSettings,
     /// When the event stream was away.
     pub outages: Outages,
-    identity: Mutex<(InstanceId, EngineId)>,
+    /// Which installation we are, and which engine we watch.
+    pub whereabouts: Whereabouts,
 }
 
 impl Session {
@@ -51,45 +52,30 @@ impl Session {
             engine,
             settings,
             outages: Outages::default(),
-            identity: Mutex::new((instance, engine_id)),
+            whereabouts: Whereabouts::new(instance, engine_id),
         }
     }
 
     /// Whose containers are ours.
     #[must_use]
     pub fn instance(&self) -> InstanceId {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
-    }
-
-    /// Takes note that the installation has another id now: its queues were reset.
-    pub fn set_instance(&self, instance: InstanceId) {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).0 = instance;
+        self.whereabouts.now().0
     }
 
     /// Which engine we watch.
     #[must_use]
     pub fn engine_id(&self) -> EngineId {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-
-    /// Takes note of the engine's id: after a break another engine may answer at the same address.
-    pub fn set_engine_id(&self, engine: EngineId) {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
+        self.whereabouts.now().1
     }
 
     /// The job in `finished_corrections` that a result becomes.
     #[must_use]
     pub fn finished_job(&self, correction: &CorrectionId, name: &str, result: &FinishedJob) -> NewJob {
-        let deliveries = self.settings.common.deliveries;
         NewJob {
             id: Some(correction.job_id()),
             name: name.to_owned(),
             data: result.to_data(),
-            options: JobOptions {
-                attempts: Some(deliveries.attempts),
-                backoff: Some(deliveries.backoff),
-                ..JobOptions::default()
-            },
+            options: JobOptions::of_delivery(self.settings.common.deliveries),
         }
     }
 }

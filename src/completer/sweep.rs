@@ -47,7 +47,7 @@ pub async fn list(session: &Session) -> anyhow::Result<Vec<Listed>> {
     let instance = session.redis.instance(pinned).await.context("the installation's id cannot be read")?;
     if instance != session.instance() {
         warn!(%instance, "the installation has a new id, since its keys were reset; containers of the old one are left alone");
-        session.set_instance(instance.clone());
+        session.whereabouts.set_instance(instance.clone());
     }
     for queue in [&session.pending, &session.running, &session.finished] {
         for job in queue.revive_overstalled().await.context("failed jobs cannot be read")? {

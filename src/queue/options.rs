@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::config::DeliveryRetries;
 use crate::fields::Fields;
 
 /// Longest delay that is ever computed: BullMQ keeps `timestamp * 4096` in a double.
@@ -27,6 +28,12 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
+    /// The options of a job in `finished_corrections`: any notifier tries it again as they say.
+    #[must_use]
+    pub fn of_delivery(retries: DeliveryRetries) -> Self {
+        Self { attempts: Some(retries.attempts), backoff: Some(retries.backoff), ..Self::default() }
+    }
+
     /// The JSON text that stands in the job's hash.
     pub(super) fn to_json(&self, custom_id: Option<&str>) -> String {
         let mut options = json!({ "attempts": self.attempts.unwrap_or(0), "delay": millis(self.delay) });

@@ -116,7 +116,7 @@ async fn until_back(session: Arc<Session>) {
     loop {
         match session.engine.about().await {
             Ok(about) => {
-                session.set_engine(about.id);
+                session.whereabouts.set_engine(about.id);
                 return;
             }
             Err(_) => tokio::time::sleep(backoff.next_delay()).await,

@@ -1,7 +1,6 @@
 //! One pending job from its take to its hand-over: to the running queue, to the finished queue as a
 //! failure, or back to wait for better times.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::docker::{ContainerSpec, Engine};
 use crate::fields::raw;
-use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
 };
@@ -58,7 +57,8 @@ pub struct Session {
     pending: Queue,
     running: Queue,
     finished: Queue,
-    identity: Mutex<(InstanceId, EngineId)>,
+    /// Which installation we are, and which engine runs the containers.
+    pub whereabouts: Whereabouts,
 }
 
 impl Session {
@@ -78,23 +78,18 @@ impl Session {
             redis,
             engine,
             settings,
-            identity: Mutex::new((instance, engine_id)),
+            whereabouts: Whereabouts::new(instance, engine_id),
         }
-    }
-
-    /// Takes note of the engine's id: another engine may answer at the same address after a break.
-    pub fn set_engine(&self, engine: EngineId) {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).1 = engine;
     }
 
     /// Reads the installation's and the engine's ids again.
     pub async fn refresh_identity(&self) {
         match self.redis.instance(self.settings.common.instance.as_ref()).await {
-            Ok(instance) => self.identity.lock().unwrap_or_else(PoisonError::into_inner).0 = instance,
+            Ok(instance) => self.whereabouts.set_instance(instance),
             Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
         }
         match self.engine.about().await {
-            Ok(about) => self.set_engine(about.id),
+            Ok(about) => self.whereabouts.set_engine(about.id),
             Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
         }
     }
@@ -102,7 +97,7 @@ impl Session {
     /// Does all that is to be done for one pending job.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
         let taken = &assignment.job;
-        let (instance, engine) = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (instance, engine) = self.whereabouts.now();
         let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
@@ -208,16 +203,11 @@ impl Session {
     ) -> bool {
         let taken = &assignment.job;
         let work_id = errand.work_id_shown();
-        let deliveries = self.settings.common.deliveries;
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
             data: FinishedJob::of_failure(errand, failure).to_data(),
-            options: JobOptions {
-                attempts: Some(deliveries.attempts),
-                backoff: Some(deliveries.backoff),
-                ..JobOptions::default()
-            },
+            options: JobOptions::of_delivery(self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
         let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
