@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run-all demo test bench lint build stop ci
+.PHONY: help run-all demo test faults bench lint build stop ci
 
 help: ## Shows this list
 	@echo 'correction-runner: runs submissions in containers and tells the caller the grade (README.md)'
@@ -17,6 +17,9 @@ demo: ## The same, but ends after the example's verdict
 
 test: ## Installs what is missing and runs every test: real Redis, real Docker, real Node clients
 	@scripts/run_tests
+
+faults: ## Runs the whole fault campaign and prints its figures (RELIABILITY.md); make test runs its short part
+	@scripts/run_faults
 
 bench: ## Runs the benchmarks (BENCHMARKS.md)
 	@scripts/set_up_services --for test

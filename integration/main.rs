@@ -5,6 +5,7 @@ mod architecture;
 mod command_line;
 mod documents;
 mod engine;
+mod faults;
 mod notifier;
 mod queue;
 mod scripts;

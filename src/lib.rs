@@ -20,6 +20,7 @@ pub mod callback;
 pub mod canonical;
 pub mod completer;
 pub mod config;
+pub mod crash_points;
 pub mod docker;
 pub mod ending;
 pub mod fields;

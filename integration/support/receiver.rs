@@ -77,6 +77,13 @@ impl Receiver {
         found.unwrap_or_else(|| panic!("nothing was posted to {wanted} within {within:?}: {:?}", self.all()))
     }
 
+    /// Waits until so many POSTs have come; `false` where they do not within a time.
+    pub async fn until_count(&self, wanted: usize, within: Duration) -> bool {
+        let mut count = self.count.clone();
+        let come = tokio::time::timeout(within, count.wait_for(|count| *count >= wanted)).await;
+        come.is_ok_and(|come| come.is_ok())
+    }
+
     /// All POSTs so far.
     pub fn all(&self) -> Vec<Received> {
         self.received.lock().expect("not poisoned").clone()

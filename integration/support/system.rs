@@ -48,8 +48,13 @@ pub struct System {
 impl System {
     /// Starts Redis and a receiver, and nothing of the runner yet.
     pub async fn prepare() -> Self {
+        Self::prepare_with_redis(&[]).await
+    }
+
+    /// The same, with options for the command line of `redis-server`.
+    pub async fn prepare_with_redis(options: &[&str]) -> Self {
         docker::build_images().await;
-        let server = RedisServer::start(&[]);
+        let server = RedisServer::start(options);
         let settings = RedisSettings {
             host: "127.0.0.1".to_owned(),
             port: server.port(),
@@ -81,11 +86,15 @@ impl System {
     /// Starts Redis and a receiver for a runner on a simulated engine.
     pub async fn prepare_on(engine: &SimulatedEngine) -> Self {
         let mut system = Self::prepare().await;
-        let settings =
-            DockerSettings { endpoint: Endpoint::Unix(engine.socket().into()), ..docker_settings() };
-        system.engine = Engine::new(&settings).expect("settings that can be used");
-        system.set(&[("DOCKER_HOST", &format!("unix://{}", engine.socket().display()))]);
+        system.use_engine(engine.socket());
         system
+    }
+
+    /// Has the processes that are started from now on, and our own looks, use the engine at a socket.
+    pub fn use_engine(&mut self, socket: &Path) {
+        let settings = DockerSettings { endpoint: Endpoint::Unix(socket.into()), ..docker_settings() };
+        self.engine = Engine::new(&settings).expect("settings that can be used");
+        self.set(&[("DOCKER_HOST", &format!("unix://{}", socket.display()))]);
     }
 
     /// Starts the whole runner as one process, with further settings.
@@ -105,9 +114,14 @@ impl System {
 
     /// Starts a component.
     pub fn spawn(&mut self, component: &str) {
+        self.spawn_as(component, component);
+    }
+
+    /// Starts a component under a name of its own, beside others of its kind.
+    pub fn spawn_as(&mut self, name: &str, component: &str) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
         command.arg(component).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        self.spawn_program(component, &mut command);
+        self.spawn_program(name, &mut command);
     }
 
     /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
@@ -146,14 +160,31 @@ impl System {
 
     /// Asks a component to stop, and gives its exit code and how long it took.
     pub async fn stop(&mut self, component: &str) -> (Option<i32>, Duration) {
-        let mut child = self.processes.remove(component).expect("it was started");
         let asked = Instant::now();
-        let pid = child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
-        assert!(sent.success());
+        self.signal(component, "TERM").await;
+        let mut child = self.processes.remove(component).expect("it was started");
         let status =
             tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
         (status.code(), asked.elapsed())
+    }
+
+    /// Sends a component a signal, such as `STOP` and `CONT`.
+    pub async fn signal(&self, component: &str, signal: &str) {
+        let pid = self.process_id(component).to_string();
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &pid]).status().await.expect("kill runs");
+        assert!(sent.success(), "{component} does not run any more; logs:\n{}", self.logs());
+    }
+
+    /// A component's process.
+    pub fn process_id(&self, component: &str) -> u32 {
+        let child = self.processes.get(component).expect("it was started");
+        child.id().expect("nobody waited for it")
+    }
+
+    /// The names of the components that were started and not stopped.
+    pub fn running_components(&self) -> Vec<String> {
+        self.processes.keys().cloned().collect()
     }
 
     /// Writes a submission, which the test grader runs as a shell script, and gives its path.
@@ -266,8 +297,12 @@ impl System {
     /// Ends a test: everything stops in time, and nothing is left.
     pub async fn end(mut self) {
         self.until_clean().await;
-        let names: Vec<String> = self.processes.keys().cloned().collect();
-        for name in names {
+        self.stop_all().await;
+    }
+
+    /// Stops all components: each in time, and with success.
+    pub async fn stop_all(&mut self) {
+        for name in self.running_components() {
             let (code, took) = self.stop(&name).await;
             assert_eq!(code, Some(0), "{name} stops as asked; logs:\n{}", self.logs());
             assert!(took < Duration::from_secs(8), "{name} took {took:?} to stop; logs:\n{}", self.logs());

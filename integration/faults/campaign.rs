@@ -1,0 +1,214 @@
+//! A row of the campaign: corrections with a result of their own each, and the proof at the end that every one
+//! got just that, and that nothing is left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
+use serde_json::{Value, json};
+
+use crate::support::simulated_engine::script;
+use crate::support::system::{PATIENCE, System};
+
+const QUEUES: [&str; 3] = [PENDING_QUEUE, RUNNING_QUEUE, FINISHED_QUEUE];
+
+/// What the one result of a correction has to be.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// A success with this grade.
+    Grade(u64),
+    /// A failure with this outcome.
+    Outcome(&'static str),
+    /// A success with the grade, or a failure with one of the outcomes: the fault decides which.
+    Either(u64, &'static [&'static str]),
+}
+
+impl Expected {
+    fn is_met_by(&self, body: &Value) -> bool {
+        let grade = |wanted: u64| body["success"] == true && body["grade"] == wanted;
+        let outcome = |wanted: &str| body["success"] == false && body["outcome"] == wanted;
+        match self {
+            Self::Grade(wanted) => grade(*wanted),
+            Self::Outcome(wanted) => outcome(wanted),
+            Self::Either(wanted, outcomes) => grade(*wanted) || outcomes.iter().any(|one| outcome(one)),
+        }
+    }
+}
+
+/// A system and what was submitted to it.
+pub struct Campaign {
+    /// The system.
+    pub system: System,
+    expected: BTreeMap<String, Expected>,
+    /// How often a result may be POSTed (always with the same id and body) where a crash fell between
+    /// the receiver's answer and our record of it.
+    repeats_allowed: bool,
+}
+
+/// What the proof counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof {
+    /// Results that arrived, each of another correction.
+    pub results: usize,
+    /// POSTs beyond the first of a result, with the same id and body.
+    pub repeats: usize,
+}
+
+impl Campaign {
+    /// Nothing is submitted yet.
+    pub fn of(system: System) -> Self {
+        Self { system, expected: BTreeMap::new(), repeats_allowed: false }
+    }
+
+    /// A notifier may be killed between a receiver's answer and its own note of it: only then may a
+    /// result come again, with the same id.
+    pub fn allow_repeats(&mut self) {
+        self.repeats_allowed = true;
+    }
+
+    /// Submits corrections that run for a time and end with a grade of their own each, on whichever
+    /// engine.
+    pub async fn submit(&mut self, count: usize, run_time: Duration) {
+        for _ in 0..count {
+            let number = self.expected.len() as u64 + 1;
+            let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
+            let script = format!("sleep {}; echo '{verdict}'", run_time.as_secs_f64());
+            let name = format!("c{number}");
+            let mut data = self.system.job(&name, &script);
+            data["params"] = json!([
+                format!("{}={}", script::RUN_MS, run_time.as_millis()),
+                format!("{}={verdict}", script::STDOUT),
+            ]);
+            self.submit_one(&name, &data, Expected::Grade(number)).await;
+        }
+    }
+
+    /// Submits a correction of any kind, whose callback is `system.receiver.url(name)`.
+    pub async fn submit_one(&mut self, name: &str, data: &Value, expected: Expected) {
+        let before = self.expected.insert(name.to_owned(), expected);
+        assert!(before.is_none(), "{name} was submitted before");
+        self.system.submit(data).await;
+    }
+
+    /// What else a correction may end with, since a fault fell on it.
+    pub fn expect(&mut self, name: &str, expected: Expected) {
+        assert!(self.expected.insert(name.to_owned(), expected).is_some(), "{name} was not submitted");
+    }
+
+    /// How many were submitted.
+    pub fn submitted(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Waits until so many POSTs have come.
+    pub async fn until_delivered(&self, count: usize) {
+        let come = self.system.receiver.until_count(count, PATIENCE).await;
+        assert!(come, "only {} results; logs:\n{}", self.system.receiver.all().len(), self.system.logs());
+    }
+
+    /// Waits for the end of everything, and proves the total: exactly one result each, the right one,
+    /// and no container, open job, lock, half of a job or process that will not end is left.
+    pub async fn prove(mut self) -> Proof {
+        self.until_delivered(self.expected.len()).await;
+        self.until_settled().await;
+        self.system.until_clean().await;
+        self.system.stop_all().await;
+        let proof = self.check_results();
+        for queue in QUEUES {
+            self.check_keys(queue).await;
+        }
+        proof
+    }
+
+    /// Until no queue holds anything that is still to be done.
+    async fn until_settled(&self) {
+        for name in QUEUES {
+            let queue = self.system.redis.queue(name);
+            let settled = async || {
+                // While Redis is away, nothing is settled.
+                let counts = queue.counts().await.ok()?;
+                let open = counts.waiting + counts.prioritized + counts.active + counts.delayed;
+                (open == 0).then_some(())
+            };
+            self.system.until(&format!("{name} has nothing left to do"), settled).await;
+        }
+    }
+
+    fn check_results(&self) -> Proof {
+        let mut seen: BTreeMap<String, (usize, String, String)> = BTreeMap::new();
+        for one in self.system.receiver.all() {
+            let name = one.path.trim_start_matches('/').to_owned();
+            let Some(expected) = self.expected.get(&name) else { panic!("{name} was never submitted") };
+            let body = one.json();
+            assert!(
+                expected.is_met_by(&body),
+                "{name}: {body} is not {expected:?}; logs:\n{}",
+                self.system.logs()
+            );
+            let entry = seen.entry(name.clone()).or_insert((0, one.webhook_id.clone(), one.body.clone()));
+            entry.0 += 1;
+            assert!(self.repeats_allowed || entry.0 == 1, "{name} came twice; logs:\n{}", self.system.logs());
+            assert_eq!((&entry.1, &entry.2), (&one.webhook_id, &one.body), "{name} came again, otherwise");
+        }
+        let lost: Vec<_> = self.expected.keys().filter(|name| !seen.contains_key(*name)).collect();
+        assert!(lost.is_empty(), "lost: {lost:?}; logs:\n{}", self.system.logs());
+        let ids: BTreeSet<_> = seen.values().map(|(_, id, _)| id).collect();
+        assert_eq!(ids.len(), seen.len(), "two corrections have one id");
+        let posts: usize = seen.values().map(|(times, ..)| times).sum();
+        Proof { results: seen.len(), repeats: posts - seen.len() }
+    }
+
+    /// No lock is left, nothing counts as stalled, and each job that is there is whole and in just one
+    /// of the two places of ended jobs.
+    async fn check_keys(&self, queue: &str) {
+        let start = format!("bull:{queue}:");
+        let lines = |text: String| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+        let keys = lines(self.system.ask(&["--scan", "--pattern", &format!("{start}*")]).await);
+        let locks: Vec<_> = keys.iter().filter(|key| key.ends_with(":lock")).collect();
+        assert!(locks.is_empty(), "{queue}: locks are left: {locks:?}");
+        let ended = async |kind: &str| {
+            lines(self.system.ask(&["ZRANGE", &format!("{start}{kind}"), "0", "-1"]).await)
+        };
+        let (completed, failed) = (ended("completed").await, ended("failed").await);
+        let both: Vec<_> = completed.intersection(&failed).collect();
+        assert!(both.is_empty(), "{queue}: both completed and failed: {both:?}");
+        for id in completed.union(&failed) {
+            assert!(keys.contains(&format!("{start}{id}")), "{queue}: the ended job {id} has no content");
+        }
+        let of_the_queue = [
+            "meta",
+            "id",
+            "events",
+            "wait",
+            "paused",
+            "active",
+            "completed",
+            "failed",
+            "delayed",
+            "marker",
+            "pc",
+            "prioritized",
+            "priority",
+            "stalled",
+            "stalled-check",
+            "limiter",
+            "waiting-children",
+            "repeat",
+        ];
+        for key in &keys {
+            let rest = &key[start.len()..];
+            let id = rest.split(':').next().unwrap_or_default();
+            let known = of_the_queue.contains(&rest) || completed.contains(id) || failed.contains(id);
+            assert!(known, "{queue}: {key} is the half of a job; logs:\n{}", self.system.logs());
+        }
+        for list in ["active", "stalled"] {
+            let kind = self.system.ask(&["TYPE", &format!("{start}{list}")]).await;
+            let left = match kind.as_str() {
+                "list" => self.system.ask(&["LRANGE", &format!("{start}{list}"), "0", "-1"]).await,
+                "set" => self.system.ask(&["SMEMBERS", &format!("{start}{list}")]).await,
+                _ => String::new(),
+            };
+            assert!(left.is_empty(), "{queue}: {list} still holds {left}");
+        }
+    }
+}
