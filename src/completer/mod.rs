@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::CompleterSettings;
+use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Listed, Notice, Watch};
 use crate::job::{RUNNING_QUEUE, RunningJob};
 use crate::labels::Labels;
@@ -123,7 +124,10 @@ impl Loop {
                 Some(done) = self.effects.join_next_with_id(), if !self.effects.is_empty() => self.reported(done),
                 notice = watch.next() => self.noticed(notice),
                 assignment = worker.next() => match assignment {
-                    Some(assignment) => self.taken(assignment),
+                    Some(assignment) => {
+                        pass(Point::CompleterTaken).await;
+                        self.taken(assignment);
+                    }
                     None => break,
                 },
                 () = sleep_until(timer) => {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::time::DelayQueue;
 use tracing::{debug, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Removed};
 use crate::identity::ContainerId;
 
@@ -129,8 +130,11 @@ impl Lane {
 
 /// Removes a container. False = it could not be removed now.
 async fn remove(engine: &Engine, removal: &Removal) -> bool {
+    pass(Point::CompleterRemoving).await;
     let container = removal.container.as_str();
-    match engine.remove(&removal.container, removal.force).await {
+    let removed = engine.remove(&removal.container, removal.force).await;
+    pass(Point::CompleterRemoved).await;
+    match removed {
         Ok(Removed::Done | Removed::Gone | Removed::InProgress) => {
             debug!(container_id = container, "container removed");
             true

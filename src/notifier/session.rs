@@ -12,6 +12,7 @@ use super::receivers::Receivers;
 use crate::backoff::Backoff;
 use crate::callback::{Body, Courier, Delivery, origin, shown};
 use crate::config::Retention;
+use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::identity::{CorrectionId, InstanceId};
 use crate::job::FinishedJob;
@@ -68,6 +69,7 @@ impl Session {
 
     /// Delivers one result and settles its job.
     pub async fn handle(&self, assignment: Assignment) {
+        pass(Point::NotifierTaken).await;
         let taken = &assignment.job;
         if let Some(reason) = &taken.deferred_failure {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
@@ -79,8 +81,10 @@ impl Session {
             if let Err(error) = self.queue.log(&taken.id, &line).await {
                 debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
             }
+            pass(Point::NotifierLogged).await;
         }
         self.insist(&assignment, &step).await;
+        pass(Point::NotifierSettled).await;
     }
 
     /// One attempt.
@@ -102,8 +106,10 @@ impl Session {
             debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
             return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why };
         };
+        pass(Point::NotifierPosting).await;
         let started = Instant::now();
         let delivery = self.courier.deliver(callback, &self.webhook_id(taken), body.bytes).await;
+        pass(Point::NotifierAnswered).await;
         visit.learn(matches!(delivery, Delivery::TimedOut { .. }));
         let ms = started.elapsed().as_millis();
         let callback = shown(callback);

@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
+use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine};
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
@@ -96,6 +97,7 @@ impl Session {
 
     /// Does all that is to be done for one pending job.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
+        pass(Point::StarterTaken).await;
         let taken = &assignment.job;
         let (instance, engine) = self.whereabouts.now();
         let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
@@ -182,6 +184,7 @@ impl Session {
         let said = format!("Correction started at {:.3}", Timestamp::now());
         let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterHandedOver).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
             let done = if self.settings.dont_start {
                 "correction prepared: its container waits to be started by hand (DONT_START_CONTAINER)"
@@ -201,6 +204,7 @@ impl Session {
         errand: Errand,
         failure: &Failure,
     ) -> bool {
+        pass(Point::StarterRefusing).await;
         let taken = &assignment.job;
         let work_id = errand.work_id_shown();
         let next = NewJob {
@@ -212,6 +216,7 @@ impl Session {
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
         let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
@@ -238,9 +243,11 @@ impl Session {
             }
             return if postponed.engine_away { Handled::EngineAway } else { Handled::Settled };
         }
+        pass(Point::StarterPostponing).await;
         let delay = postponed.wait(taken.retries);
         let step = Step::RetryLater { delay, why: &postponed.why };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterPostponed).await;
         if matches!(settled, Some(Settled::Done)) {
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
@@ -281,5 +288,6 @@ impl Session {
             warn!(container_id = %container, error = format!("{error:#}"),
                 "a container that could not be started could not be removed; a sweep removes it");
         }
+        pass(Point::StarterCleaned).await;
     }
 }
