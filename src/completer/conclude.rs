@@ -15,6 +15,7 @@ use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
 use super::removal::Removal;
 use super::session::Session;
+use super::work::Tries;
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
 const KEEP_RUNNING: Keep = Keep::Age(std::time::Duration::from_secs(24 * 60 * 60));
@@ -96,7 +97,8 @@ pub async fn conclude_orphan(
         end: End::Found,
         timed_out: false,
         timeout: labels.timeout(),
-        tries,
+        // A panic is no answer either.
+        tries: Tries { unanswered: tries, faults: 0 },
     };
     let work_id = labels.errand.work_id_shown();
     let result = match result_of(session, &ended, labels.errand.clone()).await {

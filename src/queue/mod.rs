@@ -38,4 +38,4 @@ pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;
-pub use worker::{Worker, WorkerOptions};
+pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine};
 use crate::fields::raw;
+use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
@@ -95,8 +96,17 @@ impl Session {
         }
     }
 
-    /// Does all that is to be done for one pending job.
+    /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
+        let done = bounded(self.work_on(&assignment)).await;
+        done.unwrap_or_else(|stuck| {
+            // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
+            error!(job_id = %assignment.job.id, error = %stuck, "a start was given up: its submission is taken anew");
+            Handled::Settled
+        })
+    }
+
+    async fn work_on(&self, assignment: &Assignment) -> Handled {
         pass(Point::StarterTaken).await;
         let taken = &assignment.job;
         let (instance, engine) = self.whereabouts.now();
@@ -105,29 +115,29 @@ impl Session {
             Ok(job) => job,
             Err(invalid) => {
                 let failure = refusal::invalid_job(&invalid);
-                self.refuse(&assignment, &correction, invalid.errand, &failure).await;
+                self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(&assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
         let spec = self.spec(&job, taken, &instance, &correction);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(&assignment, &correction, job, container, engine).await;
+                self.started(assignment, &correction, job, container, engine).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
-                let refused = self.refuse(&assignment, &correction, job.errand, &failure).await;
+                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
                 Handled::Settled
             }
-            Launch::Later(postponed) => self.postpone(&assignment, &correction, job.errand, &postponed).await,
+            Launch::Later(postponed) => self.postpone(assignment, &correction, job.errand, &postponed).await,
         }
     }
 
