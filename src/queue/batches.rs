@@ -92,7 +92,10 @@ impl Queue {
     }
 
     /// As [`Queue::hand_back`]; `as_stalled` counts it as BullMQ counts a lost lock.
-    pub(super) async fn release(
+    ///
+    /// # Errors
+    /// Redis cannot be asked; some batches may have been given up.
+    pub async fn release(
         &self,
         jobs: &[(JobId, LockToken)],
         as_stalled: bool,
@@ -134,7 +137,10 @@ impl Queue {
     }
 
     /// Puts back wake-ups that a stopping worker may have swallowed.
-    pub(super) async fn wake_others(&self) -> Result<(), QueueError> {
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn wake_others(&self) -> Result<(), QueueError> {
         self.redis.script("wake", &scripts::WAKE.key(&*self.base)).await
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::astray;
 use super::fetch::Fetch;
 use super::leases::{Leases, Release};
 use super::trouble::Trouble;
@@ -61,11 +62,14 @@ impl Worker {
         let (given, jobs) = mpsc::unbounded_channel();
         let (paused, is_paused) = watch::channel(false);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
-        let fetch = Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone());
+        let resumed = Arc::new(Notify::new());
+        let search = astray::search(queue.clone(), resumed.clone());
+        let fetch = Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone(), resumed);
         let fetching = tokio::spawn(fetch.run());
         let releasing = tokio::spawn(release(queue.clone(), releases, end.clone()));
         tokio::spawn(end.clone().run_until_cancelled_owned(renew(queue.clone(), leases.clone())));
         tokio::spawn(stop.clone().run_until_cancelled_owned(recover(queue.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(search));
         let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
         Self { queue, jobs, leases, paused, stop, end, fetching, releasing, _ended_when_dropped: guards }
     }
