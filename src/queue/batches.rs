@@ -97,11 +97,10 @@ impl Queue {
     }
 
     /// As [`Queue::hand_back`]; `as_stalled` counts it as BullMQ counts a lost lock.
-    pub(super) async fn release(
-        &self,
-        jobs: &[(JobId, LockToken)],
-        as_stalled: bool,
-    ) -> Result<usize, QueueError> {
+    ///
+    /// # Errors
+    /// Redis cannot be asked; some batches may have been given up.
+    pub async fn release(&self, jobs: &[(JobId, LockToken)], as_stalled: bool) -> Result<usize, QueueError> {
         let mut count = 0;
         // Newest first: removing from the active list walks from its new end.
         for batch in jobs.rchunks(BATCH) {
@@ -140,7 +139,10 @@ impl Queue {
     }
 
     /// Puts back wake-ups that a stopping worker may have swallowed.
-    pub(super) async fn wake_others(&self) -> Result<(), QueueError> {
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn wake_others(&self) -> Result<(), QueueError> {
         self.redis.script("wake", &scripts::WAKE.key(&*self.base)).await
     }
 }

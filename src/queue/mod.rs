@@ -12,6 +12,7 @@
 //!
 //! Protocol: `bullmq` 5.12.7 and 6.7.0 from npm, `dist/cjs/commands/*.lua`.
 
+mod astray;
 mod batches;
 mod calls;
 mod error;
@@ -38,4 +39,5 @@ pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;
+pub use taking::{LineState, Taken};
 pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};

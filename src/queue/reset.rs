@@ -42,7 +42,7 @@ impl Redis {
 
     /// Deletes all keys that start so.
     async fn delete_all(&self, beginning: &str) -> Result<u64, QueueError> {
-        let pattern = format!("{}*", escaped(beginning));
+        let pattern = pattern(beginning);
         let (mut cursor, mut deleted) = (0_u64, 0);
         loop {
             let scan =
@@ -57,6 +57,11 @@ impl Redis {
             cursor = next;
         }
     }
+}
+
+/// The pattern of all keys that start so.
+pub(super) fn pattern(beginning: &str) -> String {
+    format!("{}*", escaped(beginning))
 }
 
 /// A text as a pattern that matches nothing else.
