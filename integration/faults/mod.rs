@@ -5,4 +5,7 @@
 
 mod campaign;
 mod figures;
+mod fleet;
+mod front;
 mod restarts;
+mod resumption;

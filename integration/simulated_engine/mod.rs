@@ -284,6 +284,11 @@ impl SimulatedEngine {
         self.alter(|world| world.rules.push(rule));
     }
 
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().map(|rule| rule.left).sum()
+    }
+
     /// Calls go right again.
     pub fn clear_rules(&self) {
         self.alter(|world| world.rules.clear());
