@@ -4,6 +4,7 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod campaign;
+mod components;
 mod figures;
 mod fleet;
 mod front;
