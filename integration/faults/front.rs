@@ -1,13 +1,13 @@
 //! A place before the receiver that fails as its row wants: what it takes it hands on to the receiver, so
 //! that the proof sees just what was received.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::support::receiver::Receiver;
@@ -38,8 +38,6 @@ pub struct Attempt {
     pub name: String,
     /// The `webhook-id` header.
     pub webhook_id: String,
-    /// When it came.
-    pub at: tokio::time::Instant,
 }
 
 type Plan = Box<dyn Fn(&str, usize) -> Act + Send + Sync>;
@@ -47,9 +45,8 @@ type Plan = Box<dyn Fn(&str, usize) -> Act + Send + Sync>;
 struct Shared {
     plan: Mutex<Plan>,
     attempts: Mutex<Vec<Attempt>>,
-    released: watch::Sender<usize>,
+    held: Mutex<VecDeque<oneshot::Sender<()>>>,
     receiver: String,
-    holding: AtomicUsize,
 }
 
 /// The place before the receiver; it ends when dropped.
@@ -67,9 +64,8 @@ impl Front {
         let shared = Arc::new(Shared {
             plan: Mutex::new(Box::new(|_, _| Act::Take)),
             attempts: Mutex::default(),
-            released: watch::Sender::new(0),
+            held: Mutex::default(),
             receiver: address,
-            holding: AtomicUsize::new(0),
         });
         let mut front = Self { shared, port: 0, server: None };
         front.come_back().await;
@@ -88,17 +84,33 @@ impl Front {
 
     /// Answers all that is held with 200.
     pub fn release(&self) {
-        self.shared.released.send_modify(|times| *times += 1);
+        self.release_first(usize::MAX);
     }
 
-    /// How many POSTs are held.
+    /// Answers what is held the longest.
+    pub fn release_first(&self, count: usize) {
+        let mut held = self.shared.held.lock().expect("no panic");
+        let count = count.min(held.len());
+        // One whose client has gone needs no answer.
+        for one in held.drain(..count) {
+            let _ = one.send(());
+        }
+    }
+
+    /// How many POSTs are held, those of clients that have gone too.
     pub fn holding(&self) -> usize {
-        self.shared.holding.load(Ordering::SeqCst)
+        self.shared.held.lock().expect("no panic").len()
     }
 
     /// All POSTs so far.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.shared.attempts.lock().expect("no panic").clone()
+    }
+
+    /// Of how many corrections a POST came.
+    pub fn names(&self) -> usize {
+        let names: BTreeSet<_> = self.attempts().into_iter().map(|one| one.name).collect();
+        names.len()
     }
 
     /// How many POSTs came.
@@ -146,8 +158,7 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> Option<()> {
             pairs.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim());
         found.last().unwrap_or_default().to_owned()
     };
-    let attempt =
-        Attempt { name: name.clone(), webhook_id: header("webhook-id"), at: tokio::time::Instant::now() };
+    let attempt = Attempt { name: name.clone(), webhook_id: header("webhook-id") };
     let before = {
         let mut attempts = shared.attempts.lock().expect("no panic");
         let before = attempts.iter().filter(|one| one.name == name).count();
@@ -155,8 +166,6 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> Option<()> {
         before
     };
     let act = (shared.plan.lock().expect("no panic"))(&name, before);
-    let mut released = shared.released.subscribe();
-    released.mark_unchanged();
     if !matches!(act, Act::Refuse(_)) {
         hand_on(&shared.receiver, &request).await.expect("the receiver takes everything");
     }
@@ -169,9 +178,9 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> Option<()> {
         }
         Act::TakeAndCut => {}
         Act::TakeAndHold => {
-            shared.holding.fetch_add(1, Ordering::SeqCst);
-            let _ = released.changed().await;
-            shared.holding.fetch_sub(1, Ordering::SeqCst);
+            let (release, released) = oneshot::channel();
+            shared.held.lock().expect("no panic").push_back(release);
+            released.await.ok()?;
             stream.write_all(thanks.as_bytes()).await.ok()?;
         }
         // Until the client gives up.

@@ -8,5 +8,8 @@ mod components;
 mod figures;
 mod fleet;
 mod front;
+mod graceful;
+mod receivers;
 mod restarts;
 mod resumption;
+mod zombies;

@@ -286,7 +286,7 @@ impl SimulatedEngine {
 
     /// How many faults of calls are still to come.
     pub fn rules_left(&self) -> usize {
-        self.shared.world().rules.iter().map(|rule| rule.left).sum()
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
     }
 
     /// Calls go right again.
