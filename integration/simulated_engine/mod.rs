@@ -294,6 +294,11 @@ impl SimulatedEngine {
         self.alter(|world| world.rules.push(rule));
     }
 
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
+    }
+
     /// Calls go right again.
     pub fn clear_rules(&self) {
         self.alter(|world| world.rules.clear());

@@ -21,6 +21,7 @@ mod jobs;
 mod leases;
 mod operations;
 mod options;
+mod owner;
 mod redis;
 mod reset;
 mod scripts;

@@ -6,7 +6,7 @@ use deadpool_redis::redis::Value;
 
 use super::operations::now_ms;
 use super::options::{ReadOptions, millis};
-use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
+use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, owner, scripts};
 use crate::config::RateLimit;
 use crate::identity::{JobId, LockToken};
 
@@ -51,7 +51,7 @@ impl Queue {
         worker: &str,
         rate: Option<RateLimit>,
     ) -> Result<Taken, QueueError> {
-        let tokens: Vec<_> = (0..count).map(|_| LockToken::unique()).collect();
+        let tokens: Vec<_> = (0..count).map(|_| owner::token()).collect();
         let mut call = scripts::TAKE.key(&*self.base);
         call.arg(now_ms()).arg(millis(LOCK)).arg(worker);
         match rate {

@@ -270,7 +270,12 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(&assignment.job, step).await {
-                Ok(settled) => return Some(settled),
+                Ok(settled) => {
+                    if settled == Settled::Lost {
+                        debug!(job_id = %assignment.job.id, "another starter owns this submission now");
+                    }
+                    return Some(settled);
+                }
                 Err(error) => {
                     warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
                 }
