@@ -48,7 +48,8 @@ fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>) -> End
         ending.exit_code = agreed_exit_code(told, inspected);
     }
     ending.timed_out = ended.timeout.filter(|limit| was_stopped_for_time(ended.timed_out, &ending, *limit));
-    ending.engine_outage = inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending));
+    ending.engine_outage =
+        inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending));
     ending
 }
 
@@ -153,8 +154,14 @@ mod tests {
     #[test]
     fn who_was_stopped_while_the_engine_went_down_or_came_up_was_stopped_by_it() {
         for code in [137, 143] {
-            for (finished, of_the_engine) in [(1900, false), (1995, true), (2005, true), (2015, true), (2100, false)] {
-                assert_eq!(ending(Some(code), code, finished).engine_outage, of_the_engine, "{code} {finished}");
+            for (finished, of_the_engine) in
+                [(1900, false), (1995, true), (2005, true), (2015, true), (2100, false)]
+            {
+                assert_eq!(
+                    ending(Some(code), code, finished).engine_outage,
+                    of_the_engine,
+                    "{code} {finished}"
+                );
             }
         }
         assert!(!ending(Some(1), 1, 2005).engine_outage, "its own code was told and is believed");
@@ -175,7 +182,8 @@ mod tests {
 
     #[test]
     fn memory_that_ran_out_is_no_fault_of_an_engine_that_came_up() {
-        let found = Inspected { finished_at: Some(at(2015)), oom_killed: true, ..inspected(State::Exited, 137) };
+        let found =
+            Inspected { finished_at: Some(at(2015)), oom_killed: true, ..inspected(State::Exited, 137) };
         let told = End::Died { exit_code: Some(137) };
         let ending = cause(&outages(), &ended(told, false), Some(&found));
         assert!(ending.oom_killed && !ending.engine_outage);

@@ -96,7 +96,7 @@ impl Loop {
             working_on: HashMap::new(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(session.engine.clone(), session.redis.clone(), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             session,
