@@ -9,7 +9,7 @@ use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, Finished, Keep, Settled, Standing, TakenJob};
+use crate::queue::{Assignment, Conclusion, Finished, Keep, Leftover, Settled, Standing, TakenJob};
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
@@ -46,14 +46,20 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         error!(job_id = %taken.id, container_id = %job.container, work_id,
             "a container ran out of time and could not be stopped: the Docker host needs a look");
     }
-    let settled = hand_over(session, taken, &job.correction(), &result).await;
+    let leftover = (job.origin.is_none() && ended.end != End::Gone)
+        .then(|| Leftover { engine: session.engine_id(), container: job.container.clone() });
+    let settled = hand_over(session, taken, &job.correction(), &result, leftover.as_ref()).await;
     pass(Point::CompleterHandedOver).await;
     match settled {
         Some(Settled::Done | Settled::Already) => {
             info!(job_id = %taken.id, container_id = %job.container, work_id,
                 outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
-            let removal = (ended.end != End::Gone)
-                .then(|| Removal { container: job.container.clone(), force: ended.end == End::Unstoppable });
+            let force = ended.end == End::Unstoppable;
+            let removal = (ended.end != End::Gone).then(|| Removal {
+                container: job.container.clone(),
+                force,
+                noted: leftover,
+            });
             (Finish::Settled, removal)
         }
         Some(Settled::Lost) => {
@@ -81,7 +87,7 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
         taken.timestamp,
         taken.generation,
     );
-    hand_over(session, taken, &correction, &result).await;
+    hand_over(session, taken, &correction, &result, None).await;
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
@@ -117,9 +123,9 @@ pub async fn conclude_orphan(
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
-            Some(Removal { container: container.clone(), force: false })
+            Some(Removal::of(container.clone()))
         }
-        Ok(Finished::Not(Standing::Done)) => Some(Removal { container: container.clone(), force: false }),
+        Ok(Finished::Not(Standing::Done)) => Some(Removal::of(container.clone())),
         Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
@@ -134,14 +140,13 @@ async fn hand_over(
     taken: &TakenJob,
     correction: &CorrectionId,
     result: &FinishedJob,
+    leaves: Option<&Leftover>,
 ) -> Option<Settled> {
     let next = session.finished_job(correction, &taken.name, result);
     let said = format!("Correction completed at {:.3}", Timestamp::now());
-    let settled = session
-        .running
-        .hand_over(taken, &session.finished, &next, Some(correction), raw(said.as_str()).get(), KEEP_RUNNING)
-        .await;
-    match settled {
+    let said = raw(said.as_str());
+    let conclusion = Conclusion { correction, return_value: said.get(), keep: KEEP_RUNNING, leaves };
+    match session.running.hand_over_result(taken, &session.finished, &next, &conclusion).await {
         Ok(settled) => Some(settled),
         Err(error) => {
             warn!(job_id = %taken.id, error = format!("{error:#}"), "a result could not be handed over yet");

@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cause;
 mod collect;
 mod conclude;
 mod effects;
@@ -95,7 +96,7 @@ impl Loop {
             work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(session.engine.clone(), session.redis.clone(), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -153,6 +154,7 @@ impl Loop {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
+                self.session.outages.watching(self.session.engine.now());
                 // One that comes of an event that was left out ends no outage.
                 if let Some(outage) = outage {
                     self.session.outages.end(outage);

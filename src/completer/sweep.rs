@@ -31,7 +31,7 @@ const OVERDUE_GRACE: Duration = Duration::from_secs(30);
 /// What a sweep found among the containers of which this completer holds no record.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    /// Their correction is done, or will never be.
+    /// Their correction is done, or will never be. Those that no list shows are among them.
     pub removable: Vec<Removal>,
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
@@ -78,7 +78,9 @@ fn has_ended(state: State) -> bool {
 /// # Errors
 /// Redis did not answer.
 pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+    let leftovers = session.redis.leftovers(&session.engine_id()).await.context("removals cannot be read")?;
+    let removable = leftovers.into_iter().map(Removal::of_leftover).collect();
+    let mut found = Found { removable, ..Found::default() };
     let labelled: Vec<(Listed, Labels)> = strangers
         .into_iter()
         .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
@@ -96,7 +98,7 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
 }
 
 fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
-    let removal = Removal { container: one.id.clone(), force: false };
+    let removal = Removal::of(one.id.clone());
     match standing {
         Standing::Live => {}
         Standing::Done => found.removable.push(removal),
