@@ -4,5 +4,6 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod campaign;
+mod engine;
 mod figures;
 mod restarts;
