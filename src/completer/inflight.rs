@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::identity::ContainerId;
 
 use super::parked::Parked;
+use super::run_time::RunTime;
 
 /// How long a container may take to end after it was killed, before it is given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(15);
@@ -119,8 +120,9 @@ struct Record {
     timer: Option<Instant>,
     /// Whether its time was up, so that it is to be killed.
     timed_out: bool,
-    /// When a kill was sent first: its death is waited for from then on.
-    kill_sent: Option<Instant>,
+    /// When a kill was first sent, or refused by the engine: its death is waited for from then on.
+    kill_asked: Option<Instant>,
+    run_time: RunTime,
     failures: u32,
 }
 
@@ -162,7 +164,8 @@ impl Inflight {
             timeout,
             timer: None,
             timed_out: false,
-            kill_sent: None,
+            kill_asked: None,
+            run_time: RunTime::default(),
             failures: 0,
         };
         self.records.insert(ticket, record);
@@ -236,12 +239,13 @@ impl Inflight {
         if matches!(finding, Finding::Running { .. } | Finding::Waiting) {
             record.failures = 0;
         }
-        let (timeout, timed_out, kill_sent) = (record.timeout, record.timed_out, record.kill_sent);
+        let finding = &record.run_time.corrected(finding, now);
+        let (timeout, timed_out, kill_asked) = (record.timeout, record.timed_out, record.kill_asked);
         match finding {
             Finding::Ended => self.finish(ticket, End::Found, &mut actions),
             Finding::Gone => self.finish(ticket, End::Gone, &mut actions),
             _ if again => self.inspect(ticket, &mut actions),
-            Finding::Running { .. } if kill_sent.is_some_and(|sent| now >= sent + KILL_PATIENCE) => {
+            Finding::Running { .. } if kill_asked.is_some_and(|asked| now >= asked + KILL_PATIENCE) => {
                 self.finish(ticket, End::Unstoppable, &mut actions);
             }
             Finding::Running { .. } if timed_out => self.kill(ticket, &mut actions),
@@ -265,10 +269,18 @@ impl Inflight {
         }
         record.phase = Phase::Watching;
         if sent {
-            let patience_ends = *record.kill_sent.get_or_insert(now) + KILL_PATIENCE;
+            let patience_ends = *record.kill_asked.get_or_insert(now) + KILL_PATIENCE;
             self.set_timer(ticket, patience_ends.max(now));
         } else {
             self.look_later(ticket, now);
+        }
+    }
+
+    /// The engine answered that it will not kill the container: it is asked again, but not for ever.
+    pub fn kill_refused(&mut self, ticket: Ticket, now: Instant) {
+        if let Some(record) = self.records.get_mut(&ticket).filter(|record| record.phase == Phase::Killing) {
+            record.kill_asked.get_or_insert(now);
+            self.kill_answered(ticket, false, now);
         }
     }
 

@@ -12,8 +12,16 @@ const BACK: Duration = Duration::from_secs(8);
 
 fn all_but_ping() -> Vec<Call> {
     let calls = [
-        Call::Version, Call::Info, Call::Create, Call::Start, Call::Inspect, Call::Logs, Call::List, Call::Kill,
-        Call::Remove, Call::Events,
+        Call::Version,
+        Call::Info,
+        Call::Create,
+        Call::Start,
+        Call::Inspect,
+        Call::Logs,
+        Call::List,
+        Call::Kill,
+        Call::Remove,
+        Call::Events,
     ];
     calls.to_vec()
 }

@@ -13,7 +13,9 @@ fn slow(row: &Row, fault: Fault) {
 
 /// Create, start, look, read: each takes so long, and all of them together not much more.
 async fn every_call_slow_by(delay: Duration, timeout: &str) {
-    let mut row = Row::with(&[("SWEEP_INTERVAL", "5s"), ("DOCKER_TIMEOUT", timeout), ("CONCURRENT_STARTERS", "20")]).await;
+    let mut row =
+        Row::with(&[("SWEEP_INTERVAL", "5s"), ("DOCKER_TIMEOUT", timeout), ("CONCURRENT_STARTERS", "20")])
+            .await;
     slow(&row, Fault::Delay(delay));
     let begun = Instant::now();
     row.submit(40, Duration::from_millis(100)).await;

@@ -63,7 +63,11 @@ async fn creates_and_starts_that_are_refused_for_a_while_are_tried_again() {
     row.engine.inject(Call::Create, Fault::Refuse(409, taken.to_owned()), 25);
     row.engine.inject(Call::Create, Fault::Refuse(500, "cannot create".to_owned()), 15);
     row.engine.inject(Call::Create, Fault::Refuse(429, "slow down".to_owned()), 5);
-    row.engine.inject(Call::Start, Fault::Refuse(500, "cgroup: resource temporarily unavailable".to_owned()), 15);
+    row.engine.inject(
+        Call::Start,
+        Fault::Refuse(500, "cgroup: resource temporarily unavailable".to_owned()),
+        15,
+    );
     row.engine.inject(Call::Start, Fault::Refuse(503, "starting up".to_owned()), 3);
     let begun = Instant::now();
     row.submit(40, Duration::from_millis(100)).await;

@@ -92,7 +92,9 @@ fn garbage() -> Vec<Vec<u8>> {
         of("container", "destroy"),
         json(serde_json::json!({"Type": "container", "Action": "die"})),
         json(serde_json::json!({"Type": "container", "Action": "die", "Actor": {}, "time": "soon"})),
-        json(serde_json::json!({"Type": "container", "Action": "die", "Actor": {"ID": "nobody's"}, "time": 1})),
+        json(
+            serde_json::json!({"Type": "container", "Action": "die", "Actor": {"ID": "nobody's"}, "time": 1}),
+        ),
         b"\n\n\r\n".to_vec(),
         vec![0, 255, 1, 254, b'\n'],
         json(serde_json::json!({"Type": "container", "Action": "die", "Actor": {"ID": "x".repeat(3 << 20)}})),
