@@ -8,6 +8,7 @@ mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;
 mod daemon;
+mod engine;
 mod figures;
 mod fleet;
 mod front;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::docker::{EngineError, Inspected, State};
 use crate::ending;
-use crate::identity::ContainerId;
+use crate::identity::{ContainerId, EngineId};
 use crate::job::{Errand, FinishedJob};
 use crate::outcome::{Failure, Outcome};
 use crate::output::Output;
@@ -41,9 +41,16 @@ pub struct Ended {
 /// Reads the container's output and makes the result of it.
 ///
 /// # Errors
-/// The engine is away or gave no answer: nothing is decided, try again later.
-pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Result<FinishedJob, EngineError> {
+/// The engine is away or gave no answer: nothing is decided, try again later. `Exchanged` where the
+/// container is not there and another engine answers than `engine`, on which it was started.
+pub async fn result_of(
+    session: &Session,
+    ended: &Ended,
+    engine: Option<&EngineId>,
+    errand: Errand,
+) -> Result<FinishedJob, EngineError> {
     if ended.end == End::Gone {
+        is_still(session, engine).await?;
         return Ok(FinishedJob::of_failure(errand, &removed()));
     }
     if ended.end == End::Unstoppable {
@@ -54,7 +61,10 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
     }
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
         Ok(Some(output)) => output,
-        Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
+        Ok(None) => {
+            is_still(session, engine).await?;
+            return Ok(FinishedJob::of_failure(errand, &removed()));
+        }
         Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
             // An engine that answers other questions will not answer this one any more.
@@ -85,6 +95,17 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
             Ok(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output)))
         }
     }
+}
+
+/// Whether the engine that answers is the expected one: what another one does not know is not gone.
+async fn is_still(session: &Session, expected: Option<&EngineId>) -> Result<(), EngineError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let found = session.engine.about().await?.id;
+    if found == *expected {
+        return Ok(());
+    }
+    session.whereabouts.set_engine(found.clone());
+    Err(EngineError::Exchanged { found: found.to_string(), expected: expected.to_string() })
 }
 
 /// What the engine said of a start that failed; a container that did start has none.

@@ -1,15 +1,20 @@
 //! Ending a correction: its result is made and handed over to `finished_corrections`, all or nothing.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use crate::crash_points::{Point, pass};
+use crate::docker::EngineError;
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, Conclusion, Finished, Keep, Leftover, Settled, Standing, TakenJob};
+use crate::queue::{
+    Assignment, Conclusion, Finished, Keep, Leftover, RetryCount, Settled, Standing, TakenJob,
+};
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
@@ -29,12 +34,26 @@ pub struct Held {
     pub job: RunningJob,
 }
 
+impl Held {
+    /// For how long the record exists, by our clock.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let now = Timestamp::now().as_millisecond().unsigned_abs();
+        now.checked_sub(self.assignment.job.timestamp).map(Duration::from_millis)
+    }
+}
+
 /// Makes the result of a held correction and hands it over. Also tells which container can go.
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Option<Removal>) {
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
-    let result = match result_of(session, ended, job.errand.clone()).await {
+    let engine = job.origin.as_ref().map(|origin| &origin.engine);
+    let result = match result_of(session, ended, engine, job.errand.clone()).await {
         Ok(result) => result,
+        Err(EngineError::Exchanged { .. }) => {
+            let passed_on = back_to_its_engine(session, taken).await;
+            return (if passed_on { Finish::Settled } else { Finish::Again }, None);
+        }
         Err(error) => {
             warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
                 "the result cannot be read yet");
@@ -107,7 +126,9 @@ pub async fn conclude_orphan(
         tries: Tries { unanswered: tries, faults: 0 },
     };
     let work_id = labels.errand.work_id_shown();
-    let result = match result_of(session, &ended, labels.errand.clone()).await {
+    // It was listed by the engine that we knew then.
+    let engine = session.engine_id();
+    let result = match result_of(session, &ended, Some(&engine), labels.errand.clone()).await {
         Ok(result) => result,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
@@ -131,6 +152,22 @@ pub async fn conclude_orphan(
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
                 "a container without a record could not be finished; the next sweep tries again");
             None
+        }
+    }
+}
+
+/// A job whose container is on another engine than the one that answers waits for that one to be back, or
+/// for its completer. Tells whether that is done.
+pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
+    let delay = Duration::from_millis(200) * 2_u32.pow(taken.retries.min(5));
+    let why = "its container runs on another Docker engine";
+    let settled = session.running.retry_later(taken, delay, why, RetryCount::Free).await;
+    pass(Point::CompleterPassedOn).await;
+    match settled {
+        Ok(_) => true,
+        Err(error) => {
+            warn!(job_id = %taken.id, error = format!("{error:#}"), "a running job could not be passed on");
+            false
         }
     }
 }

@@ -118,10 +118,18 @@ fn allowed(labels: &Labels) -> Option<Duration> {
     labels.timeout().map(|timeout| timeout + OVERDUE_GRACE)
 }
 
+/// Whether it was submitted so long ago, by our clock: the engine's may have been set.
+fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
+    let now = Timestamp::now().as_millisecond().unsigned_abs();
+    now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
+}
+
 /// Whether its time would be up if it had been started when it was created.
 fn may_be_overdue(one: &Listed, labels: &Labels, now: Timestamp) -> bool {
     let age = Timestamp::from_second(one.created).ok().and_then(|created| elapsed(created, now));
-    allowed(labels).zip(age).is_some_and(|(allowed, age)| age >= allowed)
+    allowed(labels)
+        .zip(age)
+        .is_some_and(|(allowed, age)| age >= allowed && was_submitted_before(labels, allowed))
 }
 
 /// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.

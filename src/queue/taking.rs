@@ -115,7 +115,7 @@ impl Queue {
             generation,
             stalled,
             deferred_failure: field(),
-            retrying_since: number(field()),
+            tried_for: Duration::from_millis(number(field()).unwrap_or_default()),
             retries: small(number(field())),
             token,
             retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },
