@@ -5,4 +5,5 @@
 
 mod campaign;
 mod figures;
+mod redis;
 mod restarts;

@@ -12,7 +12,7 @@ use crate::queue::{Assignment, Finished, Keep, Settled, Standing, TakenJob};
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
-use super::removal::Removal;
+use super::removal::{Because, Removal};
 use super::session::Session;
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
@@ -48,8 +48,11 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         Some(Settled::Done | Settled::Already) => {
             info!(job_id = %taken.id, container_id = %job.container, work_id,
                 outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
-            let removal = (ended.end != End::Gone)
-                .then(|| Removal { container: job.container.clone(), force: ended.end == End::Unstoppable });
+            let removal = (ended.end != End::Gone).then(|| Removal {
+                container: job.container.clone(),
+                force: ended.end == End::Unstoppable,
+                because: Because::HandedOver(job.correction()),
+            });
             (Finish::Settled, removal)
         }
         Some(Settled::Lost) => {
@@ -109,9 +112,13 @@ pub async fn conclude_orphan(
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
-            Some(Removal { container: container.clone(), force: false })
+            let because = Because::HandedOver(labels.correction.clone());
+            Some(Removal { container: container.clone(), force: false, because })
         }
-        Ok(Finished::Not(Standing::Done)) => Some(Removal { container: container.clone(), force: false }),
+        Ok(Finished::Not(Standing::Done)) => {
+            let because = Because::Done(Box::new(labels.clone()));
+            Some(Removal { container: container.clone(), force: false, because })
+        }
         Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),

@@ -95,7 +95,7 @@ impl Loop {
             working_on: HashMap::new(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(Arc::clone(&session), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             session,
