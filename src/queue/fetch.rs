@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions};
+use crate::identity::LockToken;
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub(super) struct Fetch {
     given: mpsc::UnboundedSender<Assignment>,
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
+    /// The tokens of a take of which it is not known whether it was done.
+    doubtful: Vec<LockToken>,
 }
 
 impl Fetch {
@@ -45,7 +48,7 @@ impl Fetch {
         stop: CancellationToken,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { queue, options, permits, leases, given, paused, stop }
+        Self { queue, options, permits, leases, given, paused, stop, doubtful: Vec::new() }
     }
 
     pub async fn run(mut self) {
@@ -64,6 +67,9 @@ impl Fetch {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;
                 }
             }
+        }
+        if let Err(error) = self.untake().await {
+            tracing::debug!(%error, "what a take may have brought comes back when its locks run out");
         }
         if let Err(error) = self.queue.wake_others().await {
             tracing::debug!(%error, "a wake-up may be lost; others look every few seconds");
@@ -87,9 +93,18 @@ impl Fetch {
         }
     }
 
-    async fn take(&self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
-        let room = permits.num_permits();
-        let mut taken = self.queue.take(room, &self.options.name, self.options.rate).await?;
+    async fn take(&mut self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
+        self.untake().await?;
+        let tokens: Vec<_> = (0..permits.num_permits()).map(|_| LockToken::unique()).collect();
+        let mut taken = match self.queue.take(&tokens, &self.options.name, self.options.rate).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                if error.is_ambiguous() {
+                    self.doubtful = tokens;
+                }
+                return Err(error);
+            }
+        };
         for job in taken.jobs.drain(..) {
             // There is one permit for each token that was sent.
             let Some(permit) = permits.split(1) else { break };
@@ -97,6 +112,22 @@ impl Fetch {
             let _ = self.given.send(self.leases.begin(job, permit));
         }
         Ok(taken)
+    }
+
+    /// Gives back what a take brought whose reply was lost: nobody works on it.
+    async fn untake(&mut self) -> Result<(), QueueError> {
+        if !self.doubtful.is_empty() {
+            let count = self.queue.untake(&self.doubtful).await?;
+            if count > 0 {
+                tracing::info!(
+                    queue = self.queue.name(),
+                    count,
+                    "the reply to a take was lost: its jobs are back in line"
+                );
+            }
+            self.doubtful.clear();
+        }
+        Ok(())
     }
 
     /// Waits for whatever has to happen before the next take can bring anything.
