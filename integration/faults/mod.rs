@@ -14,6 +14,7 @@ mod fleet;
 mod front;
 mod graceful;
 mod receivers;
+mod redis;
 mod restarts;
 mod resumption;
 mod zombies;
