@@ -4,5 +4,7 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod campaign;
+#[cfg(feature = "crash-points")]
+mod crash_points;
 mod figures;
 mod restarts;

@@ -14,9 +14,13 @@ use crate::verdict;
 
 use super::inflight::End;
 use super::session::Session;
+use super::work::Tries;
 
 /// How often the output of an ended container is asked for while the engine answers with errors.
 pub const TRIES_FOR_OUTPUT: u32 = 6;
+
+/// After so many panics, or works that were given up, the output of a container is not looked at any more.
+const MOST_FAULTS: u32 = 3;
 
 /// What the engine notes for a container that ended while it was away itself.
 const LOST_BY_ENGINE: i64 = 255;
@@ -33,7 +37,7 @@ pub struct Ended {
     /// How long it was allowed to run.
     pub timeout: Option<Duration>,
     /// How often this was tried before.
-    pub tries: u32,
+    pub tries: Tries,
 }
 
 /// Reads the container's output and makes the result of it.
@@ -47,10 +51,13 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
     if ended.end == End::Unstoppable {
         return Ok(FinishedJob::of_failure(errand, &unstoppable()));
     }
+    if ended.tries.faults >= MOST_FAULTS {
+        return Ok(FinishedJob::of_failure(errand, &faulty()));
+    }
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
         Ok(Some(output)) => output,
         Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
-        Err(error) if ended.tries < TRIES_FOR_OUTPUT => return Err(error),
+        Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
             // An engine that answers other questions will not answer this one any more.
             session.engine.inspect(ended.container.as_str()).await?;
@@ -62,7 +69,7 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
         Err(problem) => {
             let inspected = match session.engine.inspect(ended.container.as_str()).await {
                 Ok(inspected) => inspected,
-                Err(error) if ended.tries < TRIES_FOR_OUTPUT || error.is_away() => return Err(error),
+                Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT || error.is_away() => return Err(error),
                 Err(_) => None,
             };
             if let Some(error) = inspected.as_ref().and_then(start_error) {
@@ -159,6 +166,14 @@ fn unstoppable() -> Failure {
         Outcome::ContainerLost,
         "The correction ran out of time, and its container could not be stopped. The administrator of \
          the Docker host has to look at it; the work can be submitted again.",
+    )
+}
+
+fn faulty() -> Failure {
+    Failure::new(
+        Outcome::NoVerdict,
+        "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
+         internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
     )
 }
 

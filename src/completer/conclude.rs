@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob};
@@ -14,6 +15,7 @@ use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
 use super::removal::Removal;
 use super::session::Session;
+use super::work::Tries;
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
 const KEEP_RUNNING: Keep = Keep::Age(std::time::Duration::from_secs(24 * 60 * 60));
@@ -39,11 +41,13 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             return (Finish::Again, None);
         }
     };
+    pass(Point::CompleterCollected).await;
     if ended.end == End::Unstoppable {
         error!(job_id = %taken.id, container_id = %job.container, work_id,
             "a container ran out of time and could not be stopped: the Docker host needs a look");
     }
     let settled = hand_over(session, taken, &job.correction(), &result).await;
+    pass(Point::CompleterHandedOver).await;
     match settled {
         Some(Settled::Done | Settled::Already) => {
             info!(job_id = %taken.id, container_id = %job.container, work_id,
@@ -93,7 +97,8 @@ pub async fn conclude_orphan(
         end: End::Found,
         timed_out: false,
         timeout: labels.timeout(),
-        tries,
+        // A panic is no answer either.
+        tries: Tries { unanswered: tries, faults: 0 },
     };
     let work_id = labels.errand.work_id_shown();
     let result = match result_of(session, &ended, labels.errand.clone()).await {
@@ -104,8 +109,11 @@ pub async fn conclude_orphan(
             return None;
         }
     };
+    pass(Point::OrphanCollected).await;
     let job = session.finished_job(&labels.correction, &labels.name, &result);
-    match session.redis.finish_orphan(labels, &job).await {
+    let finished = session.redis.finish_orphan(labels, &job).await;
+    pass(Point::OrphanFinished).await;
+    match finished {
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, EngineError, Inspected, Killed, Listed, State};
 use crate::identity::ContainerId;
 use crate::job::InvalidJob;
@@ -47,6 +48,7 @@ pub async fn inspect(session: Arc<Session>, ticket: Ticket, container: Container
             Finding::Unknown
         }
     };
+    pass(Point::CompleterInspected).await;
     Report::Inspected(ticket, finding)
 }
 
@@ -66,7 +68,10 @@ fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
 pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId) -> Report {
     debug!(container_id = %container, "time is up: killing the container");
     match kill(&session, &container).await {
-        Ok(sent) => Report::Killed(ticket, sent),
+        Ok(sent) => {
+            pass(Point::CompleterKilled).await;
+            Report::Killed(ticket, sent)
+        }
         Err(error) => {
             warn!(container_id = %container, error = format!("{error:#}"), "a container could not be killed");
             Report::Killed(ticket, false)
@@ -83,6 +88,7 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
     let inspected = session.engine.inspect(container.as_str()).await?;
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {
         session.engine.unpause(container).await?;
+        pass(Point::CompleterUnpaused).await;
     }
     Ok(session.engine.kill(container).await? == Killed::Sent)
 }
@@ -90,7 +96,10 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
 /// Lists the containers, for the sweep.
 pub async fn list(session: Arc<Session>) -> Report {
     match sweep::list(&session).await {
-        Ok(listed) => Report::Listed(Some(listed)),
+        Ok(listed) => {
+            pass(Point::SweepListed).await;
+            Report::Listed(Some(listed))
+        }
         Err(error) => {
             warn!(error = format!("{error:#}"), "a sweep could not be made; trying again");
             Report::Listed(None)
@@ -101,7 +110,10 @@ pub async fn list(session: Arc<Session>) -> Report {
 /// Asks what the containers are that nobody here holds.
 pub async fn examine(session: Arc<Session>, strangers: Vec<Listed>) -> Report {
     match sweep::examine(&session, strangers).await {
-        Ok(found) => Report::Examined(found),
+        Ok(found) => {
+            pass(Point::SweepExamined).await;
+            Report::Examined(found)
+        }
         Err(error) => {
             warn!(error = format!("{error:#}"), "a sweep could not be ended; trying again");
             Report::Listed(None)
@@ -129,6 +141,7 @@ pub async fn finish_orphan(
 /// Hands over a job whose data cannot be used.
 pub async fn dispose(session: Arc<Session>, assignment: Assignment, invalid: Box<InvalidJob>) -> Report {
     refuse(&session, &assignment.job, &invalid).await;
+    pass(Point::CompleterRefused).await;
     Report::Nothing
 }
 
@@ -137,6 +150,7 @@ pub async fn pass_on(session: Arc<Session>, assignment: Assignment) -> Report {
     let delay = Duration::from_millis(200) * 2_u32.pow(assignment.job.retries.min(5));
     let why = "its container runs on another Docker engine";
     let settled = session.running.retry_later(&assignment.job, delay, why, RetryCount::Free).await;
+    pass(Point::CompleterPassedOn).await;
     if let Err(error) = settled {
         warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a running job could not be passed on");
     }

@@ -140,6 +140,12 @@ impl Inflight {
         self.by_container.contains_key(container)
     }
 
+    /// How many deaths wait for their record.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// When [`Self::tick`] is due next.
     #[must_use]
     pub fn next_timer(&self) -> Option<Instant> {

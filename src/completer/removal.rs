@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 use tokio_util::time::DelayQueue;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Removed};
+use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
 use crate::identity::ContainerId;
 
 /// Redis with an append-only file written each second may lose the last one. Until then the container
@@ -36,7 +40,8 @@ pub struct Removal {
 #[derive(Debug)]
 pub struct Removals {
     queue: mpsc::UnboundedSender<Removal>,
-    lane: JoinHandle<()>,
+    closing: DropGuard,
+    lane: AbortOnDropHandle<()>,
 }
 
 impl Removals {
@@ -51,8 +56,11 @@ impl Removals {
             due: DelayQueue::new(),
             under_way: JoinSet::new(),
             tried: HashMap::new(),
+            gauge: Gauge::of(Vital::Removals),
         };
-        Self { queue, lane: tokio::spawn(lane.run(handed_in)) }
+        let closing = CancellationToken::new();
+        let lane = heartbeat::spawn("completer: removals", &closing, lane.run(handed_in));
+        Self { queue, closing: closing.drop_guard(), lane }
     }
 
     /// Hands a container in; one that is on the lane already is left as it is there.
@@ -65,7 +73,7 @@ impl Removals {
     /// Carries out what was handed in, until the deadline at the latest. What is left is found by the
     /// next sweep of any completer.
     pub async fn close(self, deadline: Instant) {
-        drop(self.queue);
+        drop((self.closing, self.queue));
         let mut lane = self.lane;
         if timeout_at(deadline, &mut lane).await.is_err() {
             lane.abort();
@@ -78,8 +86,9 @@ struct Lane {
     width: usize,
     known: HashSet<ContainerId>,
     due: DelayQueue<(Removal, u32)>,
-    under_way: JoinSet<bool>,
+    under_way: JoinSet<Result<bool, Stuck>>,
     tried: HashMap<Id, (Removal, u32)>,
+    gauge: Gauge,
 }
 
 impl Lane {
@@ -97,10 +106,12 @@ impl Lane {
                     self.start(removal, tried);
                 }
                 Some(done) = self.under_way.join_next_with_id(), if !self.under_way.is_empty() => match done {
-                    Ok((id, removed)) => self.after(id, removed),
-                    Err(panicked) => self.after(panicked.id(), false),
+                    Ok((id, Ok(removed))) => self.after(id, removed),
+                    Ok((id, Err(stuck))) => self.failed(id, &stuck),
+                    Err(panicked) => self.failed(panicked.id(), &panicked),
                 },
             }
+            self.gauge.set(self.known.len());
         }
     }
 
@@ -112,8 +123,14 @@ impl Lane {
 
     fn start(&mut self, removal: Removal, tried: u32) {
         let (engine, one) = (self.engine.clone(), removal.clone());
-        let task = self.under_way.spawn(async move { remove(&engine, &one).await });
+        let task = self.under_way.spawn(bounded(async move { remove(&engine, &one).await }));
         self.tried.insert(task.id(), (removal, tried + 1));
+    }
+
+    fn failed(&mut self, id: Id, why: &dyn std::error::Error) {
+        let container = self.tried.get(&id).map(|(removal, _)| removal.container.to_string());
+        error!(container_id = container, error = %why, "a removal was given up: only its container is held up");
+        self.after(id, false);
     }
 
     /// What failed waits its turn again, out of the others' way.
@@ -129,8 +146,11 @@ impl Lane {
 
 /// Removes a container. False = it could not be removed now.
 async fn remove(engine: &Engine, removal: &Removal) -> bool {
+    pass(Point::CompleterRemoving).await;
     let container = removal.container.as_str();
-    match engine.remove(&removal.container, removal.force).await {
+    let removed = engine.remove(&removal.container, removal.force).await;
+    pass(Point::CompleterRemoved).await;
+    match removed {
         Ok(Removed::Done | Removed::Gone | Removed::InProgress) => {
             debug!(container_id = container, "container removed");
             true

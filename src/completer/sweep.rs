@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
@@ -140,6 +141,7 @@ async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels) -> Re
     if allowed(labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
         super::effects::kill(session, &one.id).await?;
+        pass(Point::SweepKilled).await;
     }
     Ok(())
 }

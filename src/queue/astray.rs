@@ -1,8 +1,9 @@
-//! Jobs that stand in no list any more: found, and put back.
+//! Jobs that other clients' ways left where nobody takes them: found, and put back in line.
 //!
 //! A `resume` by BullMQ 5.12 renames `paused` over `wait`, and its `pause` the other way round. Where
 //! clients of both versions use a queue, both lists may hold jobs, and those of one are in no list
-//! afterwards; only their hashes remain. Protocol: `pause-7.lua` of `bullmq` 5.12.7.
+//! afterwards; only their hashes remain. 5.12 also fails jobs that stalled too often, which is no verdict.
+//! Protocol: `pause-7.lua` and `moveStalledJobsToWait-9.lua` of `bullmq` 5.12.7.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::reset::pattern;
 use super::trouble::Trouble;
 use super::worker::jittered;
 use super::{Queue, QueueError, scripts};
+use crate::heartbeat;
 use crate::identity::JobId;
 
 /// A job counts as astray only where it was found so twice, this far apart: somebody who deletes a
@@ -67,10 +69,11 @@ impl Queue {
     }
 }
 
-/// Puts jobs back in line that stand in no list: a step every few seconds, all keys at the start and
-/// whenever the queue was `resumed`.
+/// Puts jobs back in line that stand in no list, or were failed for stalling: a step every few seconds;
+/// all keys at the start and whenever the queue was `resumed`.
 pub(super) async fn search(queue: Queue, resumed: Arc<Notify>) {
-    let mut trouble = Trouble::with("jobs that stand in no list are not put back");
+    heartbeat::beats_every(2 * LOOK_EVERY);
+    let mut trouble = Trouble::with("jobs that other clients left behind are not put back");
     let mut suspects = Vec::new();
     let (mut from, mut all) = (0, true);
     loop {
@@ -103,6 +106,9 @@ async fn pass(
         tracing::warn!(queue = queue.name(), job = %id, "job {id} stood in no list and is back in line");
     }
     suspects.clear();
+    for id in queue.revive_overstalled().await? {
+        tracing::warn!(queue = queue.name(), job = %id, "job {id} was given up as stalled and is back in line");
+    }
     if all {
         *from = 0;
     }

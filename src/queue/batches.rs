@@ -7,6 +7,7 @@ use deadpool_redis::redis::ScriptInvocation;
 use super::options::millis;
 use super::taking::LOCK;
 use super::{Counts, Queue, QueueError, scripts};
+use crate::crash_points::{Point, pass};
 use crate::identity::{JobId, LockToken};
 
 /// Jobs in one call: few enough that other callers hardly wait.
@@ -36,6 +37,7 @@ impl Queue {
             }
             let tokens: Vec<String> = self.redis.script("renew", &call).await?;
             lost.extend(tokens.into_iter().map(LockToken::new));
+            pass(Point::WorkerRenewed).await;
         }
         Ok(lost)
     }
@@ -54,6 +56,9 @@ impl Queue {
             call.arg(passed).arg(RECOVER_WINDOW);
             let (seen, ids) = self.counted_ids("recover", &call).await?;
             passed += seen.saturating_sub(ids.len());
+            if !ids.is_empty() {
+                pass(Point::WorkerRecovered).await;
+            }
             recovered.extend(ids);
             if seen < RECOVER_WINDOW {
                 return Ok(recovered);
@@ -109,6 +114,7 @@ impl Queue {
                 call.arg(id.as_str()).arg(token.as_str());
             }
             count += self.redis.script::<usize>("hand back", &call).await?;
+            pass(Point::WorkerReleased).await;
         }
         Ok(count)
     }

@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions};
+use crate::crash_points::{Point, pass};
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);
@@ -94,6 +95,9 @@ impl Fetch {
     async fn take(&self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
         let room = permits.num_permits();
         let mut taken = self.queue.take(room, &self.options.name, self.options.rate).await?;
+        if !taken.jobs.is_empty() {
+            pass(Point::WorkerTook).await;
+        }
         for job in taken.jobs.drain(..) {
             // There is one permit for each token that was sent.
             let Some(permit) = permits.split(1) else { break };

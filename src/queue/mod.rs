@@ -40,4 +40,4 @@ pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use taking::{LineState, Taken};
-pub use worker::{Worker, WorkerOptions};
+pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};
