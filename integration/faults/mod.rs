@@ -7,4 +7,5 @@ mod campaign;
 #[cfg(feature = "crash-points")]
 mod crash_points;
 mod figures;
+mod mixed;
 mod restarts;
