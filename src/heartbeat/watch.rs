@@ -65,7 +65,8 @@ impl Hearts {
     /// The names of the fields are read by others: they stay as they are.
     fn log_signs(&self) {
         let of = |vital| self.inner.gauges.sum(vital);
-        let tasks = tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        let tasks =
+            tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
         debug!(
             tasks,
             loops = self.loops().len(),
@@ -111,7 +112,10 @@ impl Known {
                     if seen.looks > 1 && !seen.logged {
                         seen.logged = true;
                         let seconds = since.as_secs();
-                        error!(r#loop = name, doing, seconds, "the loop `{name}` is stuck for {seconds} s: {doing}");
+                        error!(
+                            r#loop = name,
+                            doing, seconds, "the loop `{name}` is stuck for {seconds} s: {doing}"
+                        );
                     }
                     if LOOK_EVERY * seen.looks >= GIVEN_UP_AFTER {
                         let (name, since) = (name.clone(), *since);

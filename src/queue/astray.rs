@@ -96,12 +96,7 @@ pub(super) async fn search(queue: Queue, resumed: Arc<Notify>) {
 }
 
 /// Puts back what the last pass suspected and is astray still, then looks further.
-async fn pass(
-    queue: &Queue,
-    suspects: &mut Vec<JobId>,
-    from: &mut u64,
-    all: bool,
-) -> Result<(), QueueError> {
+async fn pass(queue: &Queue, suspects: &mut Vec<JobId>, from: &mut u64, all: bool) -> Result<(), QueueError> {
     for id in queue.bring_back(suspects).await? {
         tracing::warn!(queue = queue.name(), job = %id, "job {id} stood in no list and is back in line");
     }

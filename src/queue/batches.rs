@@ -100,11 +100,7 @@ impl Queue {
     ///
     /// # Errors
     /// Redis cannot be asked; some batches may have been given up.
-    pub async fn release(
-        &self,
-        jobs: &[(JobId, LockToken)],
-        as_stalled: bool,
-    ) -> Result<usize, QueueError> {
+    pub async fn release(&self, jobs: &[(JobId, LockToken)], as_stalled: bool) -> Result<usize, QueueError> {
         let mut count = 0;
         // Newest first: removing from the active list walks from its new end.
         for batch in jobs.rchunks(BATCH) {

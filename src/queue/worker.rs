@@ -69,8 +69,15 @@ impl Worker {
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
         let resumed = Arc::new(Notify::new());
-        let fetch =
-            Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone(), resumed.clone());
+        let fetch = Fetch::new(
+            queue.clone(),
+            options,
+            leases.clone(),
+            given,
+            is_paused,
+            stop.clone(),
+            resumed.clone(),
+        );
         let named = |what: &str| format!("{}: {what}", queue.name());
         // Without one of them the worker would be half alive: its process ends where one dies.
         let fetching = heartbeat::spawn(&named("taking"), &stop, fetch.run());

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use correction_runner::identity::JobId;
+use correction_runner::job::PENDING_QUEUE;
+use correction_runner::queue::{JobOptions, NewJob};
 use serde_json::{Value, json};
 
 use crate::support::node::{Node, Version};
@@ -74,7 +77,7 @@ impl Fleet {
                 format!(r#"{}={{"success":true,"grade":{number}}}"#, script::STDOUT),
             ]);
             match number % 3 {
-                0 => drop(self.system.submit(&data).await),
+                0 => self.submit_ours(&name, &data).await,
                 kind => {
                     let request = json!({ "prefix": "bull", "queue": "pending_corrections", "data": data });
                     self.producers[kind - 1].call("add", request).await;
@@ -82,6 +85,18 @@ impl Fleet {
             }
             self.submitted.push(name);
         }
+    }
+
+    /// With an id, so that it is added once however often a call breaks off.
+    async fn submit_ours(&self, name: &str, data: &Value) {
+        let job = NewJob {
+            id: Some(JobId::new(name)),
+            name: "Correction".to_owned(),
+            data: data.to_string(),
+            options: JobOptions::default(),
+        };
+        let queue = self.system.redis.queue(PENDING_QUEUE);
+        self.system.until("Redis takes it", async || queue.add(&job).await.ok()).await;
     }
 
     /// Ends Node's members, whose ends prove nothing.

@@ -91,6 +91,7 @@ async fn what_two_versions_of_bullmq_lose_between_them_a_worker_of_ours_puts_bac
         assert!(done.insert(taken.job.id.as_str().to_owned()), "{} came twice", taken.job.id);
     }
     let time = began.elapsed().as_secs_f64();
-    let value = format!("12 added, 7 lost by BullMQ alone, 7 put back by ours in {time:.1} s, 0 lost in the end");
+    let value =
+        format!("12 added, 7 lost by BullMQ alone, 7 put back by ours in {time:.1} s, 0 lost in the end");
     note("two versions of BullMQ, one pause", "mixed-fleet losses", value);
 }

@@ -24,7 +24,8 @@ async fn empty(fleet: &Fleet, round: usize) {
             let target = format!("127.0.0.1:{port}/0/bull");
             let mut script = Command::new(root.join("scripts/reset_queues"));
             script.args(["--yes-delete", &target]).env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", &port);
-            let output = script.current_dir(fleet.engine.socket().parent().expect("a directory")).output().await;
+            let output =
+                script.current_dir(fleet.engine.socket().parent().expect("a directory")).output().await;
             let output = output.expect("it runs");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }

@@ -12,7 +12,8 @@ use crate::support::node::{Node, Version};
 /// A worker that takes jobs and never ends them, and gives up each that stalled once.
 async fn thief(fleet: &Fleet, version: Version, queue: &str) -> Node {
     let node = Node::start(version, &fleet.system.server);
-    let opts = json!({ "concurrency": 4, "lockDuration": 1000, "stalledInterval": 400, "maxStalledCount": 0 });
+    let opts =
+        json!({ "concurrency": 4, "lockDuration": 1000, "stalledInterval": 400, "maxStalledCount": 0 });
     let request = json!({ "prefix": "bull", "queue": queue, "worker": "thief", "hangs": true, "opts": opts });
     node.call("work", request).await;
     node

@@ -54,7 +54,11 @@ impl Tally {
             let name = one.path.trim_start_matches('/').to_owned();
             let place = fleet.submitted.iter().position(|known| *known == name).expect("it was submitted");
             let body = one.json();
-            assert_eq!((&body["success"], &body["grade"]), (&Value::from(true), &Value::from(place + 1)), "{name}");
+            assert_eq!(
+                (&body["success"], &body["grade"]),
+                (&Value::from(true), &Value::from(place + 1)),
+                "{name}"
+            );
             posts.entry(name).or_default().push(one.webhook_id);
         }
         for name in &fleet.submitted {
@@ -109,8 +113,13 @@ fn is_ours(seen: &crate::support::simulated_engine::Seen) -> bool {
 
 async fn until_all_came(fleet: &Fleet) {
     let missing = || {
-        let come: BTreeSet<_> =
-            fleet.system.receiver.all().into_iter().map(|one| one.path.trim_start_matches('/').to_owned()).collect();
+        let come: BTreeSet<_> = fleet
+            .system
+            .receiver
+            .all()
+            .into_iter()
+            .map(|one| one.path.trim_start_matches('/').to_owned())
+            .collect();
         fleet.submitted.iter().filter(|name| !come.contains(*name)).cloned().collect::<Vec<_>>()
     };
     let deadline = tokio::time::Instant::now() + PATIENCE;

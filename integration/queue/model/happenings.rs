@@ -133,7 +133,11 @@ impl World<'_> {
             Kind::Delayed => options.delay = HOUR,
             Kind::Lifo => options.lifo = true,
         }
-        let new = NewJob { id: id.map(|id| JobId::new(format!("j-{id}"))), options: options.clone(), ..job(r#"{"n":1}"#) };
+        let new = NewJob {
+            id: id.map(|id| JobId::new(format!("j-{id}"))),
+            options: options.clone(),
+            ..job(r#"{"n":1}"#)
+        };
         for time in 0..=u32::from(again && id.is_some()) {
             let added = self.queues[lane].add(&new).await.expect("an answer");
             let id = added.id().as_str().to_owned();

@@ -33,41 +33,107 @@ pub enum How {
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// With an id of a few (so that it is often there already) or none; `again`: the reply was lost.
-    Add { lane: usize, id: Option<u8>, kind: Kind, again: bool },
+    Add {
+        lane: usize,
+        id: Option<u8>,
+        kind: Kind,
+        again: bool,
+    },
     /// A producer of the other kind.
-    NodeAdd { lane: usize, version: Version },
+    NodeAdd {
+        lane: usize,
+        version: Version,
+    },
     /// `woken`: by the marker, which is gone then. `limited`: with a limiter of 3 an hour. `lost`: nobody
     /// learns what was taken.
-    Take { lane: usize, count: usize, limited: bool, woken: bool, lost: bool },
+    Take {
+        lane: usize,
+        count: usize,
+        limited: bool,
+        woken: bool,
+        lost: bool,
+    },
     /// `again`: the reply was lost, and the call is repeated.
-    Settle { pick: Index, how: How, again: bool },
+    Settle {
+        pick: Index,
+        how: How,
+        again: bool,
+    },
     /// What was settled, lost or handed back before is settled again, long after.
-    Late { pick: Index, how: How },
-    Renew { lane: usize },
+    Late {
+        pick: Index,
+        how: How,
+    },
+    Renew {
+        lane: usize,
+    },
     /// A lock's time is over.
-    Expire { pick: Index },
-    Recover { lane: usize },
-    HandBack { lane: usize, count: usize, as_stalled: bool, again: bool },
-    Log { lane: usize, pick: Index },
+    Expire {
+        pick: Index,
+    },
+    Recover {
+        lane: usize,
+    },
+    HandBack {
+        lane: usize,
+        count: usize,
+        as_stalled: bool,
+        again: bool,
+    },
+    Log {
+        lane: usize,
+        pick: Index,
+    },
     /// A waiting job is left as BullMQ 6 leaves one that stalled too often (`defa`), or with 5.12's count.
-    Stalled { lane: usize, pick: Index, six: bool },
-    Revive { lane: usize },
+    Stalled {
+        lane: usize,
+        pick: Index,
+        six: bool,
+    },
+    Revive {
+        lane: usize,
+    },
     /// A person's retry of an ended job in a dashboard.
-    Retry { lane: usize, pick: Index, version: Version },
+    Retry {
+        lane: usize,
+        pick: Index,
+        version: Version,
+    },
     /// A delayed job's time has come.
-    Due { lane: usize, pick: Index },
-    Pause { lane: usize, version: Version },
-    Resume { lane: usize, version: Version },
-    Concurrency { lane: usize, most: Option<usize> },
+    Due {
+        lane: usize,
+        pick: Index,
+    },
+    Pause {
+        lane: usize,
+        version: Version,
+    },
+    Resume {
+        lane: usize,
+        version: Version,
+    },
+    Concurrency {
+        lane: usize,
+        most: Option<usize>,
+    },
     /// The limiter's window is over.
-    OpenLimiter { lane: usize },
-    Wake { lane: usize },
+    OpenLimiter {
+        lane: usize,
+    },
+    Wake {
+        lane: usize,
+    },
     /// Jobs in no list are found and put back.
-    BringBack { lane: usize },
+    BringBack {
+        lane: usize,
+    },
     /// Where all corrections stand that were ever taken.
     Standing,
     /// A sweep finishes a correction of which it has only the container.
-    FinishOrphan { pick: Index, again: bool },
+    FinishOrphan {
+        pick: Index,
+        again: bool,
+    },
     /// The installation gets its id.
     SettleIn,
     Reset,

@@ -23,7 +23,8 @@ impl World<'_> {
         if woken {
             self.ask::<Vec<String>>(lane, ["ZPOPMIN", "marker"], &[]);
         }
-        let rate = limited.then_some(RateLimit { max: u32::try_from(RATE_MAX).expect("few"), duration: HOUR });
+        let rate =
+            limited.then_some(RateLimit { max: u32::try_from(RATE_MAX).expect("few"), duration: HOUR });
         let taken = self.queues[lane].take(count, "one of several", rate).await.expect("an answer");
         let model = &mut self.lanes[lane];
         let (ids, state) = model.take(count, limited);
@@ -69,7 +70,9 @@ impl World<'_> {
             How::RetryAttempt { delayed } => {
                 queue.retry_later(job, delay(delayed), "why", RetryCount::Attempt).await
             }
-            How::RetryFree { delayed } => queue.retry_later(job, delay(delayed), "why", RetryCount::Free).await,
+            How::RetryFree { delayed } => {
+                queue.retry_later(job, delay(delayed), "why", RetryCount::Free).await
+            }
             How::HandOver { gone, .. } => match Self::destination(hold, how) {
                 None => queue.complete(job, "1", keep(gone)).await,
                 Some(to) => {
@@ -200,7 +203,8 @@ impl World<'_> {
 
     pub async fn hand_back(&mut self, lane: usize, count: usize, as_stalled: bool, again: bool) {
         let back: Vec<_> = self.held.iter().filter(|hold| hold.lane == lane).take(count).cloned().collect();
-        let mut pairs: Vec<_> = back.iter().map(|hold| (hold.job.id.clone(), hold.job.token.clone())).collect();
+        let mut pairs: Vec<_> =
+            back.iter().map(|hold| (hold.job.id.clone(), hold.job.token.clone())).collect();
         // One that is not ours any more may be among them.
         let stale = self.stale.iter().find(|hold| hold.lane == lane);
         pairs.extend(stale.map(|hold| (hold.job.id.clone(), hold.job.token.clone())));

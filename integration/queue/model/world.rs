@@ -139,7 +139,9 @@ impl<'a> World<'a> {
         match hold.lane {
             PENDING => Self::labels_of(&hold.job).correction,
             // A container's id, where another's starter made the job.
-            _ if hold.job.id.as_str().parse::<u64>().is_ok() => CorrectionId::new(format!("c-{}", hold.job.id)),
+            _ if hold.job.id.as_str().parse::<u64>().is_ok() => {
+                CorrectionId::new(format!("c-{}", hold.job.id))
+            }
             _ => CorrectionId::new(hold.job.id.as_str()),
         }
     }
@@ -177,8 +179,9 @@ impl<'a> World<'a> {
 
     /// No lock of this token any more: what is done with it from now on changes nothing.
     pub fn forget(&mut self, id: &JobId, lane: usize) {
-        let (gone, held) =
-            std::mem::take(&mut self.held).into_iter().partition(|hold| hold.lane == lane && hold.job.id == *id);
+        let (gone, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|hold| hold.lane == lane && hold.job.id == *id);
         self.held = held;
         self.stale.extend::<Vec<_>>(gone);
     }
@@ -199,7 +202,10 @@ impl<'a> World<'a> {
         let expected =
             [waiting, lane.prioritized.len(), lane.active.len(), lane.due.len() + lane.later.len()];
         assert_eq!(counted, expected.map(|count| count as u64), "{}: counts", NAMES[index]);
-        assert_eq!((counts.completed, counts.failed), (lane.completed.len() as u64, lane.failed.len() as u64));
+        assert_eq!(
+            (counts.completed, counts.failed),
+            (lane.completed.len() as u64, lane.failed.len() as u64)
+        );
     }
 
     /// What each version's own client counts.
@@ -210,8 +216,7 @@ impl<'a> World<'a> {
                 let request = json!({ "method": "getJobCounts", "args": args });
                 let counts = self.node(version, index, "queue", request).await;
                 let count = |state: &str| counts[state].as_u64().unwrap_or(0);
-                let found =
-                    ["prioritized", "active", "delayed", "completed", "failed"].map(count);
+                let found = ["prioritized", "active", "delayed", "completed", "failed"].map(count);
                 let expected = [
                     lane.prioritized.len(),
                     lane.active.len(),
