@@ -1,10 +1,11 @@
 //! Taking jobs and keeping their locks: the tasks behind a stage's `next()`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -68,7 +69,7 @@ impl Worker {
         let (paused, is_paused) = watch::channel(false);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
-        let resumed = Arc::new(Notify::new());
+        let resumed = Arc::new(AtomicBool::new(false));
         let fetch = Fetch::new(
             queue.clone(),
             options,

@@ -93,3 +93,20 @@ async fn around_the_originals_completer_on_5_no_correction_is_lost() {
 async fn around_the_originals_completer_on_6_no_correction_is_lost() {
     around_the_originals_completer("bullmq6").await;
 }
+
+/// What the original alone makes of the same deaths, as a measure: it may lose and double.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn the_original_alone_is_measured_under_the_same_deaths() {
+    for version in ["bullmq5", "bullmq6"] {
+        let members = ["starter", "completer", "notifier"].map(|component| format!("{component}-{version}"));
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        let mut fleet = Fleet::of(&members, false).await;
+        for _ in 0..3 {
+            everything_dies_once(&mut fleet, &members).await;
+        }
+        let tally = Tally::of_the_original(fleet).await;
+        tally.note(&format!("the original alone on {version}, everything dies three times"));
+        tally.assert_none_of_it_is_ours();
+    }
+}

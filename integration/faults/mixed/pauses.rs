@@ -75,7 +75,7 @@ async fn what_two_versions_of_bullmq_lose_between_them_a_worker_of_ours_puts_bac
     let seen = waiting.as_array().expect("jobs").len();
     assert_eq!(seen, 5, "of twelve jobs the dashboards of both versions know five");
     let redis = server.client("bull");
-    let (_, astray) = redis.queue(PENDING_QUEUE).astray(0).await.expect("found");
+    let astray = redis.queue(PENDING_QUEUE).astray().await.expect("found");
     let astray: BTreeSet<_> = astray.iter().map(|id| id.as_str().to_owned()).collect();
     assert_eq!(astray, theirs);
 
