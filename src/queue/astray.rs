@@ -25,7 +25,7 @@ use crate::identity::JobId;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often all jobs are looked at even if the queue was not seen paused.
-const SEARCH_EVERY: Duration = Duration::from_secs(60);
+const SEARCH_EVERY: Duration = Duration::from_secs(15);
 
 /// Keys, or ids, that one call passes.
 const STEP: usize = 1000;

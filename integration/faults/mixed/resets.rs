@@ -17,7 +17,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(20);
 
 /// What a person does to the keys.
 async fn empty(fleet: &Fleet, round: usize) {
-    match round % 5 {
+    match round % 10 {
         0 => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             let port = fleet.system.server.port().to_string();
