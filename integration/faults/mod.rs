@@ -13,6 +13,7 @@ mod figures;
 mod fleet;
 mod front;
 mod graceful;
+mod mixed;
 mod receivers;
 mod redis;
 mod restarts;

@@ -1,9 +1,10 @@
 //! The task that takes jobs: as many as there are permits, whenever there is something to take.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,7 @@ pub(super) struct Fetch {
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
     /// Told when the queue, seen paused, is so no more.
-    resumed: Arc<Notify>,
+    resumed: Arc<AtomicBool>,
     seen_paused: bool,
     /// The tokens of a take of which it is not known whether it was done.
     doubtful: Vec<LockToken>,
@@ -50,7 +51,7 @@ impl Fetch {
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
         stop: CancellationToken,
-        resumed: Arc<Notify>,
+        resumed: Arc<AtomicBool>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
@@ -154,7 +155,7 @@ impl Fetch {
         let stop = self.stop.clone();
         let seen_paused = std::mem::replace(&mut self.seen_paused, taken.state == LineState::Paused);
         if seen_paused && !self.seen_paused {
-            self.resumed.notify_one();
+            self.resumed.store(true, Ordering::Relaxed);
         }
         match taken.state {
             LineState::More => {}
