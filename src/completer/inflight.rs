@@ -382,4 +382,6 @@ impl Inflight {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -70,6 +70,14 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
     Ok(())
 }
 
+/// What an effect is for.
+#[derive(Clone, Copy)]
+enum Doing {
+    Inspect,
+    Kill,
+    Finish,
+}
+
 struct Loop {
     session: Arc<Session>,
     inflight: Inflight,
@@ -77,7 +85,7 @@ struct Loop {
     next_ticket: u64,
     waiting: VecDeque<Action>,
     effects: JoinSet<Report>,
-    working_on: HashMap<Id, Ticket>,
+    working_on: HashMap<Id, (Ticket, Doing)>,
     tries: HashMap<Ticket, u32>,
     orphans: Orphans,
     removals: Removals,
@@ -228,23 +236,23 @@ impl Loop {
         while self.effects.len() < EFFECTS_AT_MOST {
             let Some(action) = self.waiting.pop_front() else { break };
             let session = Arc::clone(&self.session);
-            let (ticket, task) = match action {
+            let (ticket, doing, task) = match action {
                 Action::Inspect(ticket, container) if self.held.contains_key(&ticket) => {
-                    (ticket, self.effects.spawn(effects::inspect(session, ticket, container)))
+                    (ticket, Doing::Inspect, self.effects.spawn(effects::inspect(session, ticket, container)))
                 }
                 Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
-                    (ticket, self.effects.spawn(effects::stop(session, ticket, container)))
+                    (ticket, Doing::Kill, self.effects.spawn(effects::stop(session, ticket, container)))
                 }
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
-                    (ticket, self.effects.spawn(effects::finish(session, ticket, held, ended)))
+                    (ticket, Doing::Finish, self.effects.spawn(effects::finish(session, ticket, held, ended)))
                 }
                 _ => continue,
             };
-            self.working_on.insert(task.id(), ticket);
+            self.working_on.insert(task.id(), (ticket, doing));
         }
         // The live go first.
         while self.effects.len() < EFFECTS_AT_MOST {
@@ -265,13 +273,14 @@ impl Loop {
                 error!(error = %failed, "an effect of the completer panicked: only its correction is held up");
                 self.sweep.failed_if_running(now);
                 self.orphans.all_looked_at();
-                if let Some(ticket) = self.working_on.remove(&failed.id()) {
-                    // Only the answer that fits the record's phase is taken.
-                    *self.tries.entry(ticket).or_default() += 1;
-                    let mut actions = self.inflight.inspected(ticket, &Finding::Unknown, now);
-                    self.inflight.kill_answered(ticket, false, now);
-                    actions.extend(self.inflight.finished(ticket, Finish::Again, now));
-                    self.enqueue(actions);
+                if let Some((ticket, doing)) = self.working_on.remove(&failed.id()) {
+                    // Of what was superseded meanwhile nobody waits for an answer.
+                    let report = match doing {
+                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
+                        Doing::Kill => Report::Killed(ticket, false),
+                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
+                    };
+                    self.apply(report, now);
                 }
             }
         }
@@ -285,7 +294,8 @@ impl Loop {
                 Vec::new()
             }
             Report::Finished(ticket, finish, removal) => {
-                if finish == Finish::Again {
+                // A record may have been forgotten meanwhile: its lock was lost.
+                if finish == Finish::Again && self.held.contains_key(&ticket) {
                     *self.tries.entry(ticket).or_default() += 1;
                 }
                 self.remove(removal);

@@ -21,8 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a process works before it is asked to stop, where its death is to come of that.
 const BEFORE_STOP: Duration = Duration::from_millis(1500);
 /// How long all deaths of a chain may take to come about, and after them all results.
-const CHAIN_PATIENCE: Duration = Duration::from_secs(300);
+const CHAIN_PATIENCE: Duration = Duration::from_secs(900);
 const RESULTS_PATIENCE: Duration = Duration::from_secs(120);
+/// How often the containers are looked at for one that is to be paused.
+const PAUSE_EVERY: Duration = Duration::from_millis(200);
 
 /// A component's process, and the deaths that its successors have before them.
 struct Doomed {
@@ -57,6 +59,7 @@ pub struct Lane {
     keys: Keys,
     submitted: Vec<(i64, String, Wanted)>,
     to_pause: Vec<String>,
+    paused_at: Instant,
     doomed: Vec<Doomed>,
     kills: Vec<Kill>,
     deaths: Vec<(&'static str, Shot)>,
@@ -84,6 +87,7 @@ impl Lane {
             keys,
             submitted: Vec::new(),
             to_pause: Vec::new(),
+            paused_at: Instant::now(),
             doomed: Vec::new(),
             kills: Vec::new(),
             deaths: Vec::new(),
@@ -186,7 +190,8 @@ impl Lane {
                 self.system.signal(component, "TERM").await;
             }
         }
-        if !self.to_pause.is_empty() {
+        if !self.to_pause.is_empty() && self.paused_at.elapsed() > PAUSE_EVERY {
+            self.paused_at = Instant::now();
             for container in self.engine.containers() {
                 let name = container.labels.get("org.correctomatic.work_id");
                 let wanted = self.to_pause.iter().position(|one| Some(one) == name);
