@@ -110,7 +110,8 @@ impl ReferenceStateMachine for World {
             1 => (0..20_u64, how).prop_map(|(ticket, how)| Step::Stray { ticket, how }),
             2 => any::<(bool, bool)>().prop_map(|(lags, omits)| Step::List { lags, omits }),
             1 => any::<usize>().prop_map(|pick| Step::LoseLock { pick }),
-            6 => prop_oneof![0..1500_u64, 4000..70_000_u64]
+            // Now and then one ends just before, or just at, a deadline.
+            6 => prop_oneof![0..1500_u64, 4000..70_000_u64, Just(1000), Just(3000), Just(4999)]
                 .prop_map(|milliseconds| Step::Wait { milliseconds }),
         ]
         .boxed()

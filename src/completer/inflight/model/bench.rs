@@ -92,6 +92,10 @@ impl Bench {
 
     pub(super) fn apply(&mut self, world: &World, step: Step) {
         let now = self.at(world);
+        let ended = match step {
+            Step::TellDeath { container, .. } | Step::TellRemoval(container) => Some(container),
+            _ => None,
+        };
         let actions = match step {
             Step::Take { container, timeout, look } => return self.take(world, container, timeout, look),
             Step::TellDeath { container, code, ours } => {
@@ -122,6 +126,8 @@ impl Bench {
             Step::Start(_) | Step::Die(_) | Step::Remove(_) => return,
         };
         self.obey(world, actions);
+        let mut of_it = self.records.values().filter(|known| Some(known.container) == ended);
+        assert!(of_it.all(|known| known.current == Some(Work::Finish)), "the end was told, and not to all");
     }
 
     fn take(&mut self, world: &World, container: usize, timeout: Option<u64>, look: bool) {
