@@ -322,4 +322,6 @@ impl Inflight {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
