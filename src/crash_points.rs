@@ -132,6 +132,7 @@ mod armed {
         Kill,
         Panic,
         Hang,
+        Block,
     }
 
     /// What happens where, and at which pass from now.
@@ -164,6 +165,10 @@ mod armed {
                 }
                 Act::Panic => panic!("CRASH_POINTS wants a panic at {}", point.name()),
                 Act::Hang => std::future::pending().await,
+                // The executor's thread, for good.
+                Act::Block => loop {
+                    std::thread::park();
+                },
             }
         }
     }
@@ -180,6 +185,7 @@ mod armed {
             "kill" => Act::Kill,
             "panic" => Act::Panic,
             "hang" => Act::Hang,
+            "block" => Act::Block,
             _ => return None,
         };
         let point = *Point::ALL.iter().find(|point| point.name() == name)?;

@@ -5,4 +5,7 @@
 
 mod campaign;
 mod figures;
+mod mass;
 mod restarts;
+#[cfg(feature = "crash-points")]
+mod wedges;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -156,6 +156,14 @@ impl System {
     pub async fn kill(&mut self, component: &str) {
         let mut child = self.processes.remove(component).expect("it was started");
         child.kill().await.expect("it can be killed");
+    }
+
+    /// How a component ended, where it did: it counts as started no more.
+    pub fn ended(&mut self, component: &str) -> Option<ExitStatus> {
+        let child = self.processes.get_mut(component).expect("it was started");
+        let status = child.try_wait().expect("it is ours")?;
+        self.processes.remove(component);
+        Some(status)
     }
 
     /// Asks a component to stop, and gives its exit code and how long it took.

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SIGNS_EVERY: Duration = Duration::from_secs(10);
 /// How long a loop, or the executor, may be stuck before the process is given up: its supervisor starts it
 /// anew, and what it held is recovered by others when its locks end.
-pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
+pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 /// After so many looks without a round of the watchdog's task the executor is blocked.
 const ROUNDS_MISSED: u32 = 5;
 
@@ -131,7 +131,7 @@ impl Known {
 }
 
 /// Watches, from a thread of its own, whether the executor runs tasks at all, and calls `give_up` where it has
-/// not for a minute. The thread ends with the hearts.
+/// not for half a minute. The thread ends with the hearts.
 ///
 /// # Errors
 /// There can be no further thread.
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_loop_is_told_at_the_second_look_and_fails_after_a_minute() {
+    fn a_stuck_loop_is_told_at_the_second_look_and_fails_after_half_a_minute() {
         let mut known = Known::default();
-        for look in 1..60 {
+        for look in 1..30 {
             assert_eq!(known.look(&beat(State::Stuck)), None, "{look}");
             assert_eq!(known.stuck["l"].logged, look > 1);
         }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_loop_that_goes_on_is_well_again() {
         let mut known = Known::default();
-        for _ in 0..59 {
+        for _ in 0..29 {
             known.look(&beat(State::Stuck));
         }
         assert_eq!(known.look(&beat(State::Idle)), None);

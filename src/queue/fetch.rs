@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions};
+use crate::heartbeat;
 use crate::crash_points::{Point, pass};
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
@@ -55,6 +56,7 @@ impl Fetch {
         let mut trouble = Trouble::with("jobs are not taken");
         // A stop interrupts only waits: a take under way locks jobs, which have to come back.
         while let Some(Some(permits)) = stop.run_until_cancelled(self.ready()).await {
+            heartbeat::beats_every(LONGEST_LIMIT);
             let outcome = match self.take(permits).await {
                 Ok(taken) => self.wait(&taken, &mut wakeup).await,
                 Err(error) => Err(error),
@@ -65,6 +67,8 @@ impl Fetch {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;
                 }
             }
+            // There may be no room, or a pause, for as long as it takes.
+            heartbeat::may_rest();
         }
         if let Err(error) = self.queue.wake_others().await {
             tracing::debug!(%error, "a wake-up may be lost; others look every few seconds");
