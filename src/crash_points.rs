@@ -1,9 +1,10 @@
-//! Named places between two effects, where a test can have the process die, panic or hang.
+//! Named places between two effects, where a test can have the process die, panic, hang or block.
 //!
 //! With the feature `crash-points` the variable `CRASH_POINTS` says what happens where:
 //! `starter-created=kill:17,completer-collected=panic` kills the process (SIGKILL) the 17th time that a
-//! starter has created a container, and panics the first time that a completer has read a verdict. Without
-//! the feature, as in every release build, [`pass`] does nothing.
+//! starter has created a container, and panics the first time that a completer has read a verdict; `hang`
+//! never goes on there, `block` takes a thread of the executor with it. Each springs once. Without the
+//! feature, as in every release build, [`pass`] does nothing.
 
 #[cfg(all(feature = "crash-points", not(debug_assertions)))]
 compile_error!("the feature crash-points is for tests: a release build must not have it");

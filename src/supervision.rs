@@ -136,10 +136,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_and_an_end_unasked_for_are_failures() {
         let stop = Stop::default();
-        let ended = run(vec![stage("a", async { panic!("oh") }), obedient("b", &stop)], &Hearts::default(), &stop, GRACE).await;
+        let ended = run(
+            vec![stage("a", async { panic!("oh") }), obedient("b", &stop)],
+            &Hearts::default(),
+            &stop,
+            GRACE,
+        )
+        .await;
         assert!(matches!(ended, Ended::Failed { stage: "a", .. }), "{ended:?}");
         let stop = Stop::default();
-        let ended = run(vec![stage("a", async { Ok(()) }), obedient("b", &stop)], &Hearts::default(), &stop, GRACE).await;
+        let ended =
+            run(vec![stage("a", async { Ok(()) }), obedient("b", &stop)], &Hearts::default(), &stop, GRACE)
+                .await;
         assert!(matches!(ended, Ended::Failed { stage: "a", .. }), "{ended:?}");
     }
 

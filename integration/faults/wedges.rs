@@ -26,7 +26,10 @@ fn is_logged(campaign: &Campaign, words: &str) -> bool {
 }
 
 async fn until_logged(campaign: &Campaign, words: &str) {
-    campaign.system.until(&format!("a log line of {words}"), async || is_logged(campaign, words).then_some(())).await;
+    campaign
+        .system
+        .until(&format!("a log line of {words}"), async || is_logged(campaign, words).then_some(()))
+        .await;
 }
 
 /// Waits until the process `all` ends by itself; gives its exit code.
@@ -60,7 +63,8 @@ async fn a_panic_in_the_work_on_one_job_harms_that_job_only_and_it_gets_its_resu
         "notifier-answered",
         "notifier-settled",
     ];
-    let traps: Vec<String> = points.iter().enumerate().map(|(at, point)| format!("{point}=panic:{}", at % 3 + 1)).collect();
+    let traps: Vec<String> =
+        points.iter().enumerate().map(|(at, point)| format!("{point}=panic:{}", at % 3 + 1)).collect();
     let (_engine, mut campaign) = trapped(&traps.join(",")).await;
     // The attempt that panicked after the receiver's answer is made again.
     campaign.allow_repeats();
@@ -79,7 +83,8 @@ async fn a_panic_in_the_work_on_one_job_harms_that_job_only_and_it_gets_its_resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_whose_reading_panics_each_time_is_a_failure_that_its_caller_is_told() {
-    let traps: Vec<String> = (1..=3).map(|time| format!("completer-collected=panic:{time}")).collect();
+    let traps = vec!["completer-collected=panic"; 3];
+    // Each of them springs once, the first that has not yet.
     let (_engine, mut campaign) = trapped(&traps.join(",")).await;
     campaign.system.spawn("all");
     campaign.submit(1, RUN_TIME).await;
@@ -93,7 +98,7 @@ async fn a_result_whose_reading_panics_each_time_is_a_failure_that_its_caller_is
 async fn a_background_loop_that_panics_ends_the_process_for_its_supervisor_to_start_it_anew() {
     let (_engine, mut campaign) = trapped("").await;
     for (traps, dead) in [
-        ("worker-took=panic", "pending_corrections: taking"),
+        ("worker-took=panic", "starter failed: it ended without being asked to"),
         ("worker-renewed=panic", "running_corrections: renewing"),
         ("starter-taken=panic,worker-released=panic", "pending_corrections: giving up"),
         ("completer-taken=panic", "completer failed: task"),
@@ -103,7 +108,11 @@ async fn a_background_loop_that_panics_ends_the_process_for_its_supervisor_to_st
         campaign.submit(2, Duration::from_secs(8)).await;
         let submitted = Instant::now();
         assert_eq!(exit_code(&mut campaign).await, Some(70), "{traps}; logs:\n{}", campaign.system.logs());
-        note("a dead loop", &format!("process ended after ({traps})"), format!("{} ms", submitted.elapsed().as_millis()));
+        note(
+            "a dead loop",
+            &format!("process ended after ({traps})"),
+            format!("{} ms", submitted.elapsed().as_millis()),
+        );
         assert!(is_logged(&campaign, dead), "{dead} is not in the logs:\n{}", campaign.system.logs());
     }
     campaign.system.set(&[("CRASH_POINTS", "")]);
@@ -204,7 +213,7 @@ async fn a_loop_that_hangs_for_good_ends_its_process() {
 /// All threads of the executor are blocked: nothing runs that could log it, but a thread of its own.
 async fn the_executor_is_blocked(to_its_end: bool) {
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-    let traps: Vec<String> = (1..=threads).map(|pass| format!("starter-taken=block:{pass}")).collect();
+    let traps = vec!["starter-taken=block"; threads];
     let (_engine, mut campaign) = trapped(&traps.join(",")).await;
     campaign.system.set(&[("CONCURRENT_STARTERS", &(threads + 1).to_string())]);
     campaign.system.spawn("all");
@@ -234,6 +243,29 @@ async fn a_blocked_executor_ends_its_process() {
     the_executor_is_blocked(true).await;
 }
 
+/// The log goes to a pipe that nobody reads: it blocks whoever logs, the watchdog's own words too.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn a_log_that_nobody_reads_ends_the_process_before_its_locks_are_kept_for_ever() {
+    let (_engine, mut campaign) = trapped("").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    // Open at its other end, or the runner would wait for that.
+    let unread =
+        std::fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("a pipe can be opened");
+    campaign.system.set(&[("LOG_FILE", &pipe.display().to_string()), ("LOG_LEVEL", "debug")]);
+    campaign.system.spawn("all");
+    campaign.submit(400, RUN_TIME).await;
+    campaign.allow_repeats();
+    assert_eq!(exit_code(&mut campaign).await, Some(70));
+    drop(unread);
+    campaign.system.set(&[("LOG_FILE", ""), ("LOG_LEVEL", "info")]);
+    campaign.system.spawn("all");
+    campaign.prove().await;
+}
+
 /// Stopped is not stuck: after a laptop's sleep nothing is given up that would go on by itself.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
@@ -242,7 +274,10 @@ async fn a_process_that_was_stopped_for_longer_than_all_deadlines_goes_on() {
     campaign.system.spawn("all");
     let data = {
         let mut data = campaign.system.job("slow", "sleep 1; echo '{\"success\":true,\"grade\":1}'");
-        data["params"] = json!([format!("{}=50000", script::RUN_MS), format!("{}={{\"success\":true,\"grade\":1}}", script::STDOUT)]);
+        data["params"] = json!([
+            format!("{}=50000", script::RUN_MS),
+            format!("{}={{\"success\":true,\"grade\":1}}", script::STDOUT)
+        ]);
         data
     };
     campaign.submit_one("slow", &data, Expected::Grade(1)).await;

@@ -69,7 +69,9 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
         Err(problem) => {
             let inspected = match session.engine.inspect(ended.container.as_str()).await {
                 Ok(inspected) => inspected,
-                Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT || error.is_away() => return Err(error),
+                Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT || error.is_away() => {
+                    return Err(error);
+                }
                 Err(_) => None,
             };
             if let Some(error) = inspected.as_ref().and_then(start_error) {

@@ -196,7 +196,13 @@ impl Pulse {
                 (doing, since) = ("its own work, without ever waiting", woken);
                 if now > woken + ms(BUSY) { State::Stuck } else { State::Working }
             }
-            0 if until > 0 => if now > until + ms(MARGIN) { State::Stuck } else { State::Working },
+            0 if until > 0 => {
+                if now > until + ms(MARGIN) {
+                    State::Stuck
+                } else {
+                    State::Working
+                }
+            }
             0 => {
                 since = since.max(woken);
                 if quiet > 0 && now > woken + quiet + ms(MARGIN) { State::Stuck } else { State::Idle }

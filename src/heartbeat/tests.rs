@@ -13,7 +13,9 @@ fn state_of(hearts: &Hearts, name: &str) -> Option<State> {
 }
 
 /// Starts a loop with hearts of its own.
-async fn begun(work: impl Future<Output = ()> + Send + 'static) -> (Hearts, CancellationToken, AbortOnDropHandle<()>) {
+async fn begun(
+    work: impl Future<Output = ()> + Send + 'static,
+) -> (Hearts, CancellationToken, AbortOnDropHandle<()>) {
     let (hearts, stop) = (Hearts::default(), CancellationToken::new());
     let task = hearts.loop_of("outer", async { spawn("inner", &stop, work) }).await;
     tokio::task::yield_now().await;
@@ -129,7 +131,8 @@ async fn a_loop_that_never_waits_is_seen_from_outside_the_executor() {
 fn gauges_add_up_for_as_long_as_they_live() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let hearts = Hearts::default();
-    let gauges = runtime.block_on(hearts.loop_of("outer", async { [Gauge::of(Vital::Held), Gauge::of(Vital::Held)] }));
+    let gauges =
+        runtime.block_on(hearts.loop_of("outer", async { [Gauge::of(Vital::Held), Gauge::of(Vital::Held)] }));
     gauges[0].set(3);
     let more = gauges[1].one_more();
     assert_eq!(hearts.inner.gauges.sum(Vital::Held), 4);

@@ -65,7 +65,8 @@ impl Hearts {
     /// The names of the fields are read by others: they stay as they are.
     fn log_signs(&self) {
         let of = |vital| self.inner.gauges.sum(vital);
-        let tasks = tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        let tasks =
+            tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
         debug!(
             tasks,
             loops = self.loops().len(),
@@ -111,7 +112,10 @@ impl Known {
                     if seen.looks > 1 && !seen.logged {
                         seen.logged = true;
                         let seconds = since.as_secs();
-                        error!(r#loop = name, doing, seconds, "the loop `{name}` is stuck for {seconds} s: {doing}");
+                        error!(
+                            r#loop = name,
+                            doing, seconds, "the loop `{name}` is stuck for {seconds} s: {doing}"
+                        );
                     }
                     if LOOK_EVERY * seen.looks >= GIVEN_UP_AFTER {
                         let (name, since) = (name.clone(), *since);
@@ -149,22 +153,30 @@ pub fn stop_if_blocked(hearts: &Hearts, give_up: impl FnOnce() + Send + 'static)
             }
             if now != last {
                 if missed >= ROUNDS_MISSED {
-                    info!(seconds = missed, "the executor runs tasks again");
+                    say(move || info!(seconds = missed, "the executor runs tasks again"));
                 }
                 (last, missed) = (now, 0);
                 continue;
             }
             missed += 1;
             if missed == ROUNDS_MISSED {
-                error!(seconds = missed, "the executor is blocked: for {missed} s it has run no task");
+                say(move || {
+                    error!(seconds = missed, "the executor is blocked: for {missed} s it has run no task")
+                });
             }
             if LOOK_EVERY * missed >= GIVEN_UP_AFTER {
-                error!(seconds = missed, "the executor is blocked for good: the process ends");
+                say(move || error!(seconds = missed, "the executor is blocked for good: the process ends"));
+                std::thread::sleep(LOOK_EVERY);
                 return give_up();
             }
         }
     })?;
     Ok(())
+}
+
+/// Logs from a thread of its own: it may be the log that blocks the executor, a pipe that nobody reads.
+fn say(words: impl FnOnce() + Send + 'static) {
+    let _ = std::thread::Builder::new().spawn(words);
 }
 
 #[cfg(test)]

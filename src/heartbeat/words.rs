@@ -11,7 +11,8 @@ static WORDS: [OnceLock<&'static str>; MOST] = [const { OnceLock::new() }; MOST]
 /// The number of words; too many of them share [`MOST`].
 pub(super) fn number_of(words: &'static str) -> u8 {
     let first = words.as_ptr().addr() >> 2;
-    let known = (0..MOST).map(|step| (first + step) % MOST).find(|at| *WORDS[*at].get_or_init(|| words) == words);
+    let known =
+        (0..MOST).map(|step| (first + step) % MOST).find(|at| *WORDS[*at].get_or_init(|| words) == words);
     u8::try_from(known.unwrap_or(MOST)).unwrap_or(u8::MAX)
 }
 

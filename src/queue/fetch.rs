@@ -14,8 +14,8 @@ use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions};
-use crate::heartbeat;
 use crate::crash_points::{Point, pass};
+use crate::heartbeat;
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);

@@ -73,7 +73,15 @@ struct Hold {
 impl Leases {
     pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
         let (sender, releases) = mpsc::unbounded_channel();
-        (Arc::new(Self { held: Mutex::default(), released: sender, freed: Notify::new(), gauge: Gauge::of(Vital::Held) }), releases)
+        (
+            Arc::new(Self {
+                held: Mutex::default(),
+                released: sender,
+                freed: Notify::new(),
+                gauge: Gauge::of(Vital::Held),
+            }),
+            releases,
+        )
     }
 
     /// Begins a lease on a job that was just taken.
@@ -110,12 +118,13 @@ impl Leases {
             held.leases.iter().filter(|(_, lease)| gone(lease)).map(|(number, _)| *number).collect();
         let lost: Vec<_> = numbers.iter().filter_map(|number| held.leases.remove(number)).collect();
         self.gauge.set(held.leases.len());
-        lost.into_iter().map(|lease| {
-            lease.settlement.settle();
-            lease.lost.cancel();
-            lease.id
-        })
-        .collect()
+        lost.into_iter()
+            .map(|lease| {
+                lease.settlement.settle();
+                lease.lost.cancel();
+                lease.id
+            })
+            .collect()
     }
 
     /// From now on what is dropped unsettled keeps its lease and its lock until [`Leases::end_all`]:
