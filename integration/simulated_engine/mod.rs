@@ -26,8 +26,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use container::{Status, script};
-pub use events::{Ending, Loss, Shape};
+pub use container::{Identity, Status, script};
+pub use events::{Ending, Happening, Loss, Shape};
 pub use faults::{Call, Fault, Rule};
 pub use images::Present;
 pub use stats::Stats;
@@ -68,6 +68,8 @@ pub struct Options {
     pub measure_reading: bool,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,
+    /// Whether all that happens to containers is recorded, for [`SimulatedEngine::history`].
+    pub record_history: bool,
 }
 
 impl Default for Options {
@@ -88,6 +90,7 @@ impl Default for Options {
             server: "Docker/20.10.24 (linux)",
             measure_reading: false,
             record_deaths: false,
+            record_history: false,
         }
     }
 }
@@ -165,7 +168,9 @@ impl SimulatedEngine {
             (None, Some(directory)) => directory.path().join("docker.sock"),
             (None, None) => unreachable!("one of them is there"),
         };
-        let world = Mutex::new(World::new(options.clone()));
+        let mut world = World::new(options.clone());
+        world.log.history = options.record_history.then(Vec::new);
+        let world = Mutex::new(world);
         let shared = Arc::new(Shared { options, world, changed: Notify::new(), reading: Arc::default() });
         let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
         Self { shared, socket, directory, listening }
@@ -197,6 +202,11 @@ impl SimulatedEngine {
     /// The deaths recorded since the last call.
     pub fn deaths(&self) -> Vec<Death> {
         std::mem::take(&mut self.shared.world().deaths)
+    }
+
+    /// All that happened to containers since it was started, removed ones too.
+    pub fn history(&self) -> Vec<Happening> {
+        self.shared.world().log.history.clone().unwrap_or_default()
     }
 
     /// Waits until its counts are as wanted.
@@ -289,6 +299,11 @@ impl SimulatedEngine {
         self.alter(|world| world.rules.push(rule));
     }
 
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
+    }
+
     /// Calls go right again.
     pub fn clear_rules(&self) {
         self.alter(|world| world.rules.clear());
@@ -302,6 +317,11 @@ impl SimulatedEngine {
     /// For how long `list` calls an ended container `running`.
     pub fn set_list_lag(&self, lag: Duration) {
         self.alter(|world| world.list_lag = lag);
+    }
+
+    /// `list` leaves out one container in so many, by chance; 1 = all, 0 = none.
+    pub fn set_list_omits(&self, one_in: usize) {
+        self.alter(|world| world.list_omits = one_in);
     }
 
     /// Puts the engine's clock ahead of (or, negative, behind) this machine's, in milliseconds.
@@ -319,6 +339,11 @@ impl SimulatedEngine {
     /// Loses the next `count` events of an action (`None` = of any).
     pub fn lose_events(&self, action: Option<&str>, count: usize, loss: Loss) {
         self.alter(|world| world.log.losses.push((action.map(ToOwned::to_owned), count, loss)));
+    }
+
+    /// Tells each event so many times more, each a nanosecond later.
+    pub fn set_repeats(&self, times: u32) {
+        self.alter(|world| world.log.repeats = times);
     }
 
     /// Loses none of the events to come.

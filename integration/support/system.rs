@@ -302,6 +302,11 @@ impl System {
         all
     }
 
+    /// What the processes of one name logged.
+    pub fn log_of(&self, component: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{component}.log"))).unwrap_or_default()
+    }
+
     /// Ends a test: everything stops in time, and nothing is left.
     pub async fn end(mut self) {
         self.until_clean().await;

@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cause;
 mod collect;
 mod conclude;
 mod effects;
@@ -12,6 +13,7 @@ mod orphans;
 mod pacing;
 mod parked;
 mod removal;
+mod run_time;
 mod session;
 mod sweep;
 mod work;
@@ -95,7 +97,7 @@ impl Loop {
             work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(session.engine.clone(), session.redis.clone(), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -153,6 +155,7 @@ impl Loop {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
+                self.session.outages.watching(self.session.engine.now());
                 // One that comes of an event that was left out ends no outage.
                 if let Some(outage) = outage {
                     self.session.outages.end(outage);
@@ -180,7 +183,7 @@ impl Loop {
         self.enqueue(actions);
     }
 
-    fn taken(&mut self, mut assignment: Assignment) {
+    fn taken(&mut self, assignment: Assignment) {
         let now = Instant::now();
         let session = Arc::clone(&self.session);
         let job = match RunningJob::parse(&assignment.job.data) {
@@ -192,9 +195,13 @@ impl Loop {
         };
         let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id());
         if elsewhere {
-            self.work.begin(effects::pass_on(session, assignment));
+            self.work.begin(effects::pass_on(session, assignment, job));
             return;
         }
+        self.hold(assignment, job, now);
+    }
+
+    fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -224,8 +231,9 @@ impl Loop {
             let Some(action) = self.waiting.pop_front() else { break };
             let session = Arc::clone(&self.session);
             match action {
-                Action::Inspect(ticket, container) if self.held.contains_key(&ticket) => {
-                    self.work.begin_for(ticket, effects::inspect(session, ticket, container));
+                Action::Inspect(ticket, container) => {
+                    let Some(held) = self.held.get(&ticket).cloned() else { continue };
+                    self.work.begin_for(ticket, effects::inspect(session, ticket, held, container));
                 }
                 Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
                     self.work.begin_for(ticket, effects::stop(session, ticket, container));
@@ -279,6 +287,15 @@ impl Loop {
             Report::Inspected(ticket, finding) => self.inflight.inspected(ticket, &finding, now),
             Report::Killed(ticket, sent) => {
                 self.inflight.kill_answered(ticket, sent, now);
+                Vec::new()
+            }
+            Report::KillRefused(ticket) => {
+                self.inflight.kill_refused(ticket, now);
+                Vec::new()
+            }
+            Report::Here(taken) => {
+                let (assignment, job) = *taken;
+                self.hold(assignment, job, now);
                 Vec::new()
             }
             Report::Finished(ticket, finish, removal) => {

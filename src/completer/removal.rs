@@ -16,6 +16,7 @@ use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Removed};
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
 use crate::identity::ContainerId;
+use crate::queue::{Leftover, Redis};
 
 /// Redis with an append-only file written each second may lose the last one. Until then the container
 /// is what the result can be read from again.
@@ -23,8 +24,8 @@ pub const SAFE_AFTER: Duration = Duration::from_secs(2);
 /// How many removals are under way at once at the least and at the most; between them, as many as the
 /// engine has processors. A removal costs the engine about as much as a start, which must not wait for it.
 const LANES: (usize, usize) = (2, 16);
-/// How often one removal is tried, with waits of 2, 4, 8 and 16 s; then the sweep finds it again, where
-/// it has labels.
+/// How often one removal is tried, with waits of 2, 4, 8 and 16 s; then the sweep finds it again, by its
+/// labels or by its note.
 const TRIES: u32 = 5;
 
 /// A container that nobody needs any more.
@@ -34,6 +35,22 @@ pub struct Removal {
     pub container: ContainerId,
     /// Whether it may be removed although it runs: only where it could not be stopped.
     pub force: bool,
+    /// The note of it in Redis, which is to be forgotten then; only where no label tells of it.
+    pub noted: Option<Leftover>,
+}
+
+impl Removal {
+    /// Of a container that ended, or was never started.
+    #[must_use]
+    pub fn of(container: ContainerId) -> Self {
+        Self { container, force: false, noted: None }
+    }
+
+    /// Of a container that Redis knows of.
+    #[must_use]
+    pub fn of_leftover(leftover: Leftover) -> Self {
+        Self { noted: Some(leftover.clone()), ..Self::of(leftover.container) }
+    }
 }
 
 /// Where removals are handed in. Each waits [`SAFE_AFTER`] and is then carried out.
@@ -47,10 +64,11 @@ pub struct Removals {
 impl Removals {
     /// Starts the lane for an engine with that many processors.
     #[must_use]
-    pub fn start(engine: Engine, cpus: u32) -> Self {
+    pub fn start(engine: Engine, redis: Redis, cpus: u32) -> Self {
         let (queue, handed_in) = mpsc::unbounded_channel();
         let lane = Lane {
             engine,
+            redis,
             width: usize::try_from(cpus).unwrap_or(LANES.1).clamp(LANES.0, LANES.1),
             known: HashSet::new(),
             due: DelayQueue::new(),
@@ -83,6 +101,7 @@ impl Removals {
 
 struct Lane {
     engine: Engine,
+    redis: Redis,
     width: usize,
     known: HashSet<ContainerId>,
     due: DelayQueue<(Removal, u32)>,
@@ -122,8 +141,8 @@ impl Lane {
     }
 
     fn start(&mut self, removal: Removal, tried: u32) {
-        let (engine, one) = (self.engine.clone(), removal.clone());
-        let task = self.under_way.spawn(bounded(async move { remove(&engine, &one).await }));
+        let (engine, redis, one) = (self.engine.clone(), self.redis.clone(), removal.clone());
+        let task = self.under_way.spawn(bounded(async move { remove(&engine, &redis, &one).await }));
         self.tried.insert(task.id(), (removal, tried + 1));
     }
 
@@ -145,16 +164,19 @@ impl Lane {
 }
 
 /// Removes a container. False = it could not be removed now.
-async fn remove(engine: &Engine, removal: &Removal) -> bool {
+async fn remove(engine: &Engine, redis: &Redis, removal: &Removal) -> bool {
     pass(Point::CompleterRemoving).await;
     let container = removal.container.as_str();
     let removed = engine.remove(&removal.container, removal.force).await;
     pass(Point::CompleterRemoved).await;
     match removed {
-        Ok(Removed::Done | Removed::Gone | Removed::InProgress) => {
+        Ok(Removed::Done | Removed::Gone) => {
             debug!(container_id = container, "container removed");
+            forget(redis, removal).await;
             true
         }
+        // Its note stays until a later look finds it gone.
+        Ok(Removed::InProgress) => true,
         Ok(Removed::Running) => {
             warn!(
                 container_id = container,
@@ -166,5 +188,14 @@ async fn remove(engine: &Engine, removal: &Removal) -> bool {
             warn!(container_id = container, error = format!("{error:#}"), "a container could not be removed");
             false
         }
+    }
+}
+
+/// Forgets the note of a container that is gone.
+async fn forget(redis: &Redis, removal: &Removal) {
+    let Some(leftover) = &removal.noted else { return };
+    if let Err(error) = redis.forget_leftover(leftover).await {
+        debug!(container_id = %removal.container, error = format!("{error:#}"),
+            "the note of a container that is gone stays until the next sweep");
     }
 }

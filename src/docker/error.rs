@@ -170,6 +170,14 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// Another engine answers at the address than the one that is meant.
+    #[error("the Docker engine that answers is {found} and not {expected}")]
+    Exchanged {
+        /// The id of the one that answers.
+        found: String,
+        /// The id of the one that is meant.
+        expected: String,
+    },
     /// The engine failed in a way that is none of the above.
     #[error("the Docker engine failed at '{call}' ({status}): {message}")]
     Server {

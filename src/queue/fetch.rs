@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,9 @@ pub(super) struct Fetch {
     given: mpsc::UnboundedSender<Assignment>,
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
+    /// Told when the queue, seen paused, is so no more.
+    resumed: Arc<Notify>,
+    seen_paused: bool,
 }
 
 impl Fetch {
@@ -45,9 +48,10 @@ impl Fetch {
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
         stop: CancellationToken,
+        resumed: Arc<Notify>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { queue, options, permits, leases, given, paused, stop }
+        Self { queue, options, permits, leases, given, paused, stop, resumed, seen_paused: false }
     }
 
     pub async fn run(mut self) {
@@ -110,6 +114,10 @@ impl Fetch {
     /// Waits for whatever has to happen before the next take can bring anything.
     async fn wait(&mut self, taken: &Taken, wakeup: &mut Wakeup) -> Result<(), QueueError> {
         let stop = self.stop.clone();
+        let seen_paused = std::mem::replace(&mut self.seen_paused, taken.state == LineState::Paused);
+        if seen_paused && !self.seen_paused {
+            self.resumed.notify_one();
+        }
         match taken.state {
             LineState::More => {}
             LineState::Limited(closed_for) => {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::astray;
 use super::fetch::Fetch;
 use super::leases::{Leases, Release};
 use super::trouble::Trouble;
@@ -54,7 +55,7 @@ pub struct Worker {
     end: CancellationToken,
     fetching: AbortOnDropHandle<()>,
     releasing: AbortOnDropHandle<()>,
-    _others: [AbortOnDropHandle<()>; 2],
+    _others: [AbortOnDropHandle<()>; 3],
     _ended_when_dropped: (DropGuard, DropGuard),
 }
 
@@ -67,7 +68,10 @@ impl Worker {
         let (paused, is_paused) = watch::channel(false);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
-        let fetch = Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone());
+        let resumed = Arc::new(Notify::new());
+        let search = astray::search(queue.clone(), resumed.clone());
+        let fetch =
+            Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone(), resumed);
         let named = |what: &str| format!("{}: {what}", queue.name());
         // Without one of them the worker would be half alive: its process ends where one dies.
         let fetching = heartbeat::spawn(&named("taking"), &stop, fetch.run());
@@ -77,6 +81,8 @@ impl Worker {
         let renewing = heartbeat::spawn(&named("renewing"), &end, renewing.map(drop));
         let recovering = stop.clone().run_until_cancelled_owned(recover(queue.clone()));
         let recovering = heartbeat::spawn(&named("recovering"), &stop, recovering.map(drop));
+        let searching = stop.clone().run_until_cancelled_owned(search);
+        let searching = heartbeat::spawn(&named("searching"), &stop, searching.map(drop));
         let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
         Self {
             name,
@@ -88,7 +94,7 @@ impl Worker {
             end,
             fetching,
             releasing,
-            _others: [renewing, recovering],
+            _others: [renewing, recovering, searching],
             _ended_when_dropped: guards,
         }
     }

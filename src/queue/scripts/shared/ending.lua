@@ -149,7 +149,7 @@ end
 -- our own retries noted is over.
 local function complete(queue, id, job, token, now, value, keep)
   local key = queue.base .. id
-  if job.retries then call('HDEL', key, 'retries', 'retrying-since') end
+  if job.retries then call('HDEL', key, 'retries', 'tried-for') end
   finish(queue, id, job, now, 'completed', 'returnvalue', value,
     { 'gen', (tonumber(job.gen) or 0) + 1, 'ended-by', token }, keep)
 end
