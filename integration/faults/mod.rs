@@ -14,7 +14,9 @@ mod fleet;
 mod front;
 mod graceful;
 mod mass;
+mod mixed;
 mod receivers;
+mod redis;
 mod restarts;
 mod resumption;
 #[cfg(feature = "crash-points")]

@@ -97,7 +97,7 @@ impl Loop {
             work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), session.redis.clone(), cpus),
+            removals: Removals::start(Arc::clone(&session), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
