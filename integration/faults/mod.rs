@@ -13,9 +13,12 @@ mod figures;
 mod fleet;
 mod front;
 mod graceful;
+mod mass;
 mod mixed;
 mod receivers;
 mod redis;
 mod restarts;
 mod resumption;
+#[cfg(feature = "crash-points")]
+mod wedges;
 mod zombies;
