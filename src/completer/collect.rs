@@ -69,12 +69,25 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
             let ending = ending_of(session, ended, inspected.as_ref());
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
+                if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
+                    return Ok(FinishedJob::of_failure(errand, &full));
+                }
             }
             if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
                 return Ok(FinishedJob::of_failure(errand, &not_started(&complaint)));
             }
             Ok(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output)))
         }
+    }
+}
+
+/// Whether the engine's disk is full: then what a container printed is not kept, and nothing says so. Asked
+/// only of one that ended; whatever else goes wrong with the question proves nothing.
+async fn disk_is_full(session: &Session, inspected: Option<&Inspected>) -> Option<Failure> {
+    let ended = inspected.filter(|inspected| matches!(inspected.state, State::Exited | State::Dead))?;
+    match session.engine.has_room(&ended.id).await {
+        Err(error @ EngineError::DiskFull { .. }) => Some(no_room(&error)),
+        _ => None,
     }
 }
 
@@ -124,6 +137,16 @@ fn unstoppable() -> Failure {
         Outcome::ContainerLost,
         "The correction ran out of time, and its container could not be stopped. The administrator of \
          the Docker host has to look at it; the work can be submitted again.",
+    )
+}
+
+fn no_room(error: &EngineError) -> Failure {
+    Failure::new(
+        Outcome::DiskFull,
+        format!(
+            "The Docker host has no room left, so that what the grader printed could not be kept ({error:#}). Its \
+             administrator has to make room; the work can be submitted again."
+        ),
     )
 }
 

@@ -14,11 +14,13 @@ use crate::identity::ContainerId;
 
 use super::parked::Parked;
 
+mod rounds;
+
 /// How long a container may take to end after it was killed, before it is given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(15);
 /// One take of one running job. Answers of effects carry it, so that an answer to an earlier take of
 /// the same job changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
 /// How it is known that a container ended.
@@ -131,6 +133,8 @@ pub struct Inflight {
     by_container: HashMap<ContainerId, Vec<Ticket>>,
     timers: BTreeSet<(Instant, Ticket)>,
     parked: Parked,
+    /// Which record a sweep looked at last.
+    looked_at: Ticket,
 }
 
 impl Inflight {
