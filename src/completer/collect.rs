@@ -50,8 +50,8 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
         Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
         Err(error) if ended.tries < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
-            // An engine that answers other questions will not answer this one any more.
-            session.engine.inspect(ended.container.as_str()).await?;
+            // An engine that is here to stay and answers other questions will not answer this one any more.
+            session.engine_stays().await?;
             return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
         }
     };
