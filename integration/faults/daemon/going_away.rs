@@ -185,6 +185,8 @@ async fn with_live_restore_what_runs_on_gets_its_own_result() {
         meanwhile.open();
         sleep(Duration::from_secs(away)).await;
         host.engine.run().await;
+        // Its socket is there before it has taken its containers up again, and until then outputs are lost.
+        host.engine.docker(&["ps"]).await;
         for gate in &through {
             gate.open();
         }
