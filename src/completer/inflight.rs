@@ -5,6 +5,7 @@
 //! end by an inspection. A death that comes before its record is parked until the record comes. And
 //! a record is never without an effect under way, a timer, or the sweep's next look at it.
 
+mod rounds;
 mod terms;
 
 use std::collections::{BTreeSet, HashMap};
@@ -55,6 +56,8 @@ pub struct Inflight {
     by_container: HashMap<ContainerId, Vec<Ticket>>,
     timers: BTreeSet<(Instant, Ticket)>,
     parked: Parked,
+    /// Which record a sweep looked at last.
+    looked_at: Ticket,
 }
 
 impl Inflight {

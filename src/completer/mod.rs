@@ -343,7 +343,8 @@ impl Loop {
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let actions = self.inflight.listed(&sweep::seen(&listed));
+        let mut actions = self.inflight.listed(&sweep::seen(&listed));
+        actions.extend(self.inflight.round());
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
         self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions
