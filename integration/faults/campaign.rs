@@ -69,18 +69,34 @@ impl Campaign {
     /// Submits corrections that run for a time and end with a grade of their own each, on whichever
     /// engine.
     pub async fn submit(&mut self, count: usize, run_time: Duration) {
+        let receiver = self.system.receiver.url("");
+        self.submit_to(|name| format!("{receiver}{name}"), count, run_time).await;
+    }
+
+    /// The same with callbacks at another place, which hands on to the receiver what it takes. Gives the
+    /// corrections' names.
+    pub async fn submit_to(
+        &mut self,
+        callback: impl Fn(&str) -> String,
+        count: usize,
+        run_time: Duration,
+    ) -> Vec<String> {
+        let mut names = Vec::new();
         for _ in 0..count {
             let number = self.expected.len() as u64 + 1;
             let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
             let script = format!("sleep {}; echo '{verdict}'", run_time.as_secs_f64());
             let name = format!("c{number}");
             let mut data = self.system.job(&name, &script);
+            data["callback"] = json!(callback(&name));
             data["params"] = json!([
                 format!("{}={}", script::RUN_MS, run_time.as_millis()),
                 format!("{}={verdict}", script::STDOUT),
             ]);
             self.submit_one(&name, &data, Expected::Grade(number)).await;
+            names.push(name);
         }
+        names
     }
 
     /// Submits a correction of any kind, whose callback is `system.receiver.url(name)`.

@@ -138,6 +138,19 @@ pub struct EventLog {
     pub repeats: u32,
     /// How many events happened.
     pub happened: u64,
+    /// All that ever happened, where it is recorded: the lost events too, and those of removed containers.
+    pub history: Option<Vec<Happening>>,
+}
+
+/// Something that happened to a container, as a test reads it afterwards.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// `create`, `start`, `die`, `destroy`, …
+    pub action: &'static str,
+    /// To whom.
+    pub container: Arc<Identity>,
+    /// Nanoseconds of Unix time on the engine's clock.
+    pub time: i128,
 }
 
 impl EventLog {
@@ -155,6 +168,9 @@ impl EventLog {
         time: i128,
     ) {
         self.happened += 1;
+        if let Some(history) = &mut self.history {
+            history.push(Happening { action, container: Arc::clone(container), time });
+        }
         let loss = self.lose(action);
         if loss == Some(Loss::Everywhere) {
             return;

@@ -25,8 +25,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use container::{Status, script};
-pub use events::{Ending, Loss, Shape};
+pub use container::{Identity, Status, script};
+pub use events::{Ending, Happening, Loss, Shape};
 pub use faults::{Call, Fault, Rule};
 pub use images::Present;
 pub use stats::Stats;
@@ -65,6 +65,8 @@ pub struct Options {
     pub server: &'static str,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,
+    /// Whether all that happens to containers is recorded, for [`SimulatedEngine::history`].
+    pub record_history: bool,
 }
 
 impl Default for Options {
@@ -84,6 +86,7 @@ impl Default for Options {
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
             record_deaths: false,
+            record_history: false,
         }
     }
 }
@@ -160,7 +163,9 @@ impl SimulatedEngine {
             (None, Some(directory)) => directory.path().join("docker.sock"),
             (None, None) => unreachable!("one of them is there"),
         };
-        let world = Mutex::new(World::new(options.clone()));
+        let mut world = World::new(options.clone());
+        world.log.history = options.record_history.then(Vec::new);
+        let world = Mutex::new(world);
         let shared = Arc::new(Shared { options, world, changed: Notify::new() });
         let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
         Self { shared, socket, directory, listening }
@@ -192,6 +197,11 @@ impl SimulatedEngine {
     /// The deaths recorded since the last call.
     pub fn deaths(&self) -> Vec<Death> {
         std::mem::take(&mut self.shared.world().deaths)
+    }
+
+    /// All that happened to containers since it was started, removed ones too.
+    pub fn history(&self) -> Vec<Happening> {
+        self.shared.world().log.history.clone().unwrap_or_default()
     }
 
     /// Waits until its counts are as wanted.
@@ -282,6 +292,11 @@ impl SimulatedEngine {
     /// Adds a fault of any scope.
     pub fn add_rule(&self, rule: Rule) {
         self.alter(|world| world.rules.push(rule));
+    }
+
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
     }
 
     /// Calls go right again.

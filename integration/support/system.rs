@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -158,6 +158,14 @@ impl System {
         child.kill().await.expect("it can be killed");
     }
 
+    /// How a component ended, where it did: it counts as started no more.
+    pub fn ended(&mut self, component: &str) -> Option<ExitStatus> {
+        let child = self.processes.get_mut(component).expect("it was started");
+        let status = child.try_wait().expect("it is ours")?;
+        self.processes.remove(component);
+        Some(status)
+    }
+
     /// Asks a component to stop, and gives its exit code and how long it took.
     pub async fn stop(&mut self, component: &str) -> (Option<i32>, Duration) {
         let asked = Instant::now();
@@ -292,6 +300,11 @@ impl System {
             }
         }
         all
+    }
+
+    /// What the processes of one name logged.
+    pub fn log_of(&self, component: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{component}.log"))).unwrap_or_default()
     }
 
     /// Ends a test: everything stops in time, and nothing is left.

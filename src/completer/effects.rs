@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, EngineError, Inspected, Killed, Listed, State};
 use crate::identity::ContainerId;
 use crate::job::{InvalidJob, RunningJob};
@@ -57,6 +58,7 @@ pub async fn inspect(
             Finding::Unknown
         }
     };
+    pass(Point::CompleterInspected).await;
     Report::Inspected(ticket, finding)
 }
 
@@ -76,7 +78,10 @@ fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
 pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId) -> Report {
     debug!(container_id = %container, "time is up: killing the container");
     match kill(&session, &container).await {
-        Ok(sent) => Report::Killed(ticket, sent),
+        Ok(sent) => {
+            pass(Point::CompleterKilled).await;
+            Report::Killed(ticket, sent)
+        }
         Err(error) => {
             warn!(container_id = %container, error = format!("{error:#}"), "a container could not be killed");
             if error.is_away() { Report::Killed(ticket, false) } else { Report::KillRefused(ticket) }
@@ -93,6 +98,7 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
     let inspected = session.engine.inspect(container.as_str()).await?;
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {
         session.engine.unpause(container).await?;
+        pass(Point::CompleterUnpaused).await;
     }
     Ok(session.engine.kill(container).await? == Killed::Sent)
 }
@@ -100,7 +106,10 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
 /// Lists the containers, for the sweep.
 pub async fn list(session: Arc<Session>) -> Report {
     match sweep::list(&session).await {
-        Ok(listed) => Report::Listed(Some(listed)),
+        Ok(listed) => {
+            pass(Point::SweepListed).await;
+            Report::Listed(Some(listed))
+        }
         Err(error) => {
             warn!(error = format!("{error:#}"), "a sweep could not be made; trying again");
             Report::Listed(None)
@@ -111,7 +120,10 @@ pub async fn list(session: Arc<Session>) -> Report {
 /// Asks what the containers are that nobody here holds.
 pub async fn examine(session: Arc<Session>, strangers: Vec<Listed>) -> Report {
     match sweep::examine(&session, strangers).await {
-        Ok(found) => Report::Examined(found),
+        Ok(found) => {
+            pass(Point::SweepExamined).await;
+            Report::Examined(found)
+        }
         Err(error) => {
             warn!(error = format!("{error:#}"), "a sweep could not be ended; trying again");
             Report::Listed(None)
@@ -139,6 +151,7 @@ pub async fn finish_orphan(
 /// Hands over a job whose data cannot be used.
 pub async fn dispose(session: Arc<Session>, assignment: Assignment, invalid: Box<InvalidJob>) -> Report {
     refuse(&session, &assignment.job, &invalid).await;
+    pass(Point::CompleterRefused).await;
     Report::Nothing
 }
 

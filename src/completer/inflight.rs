@@ -105,8 +105,9 @@ enum Phase {
     /// Nothing is under way; an event, a timer or the sweep will tell.
     Watching,
     /// An inspection is under way; `again` = something happened meanwhile that asks for another.
-    Inspecting { again: bool },
-    /// A kill was asked for.
+    Inspecting {
+        again: bool,
+    },
     Killing,
     /// The verdict is being read and handed over.
     Finishing,
@@ -140,6 +141,12 @@ impl Inflight {
     #[must_use]
     pub fn holds(&self, container: &ContainerId) -> bool {
         self.by_container.contains_key(container)
+    }
+
+    /// How many deaths wait for their record.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// When [`Self::tick`] is due next.
@@ -278,10 +285,8 @@ impl Inflight {
 
     /// The engine answered that it will not kill the container: it is asked again, but not for ever.
     pub fn kill_refused(&mut self, ticket: Ticket, now: Instant) {
-        if let Some(record) = self.records.get_mut(&ticket).filter(|record| record.phase == Phase::Killing) {
-            record.kill_asked.get_or_insert(now);
-            self.kill_answered(ticket, false, now);
-        }
+        let _ = self.records.get_mut(&ticket).map(|record| record.kill_asked.get_or_insert(now));
+        self.kill_answered(ticket, false, now);
     }
 
     /// An attempt at finishing answered.

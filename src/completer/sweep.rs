@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
@@ -30,7 +31,7 @@ const OVERDUE_GRACE: Duration = Duration::from_secs(30);
 /// What a sweep found among the containers of which this completer holds no record.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    /// Their correction is done, or will never be.
+    /// Their correction is done, or will never be. Those that no list shows are among them.
     pub removable: Vec<Removal>,
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
@@ -77,7 +78,9 @@ fn has_ended(state: State) -> bool {
 /// # Errors
 /// Redis did not answer.
 pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+    let leftovers = session.redis.leftovers(&session.engine_id()).await.context("removals cannot be read")?;
+    let removable = leftovers.into_iter().map(Removal::of_leftover).collect();
+    let mut found = Found { removable, ..Found::default() };
     let labelled: Vec<(Listed, Labels)> = strangers
         .into_iter()
         .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
@@ -95,7 +98,7 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
 }
 
 fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
-    let removal = Removal { container: one.id.clone(), force: false };
+    let removal = Removal::of(one.id.clone());
     match standing {
         Standing::Live => {}
         Standing::Done => found.removable.push(removal),
@@ -148,6 +151,7 @@ async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels) -> Re
     if allowed(labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
         super::effects::kill(session, &one.id).await?;
+        pass(Point::SweepKilled).await;
     }
     Ok(())
 }

@@ -238,9 +238,11 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Call {
+    /// Its name in texts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Ping => "ping",
             Self::Version => "version",
             Self::About => "info",
@@ -254,6 +256,12 @@ impl fmt::Display for Call {
             Self::Remove => "remove",
             Self::Pull => "pull",
             Self::Events => "events",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }

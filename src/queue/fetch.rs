@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions};
+use crate::crash_points::{Point, pass};
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);
@@ -33,6 +34,9 @@ pub(super) struct Fetch {
     given: mpsc::UnboundedSender<Assignment>,
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
+    /// Told when the queue, seen paused, is so no more.
+    resumed: Arc<Notify>,
+    seen_paused: bool,
 }
 
 impl Fetch {
@@ -43,9 +47,10 @@ impl Fetch {
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
         stop: CancellationToken,
+        resumed: Arc<Notify>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { queue, options, permits, leases, given, paused, stop }
+        Self { queue, options, permits, leases, given, paused, stop, resumed, seen_paused: false }
     }
 
     pub async fn run(mut self) {
@@ -90,6 +95,9 @@ impl Fetch {
     async fn take(&self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
         let room = permits.num_permits();
         let mut taken = self.queue.take(room, &self.options.name, self.options.rate).await?;
+        if !taken.jobs.is_empty() {
+            pass(Point::WorkerTook).await;
+        }
         for job in taken.jobs.drain(..) {
             // There is one permit for each token that was sent.
             let Some(permit) = permits.split(1) else { break };
@@ -102,6 +110,10 @@ impl Fetch {
     /// Waits for whatever has to happen before the next take can bring anything.
     async fn wait(&mut self, taken: &Taken, wakeup: &mut Wakeup) -> Result<(), QueueError> {
         let stop = self.stop.clone();
+        let seen_paused = std::mem::replace(&mut self.seen_paused, taken.state == LineState::Paused);
+        if seen_paused && !self.seen_paused {
+            self.resumed.notify_one();
+        }
         match taken.state {
             LineState::More => {}
             LineState::Limited(closed_for) => {

@@ -27,6 +27,7 @@ scripts! {
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
     WAKE = "shared/queue.lua" "wake.lua";
+    ASTRAY = "shared/queue.lua" "astray.lua";
     STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
     FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";
 }

@@ -6,7 +6,7 @@ use deadpool_redis::redis::Value;
 
 use super::operations::now_ms;
 use super::options::{ReadOptions, millis};
-use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
+use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, owner, scripts};
 use crate::config::RateLimit;
 use crate::identity::{JobId, LockToken};
 
@@ -15,8 +15,10 @@ pub(super) const LOCK: Duration = Duration::from_secs(15);
 
 /// What a take brought, and what it learnt about the queue.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub struct Taken {
+    /// The jobs, in the order of the line.
     pub jobs: Vec<TakenJob>,
+    /// Why there are no more.
     pub state: LineState,
     /// When the next delayed job is due, in milliseconds of Unix time.
     pub next_delayed: Option<u64>,
@@ -24,7 +26,7 @@ pub(super) struct Taken {
 
 /// Why a take brought no more than it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineState {
+pub enum LineState {
     /// There may be more, even where it brought none: ids without a job were cleared away.
     More,
     /// There are no more.
@@ -38,14 +40,18 @@ pub(super) enum LineState {
 }
 
 impl Queue {
-    /// Takes up to `count` jobs, each with a token of its own.
-    pub(super) async fn take(
+    /// Takes up to `count` jobs, at least 1, each with a token of its own. Nothing keeps their locks alive:
+    /// a [`Worker`](super::Worker) does.
+    ///
+    /// # Errors
+    /// Redis cannot be asked. After an ambiguous error jobs may be locked that nobody has; they stall.
+    pub async fn take(
         &self,
         count: usize,
         worker: &str,
         rate: Option<RateLimit>,
     ) -> Result<Taken, QueueError> {
-        let tokens: Vec<_> = (0..count).map(|_| LockToken::unique()).collect();
+        let tokens: Vec<_> = (0..count).map(|_| owner::token()).collect();
         let mut call = scripts::TAKE.key(&*self.base);
         call.arg(now_ms()).arg(millis(LOCK)).arg(worker);
         match rate {

@@ -103,7 +103,5 @@ if max and #ids > 0 and call('INCRBY', limiter, #ids) == #ids then
   call('PEXPIRE', limiter, math.max(1, math.floor(duration or 1000)))
 end
 -- Whoever is idle takes what we leave.
-if not exhausted and (call('LLEN', base .. 'wait') > 0 or call('ZCARD', base .. 'prioritized') > 0) then
-  wake(queue)
-end
+if not exhausted and has_line(queue) then wake(queue) end
 return answer
