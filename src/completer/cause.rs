@@ -98,6 +98,7 @@ mod tests {
 
     use jiff::Timestamp;
 
+    use super::super::work::Tries;
     use super::*;
     use crate::docker::Outage;
     use crate::identity::ContainerId;
@@ -121,7 +122,7 @@ mod tests {
 
     fn ended(end: End, timed_out: bool) -> Ended {
         let timeout = Some(Duration::from_secs(100));
-        Ended { container: ContainerId::new("c"), end, timed_out, timeout, tries: 0 }
+        Ended { container: ContainerId::new("c"), end, timed_out, timeout, tries: Tries::default() }
     }
 
     /// Watching since 1000, away from 2000 to 2010.
