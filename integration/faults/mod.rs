@@ -16,4 +16,5 @@ mod graceful;
 mod receivers;
 mod restarts;
 mod resumption;
+mod soak;
 mod zombies;
