@@ -27,6 +27,8 @@ const WATCHED: [&str; 3] = ["starter", "completer", "notifier"];
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How many corrections are on their way at once.
 const ON_THEIR_WAY: usize = 600;
+/// How many are submitted in one turn of a loop that also looks to the faults.
+const AT_A_TIME: usize = 20;
 
 /// Ended jobs that Redis keeps for a day, and notes that it keeps for a week, are made so much older whenever
 /// they are older than ninety seconds: a soak of minutes reaches what a week reaches.
@@ -85,9 +87,12 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
     let (mut trouble, mut vitals) = (Trouble::of(seed), Vitals::default());
     let (begun, mut submitted, mut next_sample) = (Instant::now(), 0, Instant::now() + SAMPLE_EVERY);
     while receiver.delivered() < count {
-        while submitted < count && submitted < receiver.delivered() + ON_THEIR_WAY {
-            submit(&system, submitted, &receiver, &file).await;
-            submitted += 1;
+        // A few at a time, so that the faults go on.
+        for _ in 0..AT_A_TIME {
+            if submitted < count.min(receiver.delivered() + ON_THEIR_WAY) {
+                submit(&system, submitted, &receiver, &file).await;
+                submitted += 1;
+            }
         }
         if submitted < count {
             trouble.go_on(&engine, &receiver, &mut system).await;
@@ -101,7 +106,7 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
         }
         let delivered = receiver.delivered();
         assert!(begun.elapsed() < limit, "{row}: {delivered} of {submitted}; SOAK_SEED={seed}");
-        sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(10)).await;
     }
     let took = begun.elapsed();
     trouble.end(&engine, &receiver, &mut system);
@@ -114,6 +119,7 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
     let stats = engine.stats();
     assert_eq!((stats.max_starts_of_one, stats.alive, engine.containers().len()), (1, 0, 0), "{stats:?}");
     let (repeats, refused) = receiver.prove();
+    assert!(trouble.faults > 10, "only {} faults", trouble.faults);
     note(row, "corrections, lost, wrong, started twice", format!("{count}, 0, 0, 0"));
     note(row, "time, faults, processes ended", format!("{took:.0?}, {}, {}", trouble.faults, trouble.ended));
     note(row, "results sent again under the same id, refused with 500", format!("{repeats}, {refused}"));

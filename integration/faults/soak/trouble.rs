@@ -1,5 +1,6 @@
 //! The random faults of the soak: of the engine, of Redis, of processes and of receivers, from one seed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -20,6 +21,8 @@ pub struct Trouble {
     engine_back: Option<Instant>,
     receiver_well: Option<Instant>,
     dead: Vec<(Instant, &'static str, &'static str)>,
+    /// When each was begun again.
+    born: BTreeMap<&'static str, Instant>,
     /// How many faults there were.
     pub faults: usize,
     /// How many processes were killed or stopped.
@@ -35,6 +38,7 @@ impl Trouble {
             engine_back: None,
             receiver_well: None,
             dead: Vec::new(),
+            born: BTreeMap::new(),
             faults: 0,
             ended: 0,
         }
@@ -55,6 +59,7 @@ impl Trouble {
             let due = *at <= now;
             if due {
                 system.spawn_as(name, component);
+                self.born.insert(name, now);
             }
             !due
         });
@@ -119,7 +124,9 @@ impl Trouble {
                 let (name, component) = self.choose(&VICTIMS);
                 if system.running_components().iter().any(|running| running == name) {
                     self.ended += 1;
-                    if self.random.bool() {
+                    // One that has hardly begun does not know the signal yet.
+                    let grown = self.born.get(name).is_none_or(|born| now - *born > Duration::from_secs(10));
+                    if self.random.bool() || !grown {
                         system.kill(name).await;
                     } else {
                         let (code, _) = system.stop(name).await;
