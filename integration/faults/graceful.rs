@@ -65,6 +65,8 @@ async fn a_completer_with_a_thousand_running_corrections_stops_and_another_has_t
         })
         .await;
     let in_hand = asked.elapsed();
+    let recovered = system.log_of("completer-2").matches("stalled and is back in line").count();
+    assert_eq!(recovered, 0, "they were handed back, and not found as those of a dead process");
     assert!(in_hand < took + AT_ONCE, "all were in the other's hands after {in_hand:?} only");
     engine.end_all(0);
     let proof = campaign.prove().await;
