@@ -53,10 +53,10 @@ async fn deaths_in_short_order_count_as_one_stall() {
     let place = Place::new("short-order");
     place.add("{}").await;
     for stalled in [0, 1, 1, 1, 2] {
-        let taken = place.take_one().await;
-        assert_eq!(taken.job.stalled, stalled);
-        let token = taken.job.token.to_string();
-        drop(taken);
+        let held = place.take_one().await;
+        assert_eq!(held.job.stalled, stalled);
+        let token = held.job.token.to_string();
+        drop(held);
         let owner = token.split('.').next().expect("a place");
         place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
         if stalled == 1 && place.ask::<u32>("HINCRBY", "1", &["deaths", "1"]) == 3 {
