@@ -5,11 +5,20 @@
 
 mod campaign;
 mod components;
+#[cfg(feature = "crash-points")]
+mod crash_points;
+mod daemon;
+mod engine;
 mod figures;
 mod fleet;
 mod front;
 mod graceful;
+mod mass;
+mod mixed;
 mod receivers;
+mod redis;
 mod restarts;
 mod resumption;
+#[cfg(feature = "crash-points")]
+mod wedges;
 mod zombies;

@@ -1,7 +1,7 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
-mod receiver;
+pub mod receiver;
 
 use std::collections::HashMap;
 use std::time::Duration;

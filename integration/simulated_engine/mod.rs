@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod images;
 mod query;
+mod reading;
 mod reply;
 mod server;
 mod stats;
@@ -25,8 +26,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use container::{Status, script};
-pub use events::{Ending, Loss, Shape};
+pub use container::{Identity, Status, script};
+pub use events::{Ending, Happening, Loss, Shape};
 pub use faults::{Call, Fault, Rule};
 pub use images::Present;
 pub use stats::Stats;
@@ -63,8 +64,12 @@ pub struct Options {
     pub min_api_version: &'static str,
     /// Its `Server` header.
     pub server: &'static str,
+    /// Whether [`SimulatedEngine::longest_unread`] is measured: connections take little ahead of their readers.
+    pub measure_reading: bool,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,
+    /// Whether all that happens to containers is recorded, for [`SimulatedEngine::history`].
+    pub record_history: bool,
 }
 
 impl Default for Options {
@@ -83,7 +88,9 @@ impl Default for Options {
             api_version: "1.41",
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
+            measure_reading: false,
             record_deaths: false,
+            record_history: false,
         }
     }
 }
@@ -116,6 +123,7 @@ struct Shared {
     options: Options,
     world: Mutex<World>,
     changed: Notify,
+    reading: Arc<reading::Reading>,
 }
 
 impl Shared {
@@ -160,8 +168,10 @@ impl SimulatedEngine {
             (None, Some(directory)) => directory.path().join("docker.sock"),
             (None, None) => unreachable!("one of them is there"),
         };
-        let world = Mutex::new(World::new(options.clone()));
-        let shared = Arc::new(Shared { options, world, changed: Notify::new() });
+        let mut world = World::new(options.clone());
+        world.log.history = options.record_history.then(Vec::new);
+        let world = Mutex::new(world);
+        let shared = Arc::new(Shared { options, world, changed: Notify::new(), reading: Arc::default() });
         let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
         Self { shared, socket, directory, listening }
     }
@@ -192,6 +202,11 @@ impl SimulatedEngine {
     /// The deaths recorded since the last call.
     pub fn deaths(&self) -> Vec<Death> {
         std::mem::take(&mut self.shared.world().deaths)
+    }
+
+    /// All that happened to containers since it was started, removed ones too.
+    pub fn history(&self) -> Vec<Happening> {
+        self.shared.world().log.history.clone().unwrap_or_default()
     }
 
     /// Waits until its counts are as wanted.
@@ -304,6 +319,11 @@ impl SimulatedEngine {
         self.alter(|world| world.list_lag = lag);
     }
 
+    /// `list` leaves out one container in so many, by chance; 1 = all, 0 = none.
+    pub fn set_list_omits(&self, one_in: usize) {
+        self.alter(|world| world.list_omits = one_in);
+    }
+
     /// Puts the engine's clock ahead of (or, negative, behind) this machine's, in milliseconds.
     pub fn set_clock_skew(&self, milliseconds: i64) {
         self.alter(|world| world.skew = i128::from(milliseconds) * 1_000_000);
@@ -319,6 +339,11 @@ impl SimulatedEngine {
     /// Loses the next `count` events of an action (`None` = of any).
     pub fn lose_events(&self, action: Option<&str>, count: usize, loss: Loss) {
         self.alter(|world| world.log.losses.push((action.map(ToOwned::to_owned), count, loss)));
+    }
+
+    /// Tells each event so many times more, each a nanosecond later.
+    pub fn set_repeats(&self, times: u32) {
+        self.alter(|world| world.log.repeats = times);
     }
 
     /// Loses none of the events to come.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -126,12 +126,17 @@ impl System {
 
     /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
     pub fn spawn_node(&mut self, component: &str, alias: &str) {
+        self.spawn_node_as(component, component, alias);
+    }
+
+    /// The same under a name of its own, beside others of its kind.
+    pub fn spawn_node_as(&mut self, name: &str, component: &str, alias: &str) {
         self.has_stand_ins = true;
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("integration/node/chain/{component}.mjs"));
         let mut command = Command::new("node");
         command.arg(script).env("BULLMQ", alias).env("DOCKER_SOCKET", "/var/run/docker.sock");
-        self.spawn_program(component, &mut command);
+        self.spawn_program(name, &mut command);
     }
 
     fn spawn_program(&mut self, component: &str, command: &mut Command) {
@@ -156,6 +161,14 @@ impl System {
     pub async fn kill(&mut self, component: &str) {
         let mut child = self.processes.remove(component).expect("it was started");
         child.kill().await.expect("it can be killed");
+    }
+
+    /// How a component ended, where it did: it counts as started no more.
+    pub fn ended(&mut self, component: &str) -> Option<ExitStatus> {
+        let child = self.processes.get_mut(component).expect("it was started");
+        let status = child.try_wait().expect("it is ours")?;
+        self.processes.remove(component);
+        Some(status)
     }
 
     /// Asks a component to stop, and gives its exit code and how long it took.

@@ -6,13 +6,15 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::receivers::Receivers;
 use crate::backoff::Backoff;
 use crate::callback::{Body, Courier, Delivery, origin, shown};
 use crate::config::Retention;
+use crate::crash_points::{Point, pass};
 use crate::fields::raw;
+use crate::heartbeat::bounded;
 use crate::identity::{CorrectionId, InstanceId};
 use crate::job::FinishedJob;
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
@@ -66,8 +68,16 @@ impl Session {
         Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention }
     }
 
-    /// Delivers one result and settles its job.
+    /// Delivers one result and settles its job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) {
+        if let Err(stuck) = bounded(self.work_on(&assignment)).await {
+            // As after a crash: the job goes back in line.
+            error!(job_id = %assignment.job.id, error = %stuck, "a delivery was given up: its result is taken anew");
+        }
+    }
+
+    async fn work_on(&self, assignment: &Assignment) {
+        pass(Point::NotifierTaken).await;
         let taken = &assignment.job;
         if let Some(reason) = &taken.deferred_failure {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
@@ -79,8 +89,10 @@ impl Session {
             if let Err(error) = self.queue.log(&taken.id, &line).await {
                 debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
             }
+            pass(Point::NotifierLogged).await;
         }
-        self.insist(&assignment, &step).await;
+        self.insist(assignment, &step).await;
+        pass(Point::NotifierSettled).await;
     }
 
     /// One attempt.
@@ -102,8 +114,10 @@ impl Session {
             debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
             return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why };
         };
+        pass(Point::NotifierPosting).await;
         let started = Instant::now();
         let delivery = self.courier.deliver(callback, &self.webhook_id(taken), body.bytes).await;
+        pass(Point::NotifierAnswered).await;
         visit.learn(matches!(delivery, Delivery::TimedOut { .. }));
         let ms = started.elapsed().as_millis();
         let callback = shown(callback);
@@ -220,7 +234,7 @@ mod tests {
             generation: 0,
             stalled: 0,
             deferred_failure: None,
-            retrying_since: None,
+            tried_for: Duration::ZERO,
             retries: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),

@@ -9,6 +9,7 @@ use super::operations::now_ms;
 use super::options::millis;
 use super::taking::LOCK;
 use super::{Counts, Queue, QueueError, owner, scripts};
+use crate::crash_points::{Point, pass};
 use crate::identity::{JobId, LockToken};
 
 /// Jobs in one call: few enough that other callers hardly wait.
@@ -38,6 +39,7 @@ impl Queue {
             }
             let tokens: Vec<String> = self.redis.script("renew", &call).await?;
             lost.extend(tokens.into_iter().map(LockToken::new));
+            pass(Point::WorkerRenewed).await;
         }
         Ok(lost)
     }
@@ -71,6 +73,9 @@ impl Queue {
             }
             let ids: Vec<_> = found.map(JobId::new).collect();
             passed += seen.saturating_sub(ids.len());
+            if !ids.is_empty() {
+                pass(Point::WorkerRecovered).await;
+            }
             recovered.extend(ids);
             if seen < RECOVER_WINDOW {
                 return Ok((recovered, owners));
@@ -110,11 +115,10 @@ impl Queue {
     }
 
     /// As [`Queue::hand_back`]; `as_stalled` counts it as BullMQ counts a lost lock.
-    pub(super) async fn release(
-        &self,
-        jobs: &[(JobId, LockToken)],
-        as_stalled: bool,
-    ) -> Result<usize, QueueError> {
+    ///
+    /// # Errors
+    /// Redis cannot be asked; some batches may have been given up.
+    pub async fn release(&self, jobs: &[(JobId, LockToken)], as_stalled: bool) -> Result<usize, QueueError> {
         let mut count = 0;
         // Newest first: removing from the active list walks from its new end.
         for batch in jobs.rchunks(BATCH) {
@@ -124,6 +128,7 @@ impl Queue {
                 call.arg(id.as_str()).arg(token.as_str());
             }
             count += self.redis.script::<usize>("hand back", &call).await?;
+            pass(Point::WorkerReleased).await;
         }
         Ok(count)
     }
@@ -152,7 +157,10 @@ impl Queue {
     }
 
     /// Puts back wake-ups that a stopping worker may have swallowed.
-    pub(super) async fn wake_others(&self) -> Result<(), QueueError> {
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn wake_others(&self) -> Result<(), QueueError> {
         self.redis.script("wake", &scripts::WAKE.key(&*self.base)).await
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
+use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
@@ -59,8 +60,12 @@ enum Prepared {
 pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
     let mut pulled = false;
     for _ in 0..CREATES {
+        pass(Point::StarterCreating).await;
         let error = match session.engine.create(spec).await {
-            Ok(container) => return start(session, spec, container).await,
+            Ok(container) => {
+                pass(Point::StarterCreated).await;
+                return start(session, spec, container).await;
+            }
             Err(error) => error,
         };
         let replaced = match &error {
@@ -68,7 +73,10 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
                 pulled = true;
                 debug!(job_id = %taken.id, image = spec.image, "the image is not here: pulling it");
                 match session.engine.pull(&spec.image).await {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        pass(Point::StarterPulled).await;
+                        continue;
+                    }
                     Err(error) => return unsuccessful(&error, spec, None),
                 }
             }
@@ -92,6 +100,7 @@ async fn resolve(
     taken: &TakenJob,
 ) -> Result<Option<Launch>, EngineError> {
     let Some(inspected) = session.engine.inspect(&spec.name).await? else { return Ok(None) };
+    pass(Point::StarterResolved).await;
     let wanted = Labels::from_map(&spec.labels);
     Ok(match prepared(&inspected, wanted.as_ref(), session.settings.dont_start) {
         Prepared::Started(container) => {
@@ -100,7 +109,10 @@ async fn resolve(
         }
         Prepared::Mine(container) => Some(start(session, spec, container).await),
         Prepared::Stale(container) => match session.engine.remove(&container, false).await? {
-            Removed::Done | Removed::Gone => None,
+            Removed::Done | Removed::Gone => {
+                pass(Point::StarterReplaced).await;
+                None
+            }
             // It was started after all, by the attempt that created it: it is adopted.
             Removed::Running => Some(Launch::Started(container)),
             Removed::InProgress => Some(later("the container of an earlier attempt is being removed", None)),
@@ -132,9 +144,13 @@ async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) 
         return Launch::Started(container);
     }
     let error = match session.engine.start(&container).await {
-        Ok(()) => return Launch::Started(container),
+        Ok(()) => {
+            pass(Point::StarterStarted).await;
+            return Launch::Started(container);
+        }
         Err(error) => error,
     };
+    pass(Point::StarterDoubted).await;
     debug!(container_id = %container, error = format!("{error:#}"), "a start was not answered with success");
     for _ in 0..LOOKS {
         let inspected = match session.engine.inspect(container.as_str()).await {

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
+use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine};
 use crate::fields::raw;
+use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
@@ -94,38 +97,50 @@ impl Session {
         }
     }
 
-    /// Does all that is to be done for one pending job.
+    /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
-        let taken = &assignment.job;
+        let done = bounded(self.work_on(&assignment)).await;
+        done.unwrap_or_else(|stuck| {
+            // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
+            error!(job_id = %assignment.job.id, error = %stuck, "a start was given up: its submission is taken anew");
+            Handled::Settled
+        })
+    }
+
+    async fn work_on(&self, assignment: &Assignment) -> Handled {
+        pass(Point::StarterTaken).await;
+        let (taken, begun) = (&assignment.job, Instant::now());
         let (instance, engine) = self.whereabouts.now();
         let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
             Err(invalid) => {
                 let failure = refusal::invalid_job(&invalid);
-                self.refuse(&assignment, &correction, invalid.errand, &failure).await;
+                self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(&assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
         let spec = self.spec(&job, taken, &instance, &correction);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(&assignment, &correction, job, container, engine).await;
+                self.started(assignment, &correction, job, container, engine).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
-                let refused = self.refuse(&assignment, &correction, job.errand, &failure).await;
+                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
                 Handled::Settled
             }
-            Launch::Later(postponed) => self.postpone(&assignment, &correction, job.errand, &postponed).await,
+            Launch::Later(postponed) => {
+                self.postpone(assignment, &correction, job.errand, &postponed, begun).await
+            }
         }
     }
 
@@ -182,6 +197,7 @@ impl Session {
         let said = format!("Correction started at {:.3}", Timestamp::now());
         let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterHandedOver).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
             let done = if self.settings.dont_start {
                 "correction prepared: its container waits to be started by hand (DONT_START_CONTAINER)"
@@ -201,6 +217,7 @@ impl Session {
         errand: Errand,
         failure: &Failure,
     ) -> bool {
+        pass(Point::StarterRefusing).await;
         let taken = &assignment.job;
         let work_id = errand.work_id_shown();
         let next = NewJob {
@@ -212,6 +229,7 @@ impl Session {
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
         let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
@@ -225,10 +243,12 @@ impl Session {
         correction: &CorrectionId,
         errand: Errand,
         postponed: &Postponed,
+        begun: Instant,
     ) -> Handled {
         let taken = &assignment.job;
         let now = Timestamp::now().as_millisecond().unsigned_abs();
-        let tried_for = Duration::from_millis(now.saturating_sub(taken.retrying_since.unwrap_or(now)));
+        // With the engine away nothing is taken, and so its time is not counted.
+        let tried_for = taken.tried_for + begun.elapsed();
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
@@ -238,9 +258,11 @@ impl Session {
             }
             return if postponed.engine_away { Handled::EngineAway } else { Handled::Settled };
         }
+        pass(Point::StarterPostponing).await;
         let delay = postponed.wait(taken.retries);
         let step = Step::RetryLater { delay, why: &postponed.why };
         let settled = self.insist(assignment, &step).await;
+        pass(Point::StarterPostponed).await;
         if matches!(settled, Some(Settled::Done)) {
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
@@ -286,5 +308,6 @@ impl Session {
             warn!(container_id = %container, error = format!("{error:#}"),
                 "a container that could not be started could not be removed; a sweep removes it");
         }
+        pass(Point::StarterCleaned).await;
     }
 }
