@@ -11,6 +11,9 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::process::Process;
 use crate::simulated_engine::{Options, SimulatedEngine};
 
+/// The argument that asks for an engine whose connections are narrow.
+pub const NARROW: &str = "narrow-engine";
+
 /// What the engine counted (see the simulated engine's own statistics).
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "as there")]
@@ -45,9 +48,21 @@ impl EngineProcess {
     /// # Errors
     /// Where it does not say that it listens.
     pub async fn start(run_time: Duration) -> anyhow::Result<Self> {
+        Self::start_as("engine", run_time).await
+    }
+
+    /// The same, measuring how long events wait for their reader: its connections are narrow.
+    ///
+    /// # Errors
+    /// Where it does not say that it listens.
+    pub async fn start_narrow(run_time: Duration) -> anyhow::Result<Self> {
+        Self::start_as(NARROW, run_time).await
+    }
+
+    async fn start_as(mode: &str, run_time: Duration) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let socket = directory.path().join("docker.sock");
-        let arguments = ["engine".to_owned(), socket.display().to_string(), run_time.as_millis().to_string()];
+        let arguments = [mode.to_owned(), socket.display().to_string(), run_time.as_millis().to_string()];
         let mut process =
             Process::start("engine", std::env::current_exe()?, arguments, &[], directory.path(), true)?;
         let questions = process.child.stdin.take().context("no stdin")?;
@@ -132,12 +147,12 @@ impl EngineProcess {
 ///
 /// # Errors
 /// Where its parent is gone.
-pub async fn be_engine(socket: &str, run_time: &str) -> anyhow::Result<()> {
+pub async fn be_engine(mode: &str, socket: &str, run_time: &str) -> anyhow::Result<()> {
     let engine = SimulatedEngine::start(Options {
         socket: Some(Path::new(socket).to_owned()),
         run_time: Duration::from_millis(run_time.parse()?),
         record_deaths: true,
-        measure_reading: true,
+        measure_reading: mode == NARROW,
         ..Options::default()
     })
     .await;

@@ -68,9 +68,9 @@ const QUICK: Size = Size {
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [mode, socket, run_time] = arguments.as_slice()
-        && mode == "engine"
+        && ["engine", engine_process::NARROW].contains(&mode.as_str())
     {
-        return engine_process::be_engine(socket, run_time).await;
+        return engine_process::be_engine(mode, socket, run_time).await;
     }
     let mut size = FULL;
     let mut chosen = Vec::new();

@@ -47,7 +47,7 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
 
 async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
     let redis = RedisServer::start().await?;
-    let mut engine = EngineProcess::start(HOUR).await?;
+    let mut engine = EngineProcess::start_narrow(HOUR).await?;
     let receiver = Receiver::start(count).await?;
     let directory = tempfile::tempdir()?;
     let socket = engine.socket.clone();
