@@ -233,7 +233,7 @@ impl Bench {
                 let finding = match truth {
                     _ if failed => Finding::Unknown,
                     Truth::Created => Finding::Waiting,
-                    Truth::Running(since) => Finding::Running { run_for: at - since },
+                    Truth::Running(since) => Finding::Running { run_for: at.saturating_sub(since) },
                     Truth::Exited => Finding::Ended,
                     Truth::Gone => Finding::Gone,
                 };
