@@ -20,6 +20,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::heartbeat::during;
+
 pub use body::Body;
 pub use delivery::Delivery;
 use target::Target;
@@ -79,7 +81,7 @@ impl Courier {
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
     pub async fn deliver(&self, url: &str, webhook_id: &str, body: Bytes) -> Delivery {
         let deadline = Instant::now() + self.timeout;
-        let delivery = timeout_at(deadline, self.post(url, webhook_id, body));
+        let delivery = during("POST", self.timeout, timeout_at(deadline, self.post(url, webhook_id, body)));
         delivery.await.unwrap_or(Delivery::TimedOut { after: self.timeout })
     }
 

@@ -24,6 +24,7 @@ pub mod crash_points;
 pub mod docker;
 pub mod ending;
 pub mod fields;
+pub mod heartbeat;
 pub mod identity;
 pub mod job;
 pub mod labels;

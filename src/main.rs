@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use correction_runner::config::{self, Component, Configuration, Request};
 use correction_runner::docker::EngineError;
+use correction_runner::heartbeat::{self, Hearts};
 use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{BadSetting, Unreachable};
@@ -47,16 +48,18 @@ fn run(configuration: Configuration) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(INTERNAL_ERROR, format_args!("error: no runtime: {error}")),
     };
+    let hearts = Hearts::default();
     let ended = runtime.block_on(async {
         let stop = Stop::on_signals()?;
+        heartbeat::stop_if_blocked(&hearts, || std::process::exit(INTERNAL_ERROR.into()))?;
         announce(&configuration);
         let stages = stages(configuration, &stop.asked);
-        io::Result::Ok(supervision::run(stages, &stop, GRACE).await)
+        io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)
     });
     runtime.shutdown_timeout(LAST_WORDS);
     match ended {
         Ok(ended) => exit_code(&ended),
-        Err(error) => refuse(INTERNAL_ERROR, format_args!("error: no signal handlers: {error}")),
+        Err(error) => refuse(INTERNAL_ERROR, format_args!("error: no signal handlers or watchdog: {error}")),
     }
 }
 

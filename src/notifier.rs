@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::callback::{Courier, CourierError};
 use crate::config::NotifierSettings;
@@ -22,8 +21,6 @@ use self::session::Session;
 
 /// How long deliveries that are under way may take when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long all of a graceful stop may take.
-const STOP_WITHIN: Duration = Duration::from_millis(4500);
 
 /// Runs the notifier until it is asked to stop, and then hands back what is in flight.
 ///
@@ -77,18 +74,5 @@ async fn take_and_deliver(session: &Arc<Session>, mut worker: Worker, shutdown: 
             },
         }
     }
-    let deadline = Instant::now() + STOP_WITHIN;
-    worker.stop();
-    let all = async { while deliveries.join_next().await.is_some() {} };
-    if timeout(GRACE, all).await.is_err() {
-        warn!("some deliveries did not end in time; their results are handed back");
-    }
-    deliveries.shutdown().await;
-    match worker.close_by(deadline).await {
-        Ok(handed_back) => info!(handed_back, "notifier: stopped"),
-        Err(error) => warn!(
-            error = format!("{error:#}"),
-            "notifier: stopped; what was in flight is recovered when its locks end"
-        ),
-    }
+    worker.wind_down(deliveries, GRACE).await;
 }

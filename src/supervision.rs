@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::heartbeat::Hearts;
 use crate::shutdown::Stop;
 use crate::startup::Unreachable;
 
@@ -31,14 +32,17 @@ pub enum Ended {
     Late(Vec<&'static str>),
 }
 
-/// Runs all components. When one fails, or ends without being asked, the others are asked to stop.
-/// Whatever has not stopped `grace` after it was asked is cut off.
-pub async fn run(stages: Vec<Stage>, stop: &Stop, grace: Duration) -> Ended {
+/// Runs all components. When one fails, ends without being asked, or has a loop that is dead or stuck for
+/// good, the others are asked to stop. Whatever has not stopped `grace` after it was asked is cut off.
+pub async fn run(stages: Vec<Stage>, hearts: &Hearts, stop: &Stop, grace: Duration) -> Ended {
     let mut running = JoinSet::new();
     let mut names = HashMap::new();
     for (name, work) in stages {
-        names.insert(running.spawn(work).id(), name);
+        let hearts = hearts.clone();
+        names.insert(running.spawn(async move { hearts.loop_of(name, work).await }).id(), name);
     }
+    let mut watch = std::pin::pin!(hearts.watch());
+    let mut watching = true;
     let mut failure = None;
     let mut deadline = None;
     loop {
@@ -63,6 +67,11 @@ pub async fn run(stages: Vec<Stage>, stop: &Stop, grace: Duration) -> Ended {
                     stop.asked.cancel();
                     failure.get_or_insert(Ended::Failed { stage, error });
                 }
+            }
+            failed = &mut watch, if watching => {
+                watching = false;
+                stop.asked.cancel();
+                failure.get_or_insert(Ended::Failed { stage: "heartbeat", error: failed.into() });
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return failure.unwrap_or_else(|| Ended::Late(names.into_values().collect()));
@@ -105,7 +114,8 @@ mod tests {
             tokio::task::yield_now().await;
             stop.asked.cancel();
         };
-        let (ended, ()) = tokio::join!(run(stages, &stop, GRACE), asking);
+        let hearts = Hearts::default();
+        let (ended, ()) = tokio::join!(run(stages, &hearts, &stop, GRACE), asking);
         assert!(matches!(ended, Ended::Gracefully), "{ended:?}");
     }
 
@@ -118,7 +128,7 @@ mod tests {
             asked.cancelled().await;
             bail!("second")
         });
-        let ended = run(vec![obedient("a", &stop), failing, worse], &stop, GRACE).await;
+        let ended = run(vec![obedient("a", &stop), failing, worse], &Hearts::default(), &stop, GRACE).await;
         let Ended::Failed { stage, error } = ended else { panic!("{ended:?}") };
         assert_eq!((stage, error.to_string().as_str()), ("bad", "first"));
     }
@@ -126,10 +136,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_and_an_end_unasked_for_are_failures() {
         let stop = Stop::default();
-        let ended = run(vec![stage("a", async { panic!("oh") }), obedient("b", &stop)], &stop, GRACE).await;
+        let ended = run(
+            vec![stage("a", async { panic!("oh") }), obedient("b", &stop)],
+            &Hearts::default(),
+            &stop,
+            GRACE,
+        )
+        .await;
         assert!(matches!(ended, Ended::Failed { stage: "a", .. }), "{ended:?}");
         let stop = Stop::default();
-        let ended = run(vec![stage("a", async { Ok(()) }), obedient("b", &stop)], &stop, GRACE).await;
+        let ended =
+            run(vec![stage("a", async { Ok(()) }), obedient("b", &stop)], &Hearts::default(), &stop, GRACE)
+                .await;
         assert!(matches!(ended, Ended::Failed { stage: "a", .. }), "{ended:?}");
     }
 
@@ -139,7 +157,7 @@ mod tests {
         stop.asked.cancel();
         let waiting =
             stage("a", async { Err(Unreachable::Stopped { service: "Redis" }).context("starting") });
-        let ended = run(vec![waiting], &stop, GRACE).await;
+        let ended = run(vec![waiting], &Hearts::default(), &stop, GRACE).await;
         assert!(matches!(ended, Ended::Gracefully), "{ended:?}");
     }
 
@@ -149,7 +167,7 @@ mod tests {
         let stages = vec![obedient("a", &stop), stage("deaf", std::future::pending())];
         stop.asked.cancel();
         let begun = Instant::now();
-        let ended = run(stages, &stop, GRACE).await;
+        let ended = run(stages, &Hearts::default(), &stop, GRACE).await;
         assert!(matches!(&ended, Ended::Late(stages) if stages == &["deaf"]), "{ended:?}");
         assert_eq!(begun.elapsed(), GRACE);
     }
@@ -160,7 +178,7 @@ mod tests {
         stop.asked.cancel();
         stop.at_once.cancel();
         let begun = Instant::now();
-        let ended = run(vec![stage("deaf", std::future::pending())], &stop, GRACE).await;
+        let ended = run(vec![stage("deaf", std::future::pending())], &Hearts::default(), &stop, GRACE).await;
         assert!(matches!(ended, Ended::AtOnce), "{ended:?}");
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

@@ -4,7 +4,18 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod campaign;
+mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;
+mod daemon;
+mod engine;
 mod figures;
+mod fleet;
+mod front;
+mod graceful;
+mod mixed;
+mod receivers;
+mod redis;
 mod restarts;
+mod resumption;
+mod zombies;

@@ -69,6 +69,10 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
             carry_out(&shared, call, &asked);
             return Err(Dropped);
         }
+        Some(Fault::CarryOutAndRefuse(status, message)) => {
+            carry_out(&shared, call, &asked);
+            Refusal(status, message).into()
+        }
         Some(Fault::StallBody) => {
             let response = carry_out(&shared, call, &asked).respond(options, date);
             return Ok(response.map(Body::stalled));

@@ -134,6 +134,8 @@ pub struct EventLog {
     pub shape: Shape,
     /// Events that are to be lost: the action (`None` = any), how many more, and how.
     pub losses: Vec<(Option<String>, usize, Loss)>,
+    /// How often each event is told beyond the first time, a nanosecond later each.
+    pub repeats: u32,
     /// How many events happened.
     pub happened: u64,
     /// All that ever happened, where it is recorded: the lost events too, and those of removed containers.
@@ -173,10 +175,17 @@ impl EventLog {
         if loss == Some(Loss::Everywhere) {
             return;
         }
-        let container = Arc::clone(container);
-        let event =
-            Arc::new(Event { action, container, extra, time, shape: self.shape, line: OnceLock::new() });
-        if loss.is_none() {
+        for repeat in 0..=self.repeats {
+            let (container, extra) = (Arc::clone(container), extra.clone());
+            let (time, shape) = (time + i128::from(repeat), self.shape);
+            let event = Arc::new(Event { action, container, extra, time, shape, line: OnceLock::new() });
+            self.tell(event, loss.is_none());
+        }
+    }
+
+    /// Puts an event into the ring and, unless they miss it, into the streams.
+    fn tell(&mut self, event: Arc<Event>, to_streams: bool) {
+        if to_streams {
             self.streams.retain(|stream| {
                 if event.passes(&stream.filters) {
                     stream.feed.send(Feed::Line(event.line())).is_ok()

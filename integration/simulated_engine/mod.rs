@@ -294,6 +294,11 @@ impl SimulatedEngine {
         self.alter(|world| world.rules.push(rule));
     }
 
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
+    }
+
     /// Calls go right again.
     pub fn clear_rules(&self) {
         self.alter(|world| world.rules.clear());
@@ -307,6 +312,11 @@ impl SimulatedEngine {
     /// For how long `list` calls an ended container `running`.
     pub fn set_list_lag(&self, lag: Duration) {
         self.alter(|world| world.list_lag = lag);
+    }
+
+    /// `list` leaves out one container in so many, by chance; 1 = all, 0 = none.
+    pub fn set_list_omits(&self, one_in: usize) {
+        self.alter(|world| world.list_omits = one_in);
     }
 
     /// Puts the engine's clock ahead of (or, negative, behind) this machine's, in milliseconds.
@@ -324,6 +334,11 @@ impl SimulatedEngine {
     /// Loses the next `count` events of an action (`None` = of any).
     pub fn lose_events(&self, action: Option<&str>, count: usize, loss: Loss) {
         self.alter(|world| world.log.losses.push((action.map(ToOwned::to_owned), count, loss)));
+    }
+
+    /// Tells each event so many times more, each a nanosecond later.
+    pub fn set_repeats(&self, times: u32) {
+        self.alter(|world| world.log.repeats = times);
     }
 
     /// Loses none of the events to come.

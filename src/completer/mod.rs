@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cause;
 mod collect;
 mod conclude;
 mod effects;
@@ -12,25 +13,27 @@ mod orphans;
 mod pacing;
 mod parked;
 mod removal;
+mod run_time;
 mod session;
 mod sweep;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::CompleterSettings;
 use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Listed, Notice, Watch};
+use crate::heartbeat::{self, Gauge, Vital};
 use crate::job::{RUNNING_QUEUE, RunningJob};
 use crate::labels::Labels;
-use crate::queue::{Assignment, Redis, Worker, WorkerOptions};
+use crate::queue::{Assignment, CLOSE_WITHIN, Redis, Worker, WorkerOptions};
 use crate::startup::wait_for;
 
 use self::collect::Ended;
@@ -42,15 +45,14 @@ use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
 use self::sweep::Found;
+use self::work::{Doing, Done, Tries, Work};
 
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
-/// How many effects are under way at once; more would only queue up inside the engine.
-const EFFECTS_AT_MOST: usize = 32;
 /// How long effects that are under way may take when we are asked to stop.
 const EFFECTS_GRACE: Duration = Duration::from_secs(2);
-/// How long all of a graceful stop may take.
-const STOP_WITHIN: Duration = Duration::from_millis(4500);
+/// How often locks that were lost are looked for: so often at least the loop goes round.
+const LOOK_FOR_LOST: Duration = Duration::from_secs(1);
 
 /// Runs the completer until it is asked to stop, and then hands back what is in flight.
 ///
@@ -70,27 +72,19 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
     Ok(())
 }
 
-/// What an effect is for.
-#[derive(Clone, Copy)]
-enum Doing {
-    Inspect,
-    Kill,
-    Finish,
-}
-
 struct Loop {
     session: Arc<Session>,
     inflight: Inflight,
     held: HashMap<Ticket, Arc<Held>>,
     next_ticket: u64,
     waiting: VecDeque<Action>,
-    effects: JoinSet<Report>,
-    working_on: HashMap<Id, (Ticket, Doing)>,
-    tries: HashMap<Ticket, u32>,
+    work: Work,
+    tries: HashMap<Ticket, Tries>,
     orphans: Orphans,
     removals: Removals,
     sweep: SweepTimer,
     freshness: Freshness,
+    gauges: [Gauge; 2],
 }
 
 impl Loop {
@@ -100,13 +94,13 @@ impl Loop {
             held: HashMap::new(),
             next_ticket: 0,
             waiting: VecDeque::new(),
-            effects: JoinSet::new(),
-            working_on: HashMap::new(),
+            work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(Arc::clone(&session), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
+            gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
             session,
         }
     }
@@ -122,14 +116,15 @@ impl Loop {
         let options =
             WorkerOptions { concurrency: HELD_AT_MOST, batch: 100, rate: None, name: "completer".to_owned() };
         let mut worker = Worker::start(self.session.redis.queue(RUNNING_QUEUE), options);
-        let mut locks = interval(Duration::from_secs(1));
+        let mut locks = interval(LOOK_FOR_LOST);
         locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat::beats_every(LOOK_FOR_LOST);
         loop {
             self.start_effects();
             let timer = self.inflight.next_timer().unwrap_or_else(far_away);
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(done) = self.effects.join_next_with_id(), if !self.effects.is_empty() => self.reported(done),
+                Some(done) = self.work.next() => self.done(done),
                 notice = watch.next() => self.noticed(notice),
                 assignment = worker.next() => match assignment {
                     Some(assignment) => {
@@ -146,19 +141,13 @@ impl Loop {
                 _ = locks.tick() => self.drop_lost(),
             }
         }
-        let deadline = Instant::now() + STOP_WITHIN;
+        let deadline = Instant::now() + CLOSE_WITHIN;
         worker.stop();
         self.finish_effects().await;
         stop_watching.cancel();
         watch.close().await;
         self.held.clear();
-        match worker.close_by(deadline).await {
-            Ok(handed_back) => info!(handed_back, "completer: stopped"),
-            Err(error) => warn!(
-                error = format!("{error:#}"),
-                "completer: stopped; what was in flight is recovered when its locks end"
-            ),
-        }
+        worker.close_and_tell(deadline).await;
         self.removals.close(deadline).await;
     }
 
@@ -166,11 +155,12 @@ impl Loop {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
+                self.session.outages.watching(self.session.engine.now());
                 // One that comes of an event that was left out ends no outage.
                 if let Some(outage) = outage {
                     self.session.outages.end(outage);
                 }
-                self.effects.spawn(effects::identify(Arc::clone(&self.session)));
+                self.work.begin(effects::identify(Arc::clone(&self.session)));
                 self.freshness.resynced(now);
                 self.sweep.soon(now);
                 Vec::new()
@@ -193,21 +183,25 @@ impl Loop {
         self.enqueue(actions);
     }
 
-    fn taken(&mut self, mut assignment: Assignment) {
+    fn taken(&mut self, assignment: Assignment) {
         let now = Instant::now();
         let session = Arc::clone(&self.session);
         let job = match RunningJob::parse(&assignment.job.data) {
             Ok(job) => job,
             Err(invalid) => {
-                self.effects.spawn(effects::dispose(session, assignment, invalid));
+                self.work.begin(effects::dispose(session, assignment, invalid));
                 return;
             }
         };
         let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id());
         if elsewhere {
-            self.effects.spawn(effects::pass_on(session, assignment));
+            self.work.begin(effects::pass_on(session, assignment, job));
             return;
         }
+        self.hold(assignment, job, now);
+    }
+
+    fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -233,54 +227,65 @@ impl Loop {
     }
 
     fn start_effects(&mut self) {
-        while self.effects.len() < EFFECTS_AT_MOST {
+        while !self.work.is_full() {
             let Some(action) = self.waiting.pop_front() else { break };
             let session = Arc::clone(&self.session);
-            let (ticket, doing, task) = match action {
-                Action::Inspect(ticket, container) if self.held.contains_key(&ticket) => {
-                    (ticket, Doing::Inspect, self.effects.spawn(effects::inspect(session, ticket, container)))
+            match action {
+                Action::Inspect(ticket, container) => {
+                    let Some(held) = self.held.get(&ticket).cloned() else { continue };
+                    self.work.begin_for(
+                        ticket,
+                        Doing::Inspect,
+                        effects::inspect(session, ticket, held, container),
+                    );
                 }
                 Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
-                    (ticket, Doing::Kill, self.effects.spawn(effects::stop(session, ticket, container)))
+                    self.work.begin_for(ticket, Doing::Kill, effects::stop(session, ticket, container));
                 }
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
-                    (ticket, Doing::Finish, self.effects.spawn(effects::finish(session, ticket, held, ended)))
+                    self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));
                 }
-                _ => continue,
-            };
-            self.working_on.insert(task.id(), (ticket, doing));
+                _ => {}
+            }
         }
         // The live go first.
-        while self.effects.len() < EFFECTS_AT_MOST {
+        while !self.work.is_full() {
             let Some((container, labels, tries)) = self.orphans.next() else { break };
             let session = Arc::clone(&self.session);
-            self.effects.spawn(effects::finish_orphan(session, container, labels, tries));
+            self.work.begin(effects::finish_orphan(session, container, labels, tries));
         }
+        let [queued, parked] = &self.gauges;
+        queued.set(self.waiting.len());
+        parked.set(self.inflight.parked());
     }
 
-    fn reported(&mut self, done: Result<(Id, Report), JoinError>) {
+    fn done(&mut self, done: Done) {
         let now = Instant::now();
         match done {
-            Ok((id, report)) => {
-                self.working_on.remove(&id);
-                self.apply(report, now);
-            }
-            Err(failed) => {
-                error!(error = %failed, "an effect of the completer panicked: only its correction is held up");
+            Done::Reported(report) => self.apply(report, now),
+            Done::Failed(effect) => {
                 self.sweep.failed_if_running(now);
                 self.orphans.all_looked_at();
-                if let Some((ticket, doing)) = self.working_on.remove(&failed.id()) {
-                    // Of what was superseded meanwhile nobody waits for an answer.
-                    let report = match doing {
-                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
-                        Doing::Kill => Report::Killed(ticket, false),
-                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
+                if let Some((ticket, doing)) = effect {
+                    if let Some(held) = self.held.get(&ticket) {
+                        let (job, container) = (&held.assignment.job.id, &held.job.container);
+                        warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
+                        self.tries.entry(ticket).or_default().faults += 1;
+                    }
+                    // It answers for itself only: another effect about the record may be under way.
+                    let actions = match doing {
+                        Doing::Inspect => self.inflight.inspected(ticket, &Finding::Unknown, now),
+                        Doing::Finish => self.inflight.finished(ticket, Finish::Again, now),
+                        Doing::Kill => {
+                            self.inflight.kill_answered(ticket, false, now);
+                            Vec::new()
+                        }
                     };
-                    self.apply(report, now);
+                    self.enqueue(actions);
                 }
             }
         }
@@ -293,10 +298,19 @@ impl Loop {
                 self.inflight.kill_answered(ticket, sent, now);
                 Vec::new()
             }
+            Report::KillRefused(ticket) => {
+                self.inflight.kill_refused(ticket, now);
+                Vec::new()
+            }
+            Report::Here(taken) => {
+                let (assignment, job) = *taken;
+                self.hold(assignment, job, now);
+                Vec::new()
+            }
             Report::Finished(ticket, finish, removal) => {
-                // A record may have been forgotten meanwhile: its lock was lost.
+                // Its lock may have been lost meanwhile, and the record with it.
                 if finish == Finish::Again && self.held.contains_key(&ticket) {
-                    *self.tries.entry(ticket).or_default() += 1;
+                    self.tries.entry(ticket).or_default().unanswered += 1;
                 }
                 self.remove(removal);
                 self.inflight.finished(ticket, finish, now)
@@ -328,13 +342,13 @@ impl Loop {
 
     fn start_sweep(&mut self) {
         self.sweep.started();
-        self.effects.spawn(effects::list(Arc::clone(&self.session)));
+        self.work.begin(effects::list(Arc::clone(&self.session)));
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
         let actions = self.inflight.listed(&sweep::seen(&listed));
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
-        self.effects.spawn(effects::examine(Arc::clone(&self.session), strangers));
+        self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions
     }
 
@@ -344,7 +358,7 @@ impl Loop {
         }
         self.orphans.found(found.orphans);
         if !found.overdue.is_empty() {
-            self.effects.spawn(effects::stop_overdue(Arc::clone(&self.session), found.overdue));
+            self.work.begin(effects::stop_overdue(Arc::clone(&self.session), found.overdue));
         }
         self.sweep.done(now);
     }
@@ -367,14 +381,14 @@ impl Loop {
     async fn finish_effects(&mut self) {
         self.waiting.clear();
         let all = async {
-            while let Some(done) = self.effects.join_next_with_id().await {
-                self.reported(done);
+            while let Some(done) = self.work.next().await {
+                self.done(done);
             }
         };
         if timeout(EFFECTS_GRACE, all).await.is_err() {
             warn!("some effects did not end in time; their corrections are handed back");
         }
-        self.effects.shutdown().await;
+        self.work.abort().await;
     }
 }
 

@@ -46,6 +46,12 @@ impl Parked {
         self.deaths.remove(container)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.deaths.len()
+    }
+
     /// Whether the death of a record that comes now may have been dropped for want of room.
     #[must_use]
     pub fn overflowed(&self, now: Instant) -> bool {

@@ -170,6 +170,14 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// Another engine answers at the address than the one that is meant.
+    #[error("the Docker engine that answers is {found} and not {expected}")]
+    Exchanged {
+        /// The id of the one that answers.
+        found: String,
+        /// The id of the one that is meant.
+        expected: String,
+    },
     /// The engine failed in a way that is none of the above.
     #[error("the Docker engine failed at '{call}' ({status}): {message}")]
     Server {
@@ -230,9 +238,11 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Call {
+    /// Its name in texts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Ping => "ping",
             Self::Version => "version",
             Self::About => "info",
@@ -246,6 +256,12 @@ impl fmt::Display for Call {
             Self::Remove => "remove",
             Self::Pull => "pull",
             Self::Events => "events",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }

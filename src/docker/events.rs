@@ -13,9 +13,9 @@ use futures::future::{BoxFuture, OptionFuture};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Engine;
 use super::error::{Call, EngineError};
@@ -25,6 +25,7 @@ use super::lines::{LONGEST, Lines, TooLong};
 use super::replays::{OVERLAP, Replays, back};
 use super::transport::told;
 use crate::backoff::Backoff;
+use crate::heartbeat;
 
 /// How far back the very first stream begins.
 const FIRST_OVERLAP: SignedDuration = SignedDuration::from_secs(10);
@@ -46,7 +47,7 @@ pub struct Rhythm {
 /// The engine's events, read by a task of its own that does nothing but read.
 pub struct Watch {
     inbox: Arc<Inbox>,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     stop: DropGuard,
 }
 
@@ -75,7 +76,7 @@ impl Watch {
         let (inbox, stop) = (Arc::new(Inbox::default()), shutdown.child_token());
         let reader = Reader { engine, inbox: Arc::clone(&inbox), rhythm, replays: Replays::default() };
         let stopped = stop.clone();
-        let task = tokio::spawn(async move {
+        let task = heartbeat::spawn("events of the engine", &stop, async move {
             tokio::select! {
                 () = stopped.cancelled() => {}
                 () = reader.run() => {}
@@ -147,6 +148,8 @@ type Opening = BoxFuture<'static, Result<Stream, EngineError>>;
 impl Reader {
     async fn run(mut self) {
         let mut backoff = Backoff::new(self.rhythm.first_wait, self.rhythm.longest_wait);
+        // A stream ends, or is followed by the next, within its lifetime; there is no longer wait.
+        heartbeat::beats_every(self.rhythm.lifetime + self.rhythm.overlap + self.rhythm.longest_wait);
         let mut working_until = None;
         let mut reported = None;
         let begin = back(self.engine.now(), FIRST_OVERLAP);

@@ -16,6 +16,7 @@ use super::error::{Call, EngineError};
 use super::lines::Lines;
 use super::reference::Reference;
 use super::transport::told;
+use crate::heartbeat::during;
 
 /// The pulls in flight, by image.
 pub(super) type Pulls = HashMap<String, Shared<BoxFuture<'static, Result<(), EngineError>>>>;
@@ -51,7 +52,8 @@ impl Engine {
                 None => pulls.entry(image.to_owned()).or_insert(self.begin_pull(image.to_owned())).clone(),
             }
         };
-        pull.await
+        // The task that pulls has the deadline.
+        during(Call::Pull.name(), self.pull_timeout(), pull).await
     }
 
     /// Starts a pull in a task of its own, which forgets it once it ended: a later one asks the registry

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::event::{Action, Event};
+use crate::heartbeat::{Gauge, Vital};
 use crate::identity::ContainerId;
 
 /// How many containers' notices are kept.
@@ -66,10 +67,17 @@ pub enum Notice {
 }
 
 /// The box: one reader puts in, one consumer takes out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
     filled: Notify,
+    gauge: Gauge,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), filled: Notify::default(), gauge: Gauge::of(Vital::Inbox) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +128,7 @@ impl Inbox {
             Action::Oom => told.oom = true,
             Action::Destroyed => told.destroyed = true,
         }
+        self.gauge.set(waiting.of.len());
         drop(waiting);
         self.filled.notify_one();
     }
@@ -149,8 +158,13 @@ impl Inbox {
     pub(super) async fn take(&self) -> Notice {
         loop {
             let filled = self.filled.notified();
-            if let Some(notice) = self.lock().take() {
-                return notice;
+            {
+                let mut waiting = self.lock();
+                let notice = waiting.take();
+                self.gauge.set(waiting.of.len());
+                if let Some(notice) = notice {
+                    return notice;
+                }
             }
             filled.await;
         }

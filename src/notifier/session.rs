@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::receivers::Receivers;
 use crate::backoff::Backoff;
@@ -14,6 +14,7 @@ use crate::callback::{Body, Courier, Delivery, origin, shown};
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
+use crate::heartbeat::bounded;
 use crate::identity::{CorrectionId, InstanceId};
 use crate::job::FinishedJob;
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
@@ -67,8 +68,15 @@ impl Session {
         Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention }
     }
 
-    /// Delivers one result and settles its job.
+    /// Delivers one result and settles its job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) {
+        if let Err(stuck) = bounded(self.work_on(&assignment)).await {
+            // As after a crash: the job goes back in line.
+            error!(job_id = %assignment.job.id, error = %stuck, "a delivery was given up: its result is taken anew");
+        }
+    }
+
+    async fn work_on(&self, assignment: &Assignment) {
         pass(Point::NotifierTaken).await;
         let taken = &assignment.job;
         if let Some(reason) = &taken.deferred_failure {
@@ -83,7 +91,7 @@ impl Session {
             }
             pass(Point::NotifierLogged).await;
         }
-        self.insist(&assignment, &step).await;
+        self.insist(assignment, &step).await;
         pass(Point::NotifierSettled).await;
     }
 
@@ -226,7 +234,7 @@ mod tests {
             generation: 0,
             stalled: 0,
             deferred_failure: None,
-            retrying_since: None,
+            tried_for: Duration::ZERO,
             retries: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),

@@ -1,6 +1,7 @@
 //! The task that takes jobs: as many as there are permits, whenever there is something to take.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -13,8 +14,9 @@ use super::taking::{LineState, Taken};
 use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
-use super::{Assignment, Queue, QueueError, WorkerOptions};
+use super::{Assignment, Queue, QueueError, WorkerOptions, owner};
 use crate::crash_points::{Point, pass};
+use crate::identity::LockToken;
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);
@@ -34,6 +36,11 @@ pub(super) struct Fetch {
     given: mpsc::UnboundedSender<Assignment>,
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
+    /// Told when the queue, seen paused, is so no more.
+    resumed: Arc<AtomicBool>,
+    seen_paused: bool,
+    /// The tokens of a take of which it is not known whether it was done.
+    doubtful: Vec<LockToken>,
 }
 
 impl Fetch {
@@ -44,9 +51,21 @@ impl Fetch {
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
         stop: CancellationToken,
+        resumed: Arc<AtomicBool>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { queue, options, permits, leases, given, paused, stop }
+        Self {
+            queue,
+            options,
+            permits,
+            leases,
+            given,
+            paused,
+            stop,
+            resumed,
+            seen_paused: false,
+            doubtful: Vec::new(),
+        }
     }
 
     pub async fn run(mut self) {
@@ -65,6 +84,9 @@ impl Fetch {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;
                 }
             }
+        }
+        if let Err(error) = self.untake().await {
+            tracing::debug!(%error, "what a take may have brought comes back when its locks run out");
         }
         if let Err(error) = self.queue.wake_others().await {
             tracing::debug!(%error, "a wake-up may be lost; others look every few seconds");
@@ -88,9 +110,18 @@ impl Fetch {
         }
     }
 
-    async fn take(&self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
-        let room = permits.num_permits();
-        let mut taken = self.queue.take(room, &self.options.name, self.options.rate).await?;
+    async fn take(&mut self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
+        self.untake().await?;
+        let tokens: Vec<_> = (0..permits.num_permits()).map(|_| owner::token()).collect();
+        let mut taken = match self.queue.take(&tokens, &self.options.name, self.options.rate).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                if error.is_ambiguous() {
+                    self.doubtful = tokens;
+                }
+                return Err(error);
+            }
+        };
         if !taken.jobs.is_empty() {
             pass(Point::WorkerTook).await;
         }
@@ -103,9 +134,29 @@ impl Fetch {
         Ok(taken)
     }
 
+    /// Gives back what a take brought whose reply was lost: nobody works on it.
+    async fn untake(&mut self) -> Result<(), QueueError> {
+        if !self.doubtful.is_empty() {
+            let count = self.queue.untake(&self.doubtful).await?;
+            if count > 0 {
+                tracing::info!(
+                    queue = self.queue.name(),
+                    count,
+                    "the reply to a take was lost: its jobs are back in line"
+                );
+            }
+            self.doubtful.clear();
+        }
+        Ok(())
+    }
+
     /// Waits for whatever has to happen before the next take can bring anything.
     async fn wait(&mut self, taken: &Taken, wakeup: &mut Wakeup) -> Result<(), QueueError> {
         let stop = self.stop.clone();
+        let seen_paused = std::mem::replace(&mut self.seen_paused, taken.state == LineState::Paused);
+        if seen_paused && !self.seen_paused {
+            self.resumed.store(true, Ordering::Relaxed);
+        }
         match taken.state {
             LineState::More => {}
             LineState::Limited(closed_for) => {

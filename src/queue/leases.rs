@@ -7,6 +7,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Settlement, TakenJob};
+use crate::heartbeat::{Gauge, Vital};
 use crate::identity::{JobId, LockToken};
 
 /// A job that is ours to work on, for as long as this lives.
@@ -30,6 +31,8 @@ pub(super) struct Leases {
     released: mpsc::UnboundedSender<Release>,
     /// Told each time an assignment ends.
     pub freed: Notify,
+    /// How many there are.
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +73,15 @@ struct Hold {
 impl Leases {
     pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
         let (sender, releases) = mpsc::unbounded_channel();
-        (Arc::new(Self { held: Mutex::default(), released: sender, freed: Notify::new() }), releases)
+        (
+            Arc::new(Self {
+                held: Mutex::default(),
+                released: sender,
+                freed: Notify::new(),
+                gauge: Gauge::of(Vital::Held),
+            }),
+            releases,
+        )
     }
 
     /// Begins a lease on a job that was just taken.
@@ -86,6 +97,7 @@ impl Leases {
         let number = held.next;
         held.next += 1;
         held.leases.insert(number, lease);
+        self.gauge.set(held.leases.len());
         let leases = Arc::clone(self);
         Assignment { job, lost, hold: Hold { number, leases, given_out: false, _permit: permit } }
     }
@@ -104,13 +116,15 @@ impl Leases {
         let mut held = self.lock();
         let numbers: Vec<_> =
             held.leases.iter().filter(|(_, lease)| gone(lease)).map(|(number, _)| *number).collect();
-        let lost = numbers.iter().filter_map(|number| held.leases.remove(number));
-        lost.map(|lease| {
-            lease.settlement.settle();
-            lease.lost.cancel();
-            lease.id
-        })
-        .collect()
+        let lost: Vec<_> = numbers.iter().filter_map(|number| held.leases.remove(number)).collect();
+        self.gauge.set(held.leases.len());
+        lost.into_iter()
+            .map(|lease| {
+                lease.settlement.settle();
+                lease.lost.cancel();
+                lease.id
+            })
+            .collect()
     }
 
     /// From now on what is dropped unsettled keeps its lease and its lock until [`Leases::end_all`]:
@@ -126,12 +140,15 @@ impl Leases {
         if held.stopping && held.leases.get(&number).is_some_and(|lease| !lease.settlement.is_settled()) {
             return None;
         }
-        held.leases.remove(&number).filter(|lease| !lease.settlement.is_settled())
+        let ended = held.leases.remove(&number);
+        self.gauge.set(held.leases.len());
+        ended.filter(|lease| !lease.settlement.is_settled())
     }
 
     /// Ends all leases; answers those that were not settled, oldest first.
     pub fn end_all(&self) -> Vec<(JobId, LockToken)> {
         let leases = std::mem::take(&mut self.lock().leases);
+        self.gauge.set(0);
         leases
             .into_values()
             .filter(|lease| !lease.settlement.is_settled())

@@ -12,14 +12,17 @@
 //!
 //! Protocol: `bullmq` 5.12.7 and 6.7.0 from npm, `dist/cjs/commands/*.lua`.
 
+mod astray;
 mod batches;
 mod calls;
 mod error;
 mod fetch;
 mod jobs;
 mod leases;
+mod leftovers;
 mod operations;
 mod options;
+mod owner;
 mod redis;
 mod reset;
 mod scripts;
@@ -34,8 +37,10 @@ pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
+pub use leftovers::{Conclusion, Leftover};
 pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;
-pub use worker::{Worker, WorkerOptions};
+pub use taking::{LineState, Taken};
+pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::calls::{Lane, connection_config};
 use super::{Queue, QueueError};
 use crate::config::RedisSettings;
+use crate::heartbeat::{Gauge, Vital};
 use crate::identity::{CorrectionId, InstanceId};
 
 /// Connections that all calls of a process share. Each carries many calls at once, so that few
@@ -41,6 +42,8 @@ pub(super) struct Inner {
     pub turn: AtomicUsize,
     /// Whether the last call found nobody.
     pub down: AtomicBool,
+    /// How many calls are under way.
+    pub calls: Gauge,
 }
 
 impl fmt::Debug for Redis {
@@ -95,6 +98,7 @@ impl Redis {
                 lanes: Default::default(),
                 turn: AtomicUsize::new(0),
                 down: AtomicBool::new(false),
+                calls: Gauge::of(Vital::RedisCalls),
             }),
         })
     }

@@ -15,7 +15,7 @@ pub struct Removed {
     pub running: u64,
     /// Of `finished_corrections`.
     pub finished: u64,
-    /// Our own: the installation's id, the memory of what is done.
+    /// Our own: the installation's id, the memory of what is done and of what is to be removed.
     pub own: u64,
 }
 
@@ -36,13 +36,15 @@ impl Redis {
             running: self.delete_all(&self.base_key(RUNNING_QUEUE)).await?,
             finished: self.delete_all(&self.base_key(FINISHED_QUEUE)).await?,
             // A new id that somebody made meanwhile stays: containers may have it by now.
-            own: instance + self.delete_all(&self.done_keys()).await?,
+            own: instance
+                + self.delete_all(&self.done_keys()).await?
+                + self.delete_all(&self.removals_keys()).await?,
         })
     }
 
     /// Deletes all keys that start so.
     async fn delete_all(&self, beginning: &str) -> Result<u64, QueueError> {
-        let pattern = format!("{}*", escaped(beginning));
+        let pattern = pattern(beginning);
         let (mut cursor, mut deleted) = (0_u64, 0);
         loop {
             let scan =
@@ -57,6 +59,11 @@ impl Redis {
             cursor = next;
         }
     }
+}
+
+/// The pattern of all keys that start so.
+pub(super) fn pattern(beginning: &str) -> String {
+    format!("{}*", escaped(beginning))
 }
 
 /// A text as a pattern that matches nothing else.

@@ -21,12 +21,14 @@ scripts! {
     RETRY = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
     LOG = "shared/queue.lua" "log.lua";
     TAKE = "shared/queue.lua" "take.lua";
+    HELD = "shared/queue.lua" "held.lua";
     RENEW = "shared/queue.lua" "renew.lua";
     RECOVER = "shared/queue.lua" "recover.lua";
     HAND_BACK = "shared/queue.lua" "hand_back.lua";
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
     WAKE = "shared/queue.lua" "wake.lua";
+    ASTRAY = "shared/queue.lua" "astray.lua";
     STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
     FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";
 }

@@ -7,6 +7,7 @@ use deadpool_redis::redis::{self, Value};
 
 use super::calls::CALL_DEADLINE;
 use super::{Queue, QueueError};
+use crate::heartbeat::during;
 
 /// Shortest wait that is asked of Redis; a shorter one may be rounded down to 'for ever'.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -41,8 +42,9 @@ impl Wakeup {
         let mut pop = redis::cmd("BZPOPMIN");
         pop.arg(format!("{}marker", self.queue.base)).arg(at_most.as_secs_f64());
         let mut popped = std::pin::pin!(pop.query_async::<Value>(&mut connection));
+        let limit = at_most + CALL_DEADLINE;
         let answer = tokio::select! {
-            answer = tokio::time::timeout(at_most + CALL_DEADLINE, &mut popped) => answer,
+            answer = during("wake-up", limit, tokio::time::timeout(limit, &mut popped)) => answer,
             () = interrupt => {
                 tokio::time::timeout(INTERRUPT, async {
                     loop {

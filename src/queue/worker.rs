@@ -1,18 +1,23 @@
 //! Taking jobs and keeping their locks: the tasks behind a stage's `next()`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use futures::FutureExt;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::astray;
 use super::fetch::Fetch;
 use super::leases::{Leases, Release};
 use super::trouble::Trouble;
 use super::{Assignment, Queue, QueueError};
 use crate::config::RateLimit;
+use crate::heartbeat;
 
 /// Three times in the life of a lock, so that one failure costs none.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -23,8 +28,8 @@ const LARGEST_BATCH: usize = 500;
 const TASK_END: Duration = Duration::from_secs(1);
 /// How long a close waits for Redis.
 const HAND_BACK: Duration = Duration::from_millis(2500);
-/// How long `close` takes at most; a stop has 5 s in all.
-const CLOSE: Duration = Duration::from_millis(4500);
+/// How long all of a stage's graceful stop may take; the process has 5 s in all.
+pub const CLOSE_WITHIN: Duration = Duration::from_millis(4500);
 
 /// How a worker takes jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +47,16 @@ pub struct WorkerOptions {
 /// Takes jobs of one queue, renews their locks, and puts back what others lost.
 #[derive(Debug)]
 pub struct Worker {
+    name: String,
     queue: Queue,
     jobs: mpsc::UnboundedReceiver<Assignment>,
     leases: Arc<Leases>,
     paused: watch::Sender<bool>,
     stop: CancellationToken,
     end: CancellationToken,
-    fetching: JoinHandle<()>,
-    releasing: JoinHandle<()>,
+    fetching: AbortOnDropHandle<()>,
+    releasing: AbortOnDropHandle<()>,
+    _others: [AbortOnDropHandle<()>; 3],
     _ended_when_dropped: (DropGuard, DropGuard),
 }
 
@@ -61,13 +68,42 @@ impl Worker {
         let (given, jobs) = mpsc::unbounded_channel();
         let (paused, is_paused) = watch::channel(false);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
-        let fetch = Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone());
-        let fetching = tokio::spawn(fetch.run());
-        let releasing = tokio::spawn(release(queue.clone(), releases, end.clone()));
-        tokio::spawn(end.clone().run_until_cancelled_owned(renew(queue.clone(), leases.clone())));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(recover(queue.clone())));
+        let name = options.name.clone();
+        let resumed = Arc::new(AtomicBool::new(false));
+        let fetch = Fetch::new(
+            queue.clone(),
+            options,
+            leases.clone(),
+            given,
+            is_paused,
+            stop.clone(),
+            resumed.clone(),
+        );
+        let named = |what: &str| format!("{}: {what}", queue.name());
+        // Without one of them the worker would be half alive: its process ends where one dies.
+        let fetching = heartbeat::spawn(&named("taking"), &stop, fetch.run());
+        let releasing =
+            heartbeat::spawn(&named("giving up"), &end, release(queue.clone(), releases, end.clone()));
+        let renewing = end.clone().run_until_cancelled_owned(renew(queue.clone(), leases.clone()));
+        let renewing = heartbeat::spawn(&named("renewing"), &end, renewing.map(drop));
+        let recovering = stop.clone().run_until_cancelled_owned(recover(queue.clone()));
+        let recovering = heartbeat::spawn(&named("recovering"), &stop, recovering.map(drop));
+        let searching = stop.clone().run_until_cancelled_owned(astray::search(queue.clone(), resumed));
+        let searching = heartbeat::spawn(&named("searching"), &stop, searching.map(drop));
         let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
-        Self { queue, jobs, leases, paused, stop, end, fetching, releasing, _ended_when_dropped: guards }
+        Self {
+            name,
+            queue,
+            jobs,
+            leases,
+            paused,
+            stop,
+            end,
+            fetching,
+            releasing,
+            _others: [renewing, recovering, searching],
+            _ended_when_dropped: guards,
+        }
     }
 
     /// The next job; `None` once stopped. Cancel-safe.
@@ -101,12 +137,37 @@ impl Worker {
         self.stop.cancel();
     }
 
+    /// A stage's graceful stop: takes no more jobs, lets the work on those that it has end for at most
+    /// `grace`, hands the others back, and logs what came of it.
+    pub async fn wind_down<T: 'static>(self, mut under_way: JoinSet<T>, grace: Duration) {
+        let deadline = Instant::now() + CLOSE_WITHIN;
+        self.stop();
+        let all = async { while under_way.join_next().await.is_some() {} };
+        if timeout(grace, all).await.is_err() {
+            tracing::warn!("{}: some work did not end in time; its jobs are handed back", self.name);
+        }
+        under_way.shutdown().await;
+        self.close_and_tell(deadline).await;
+    }
+
+    /// As [`Worker::close_by`], and logs what came of it.
+    pub async fn close_and_tell(self, deadline: Instant) {
+        let name = self.name.clone();
+        match self.close_by(deadline).await {
+            Ok(handed_back) => tracing::info!(handed_back, "{name}: stopped"),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "{name}: stopped; what was in flight is recovered when its locks end"
+            ),
+        }
+    }
+
     /// As [`Worker::close_by`], within 4.5 s.
     ///
     /// # Errors
     /// Redis cannot be asked; the locks run out by themselves then.
     pub async fn close(self) -> Result<usize, QueueError> {
-        self.close_by(Instant::now() + CLOSE).await
+        self.close_by(Instant::now() + CLOSE_WITHIN).await
     }
 
     /// Stops, hands back all that is neither settled nor lost, whether its assignment still lives or
@@ -139,6 +200,7 @@ impl Worker {
 
 /// Keeps the locks of all leases alive.
 async fn renew(queue: Queue, leases: Arc<Leases>) {
+    heartbeat::beats_every(RENEW_EVERY);
     let mut trouble = Trouble::with("locks are not renewed");
     let mut pause = RENEW_EVERY;
     loop {
@@ -163,6 +225,7 @@ async fn renew(queue: Queue, leases: Arc<Leases>) {
 
 /// Puts back in line what another worker lost, at start and from time to time.
 async fn recover(queue: Queue) {
+    heartbeat::beats_every(RECOVER_EVERY);
     let mut trouble = Trouble::with("stalled jobs are not recovered");
     loop {
         let pause = match queue.recover().await {

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::docker::Engine;
+use crate::heartbeat;
 use crate::job::PENDING_QUEUE;
 use crate::queue::{Redis, Worker, WorkerOptions};
 use crate::startup::wait_for;
@@ -24,8 +25,6 @@ use self::session::{Handled, Session};
 
 /// How long starts that are under way may take when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long all of a graceful stop may take.
-const STOP_WITHIN: Duration = Duration::from_millis(4500);
 /// How often the installation's and the engine's ids are read again: the keys may have been reset, and
 /// another engine may answer at the same address.
 const IDENTITY_AGE: Duration = Duration::from_secs(10);
@@ -62,6 +61,7 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
     let mut starts: JoinSet<Handled> = JoinSet::new();
     let mut probe: JoinSet<()> = JoinSet::new();
     let mut refresh: JoinSet<()> = JoinSet::new();
+    heartbeat::beats_every(IDENTITY_AGE);
     let mut identity = interval(IDENTITY_AGE);
     identity.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -87,27 +87,17 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
                 }
                 None => break,
             },
-            _ = identity.tick(), if refresh.is_empty() => {
-                let session = Arc::clone(session);
-                refresh.spawn(async move { session.refresh_identity().await });
+            _ = identity.tick() => {
+                // One that takes long is not repeated beside itself.
+                if refresh.is_empty() {
+                    let session = Arc::clone(session);
+                    refresh.spawn(async move { session.refresh_identity().await });
+                }
             }
             Some(_) = refresh.join_next(), if !refresh.is_empty() => {}
         }
     }
-    let deadline = Instant::now() + STOP_WITHIN;
-    worker.stop();
-    let all = async { while starts.join_next().await.is_some() {} };
-    if timeout(GRACE, all).await.is_err() {
-        warn!("some starts did not end in time; their submissions are handed back");
-    }
-    starts.shutdown().await;
-    match worker.close_by(deadline).await {
-        Ok(handed_back) => info!(handed_back, "starter: stopped"),
-        Err(error) => warn!(
-            error = format!("{error:#}"),
-            "starter: stopped; what was in flight is recovered when its locks end"
-        ),
-    }
+    worker.wind_down(starts, GRACE).await;
 }
 
 /// Waits until the engine answers again.

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine};
 use crate::fields::raw;
+use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
@@ -95,39 +97,50 @@ impl Session {
         }
     }
 
-    /// Does all that is to be done for one pending job.
+    /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
+        let done = bounded(self.work_on(&assignment)).await;
+        done.unwrap_or_else(|stuck| {
+            // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
+            error!(job_id = %assignment.job.id, error = %stuck, "a start was given up: its submission is taken anew");
+            Handled::Settled
+        })
+    }
+
+    async fn work_on(&self, assignment: &Assignment) -> Handled {
         pass(Point::StarterTaken).await;
-        let taken = &assignment.job;
+        let (taken, begun) = (&assignment.job, Instant::now());
         let (instance, engine) = self.whereabouts.now();
         let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
             Err(invalid) => {
                 let failure = refusal::invalid_job(&invalid);
-                self.refuse(&assignment, &correction, invalid.errand, &failure).await;
+                self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(&assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
         let spec = self.spec(&job, taken, &instance, &correction);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(&assignment, &correction, job, container, engine).await;
+                self.started(assignment, &correction, job, container, engine).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
-                let refused = self.refuse(&assignment, &correction, job.errand, &failure).await;
+                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
                 Handled::Settled
             }
-            Launch::Later(postponed) => self.postpone(&assignment, &correction, job.errand, &postponed).await,
+            Launch::Later(postponed) => {
+                self.postpone(assignment, &correction, job.errand, &postponed, begun).await
+            }
         }
     }
 
@@ -230,10 +243,12 @@ impl Session {
         correction: &CorrectionId,
         errand: Errand,
         postponed: &Postponed,
+        begun: Instant,
     ) -> Handled {
         let taken = &assignment.job;
         let now = Timestamp::now().as_millisecond().unsigned_abs();
-        let tried_for = Duration::from_millis(now.saturating_sub(taken.retrying_since.unwrap_or(now)));
+        // With the engine away nothing is taken, and so its time is not counted.
+        let tried_for = taken.tried_for + begun.elapsed();
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
@@ -260,7 +275,12 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(&assignment.job, step).await {
-                Ok(settled) => return Some(settled),
+                Ok(settled) => {
+                    if settled == Settled::Lost {
+                        debug!(job_id = %assignment.job.id, "another starter owns this submission now");
+                    }
+                    return Some(settled);
+                }
                 Err(error) => {
                     warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
                 }

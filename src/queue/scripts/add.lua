@@ -3,7 +3,10 @@
 local queue = open_queue(KEYS[1])
 local job = job_of_arguments(2, tonumber(ARGV[1]))
 if job.id == '' then
-  job.id = tostring(call('INCR', queue.base .. 'id'))
+  -- Where the counter was lost, its numbers may be taken.
+  repeat
+    job.id = tostring(call('INCR', queue.base .. 'id'))
+  until call('EXISTS', queue.base .. job.id) == 0
 elseif call('EXISTS', queue.base .. job.id) == 1 then
   emit(queue, 'duplicated', job.id)
   return { 0, job.id }

@@ -5,7 +5,7 @@
 -- state is 'more', 'empty', 'closed' (paused or limited) or 'full' (the queue's own concurrency), and a
 -- job is its id and its fields in the order of FIELDS.
 local FIELDS = { 'name', 'data', 'opts', 'timestamp', 'atm', 'gen', 'stc', 'stalledCounter', 'defa',
-  'retrying-since', 'retries', 'ats' }
+  'tried-for', 'retries', 'ats' }
 local FIRST_TOKEN = 6
 local DEFA, ATS = 9, 12
 
@@ -103,7 +103,5 @@ if max and #ids > 0 and call('INCRBY', limiter, #ids) == #ids then
   call('PEXPIRE', limiter, math.max(1, math.floor(duration or 1000)))
 end
 -- Whoever is idle takes what we leave.
-if not exhausted and (call('LLEN', base .. 'wait') > 0 or call('ZCARD', base .. 'prioritized') > 0) then
-  wake(queue)
-end
+if not exhausted and has_line(queue) then wake(queue) end
 return answer

@@ -38,6 +38,11 @@ local function wake(queue)
   call('ZADD', queue.base .. 'marker', 0, '0')
 end
 
+-- Whether anything waits that may be taken at once, if the queue is not paused.
+local function has_line(queue)
+  return call('EXISTS', queue.base .. 'wait', queue.base .. 'paused', queue.base .. 'prioritized') > 0
+end
+
 -- Tells waiting workers when the next delayed job is due.
 local function mark_next_delayed(queue)
   local next_job = call('ZRANGE', queue.base .. 'delayed', 0, 0, 'WITHSCORES')
