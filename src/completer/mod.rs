@@ -267,25 +267,22 @@ impl Loop {
         let now = Instant::now();
         match done {
             Done::Reported(report) => self.apply(report, now),
-            Done::Failed(effect) => {
+            Done::Failed(failed) => {
                 self.sweep.failed_if_running(now);
                 self.orphans.all_looked_at();
-                if let Some((ticket, doing)) = effect {
-                    if let Some(held) = self.held.get(&ticket) {
-                        let (job, container) = (&held.assignment.job.id, &held.job.container);
-                        warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
-                        self.tries.entry(ticket).or_default().faults += 1;
-                    }
-                    // It answers for itself only: another effect about the record may be under way.
-                    let actions = match doing {
-                        Doing::Inspect => self.inflight.inspected(ticket, &Finding::Unknown, now),
-                        Doing::Finish => self.inflight.finished(ticket, Finish::Again, now),
-                        Doing::Kill => {
-                            self.inflight.kill_answered(ticket, false, now);
-                            Vec::new()
-                        }
+                if let Some((ticket, doing)) = failed
+                    && let Some(held) = self.held.get(&ticket)
+                {
+                    let (job, container) = (&held.assignment.job.id, &held.job.container);
+                    warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
+                    self.tries.entry(ticket).or_default().faults += 1;
+                    // Of what was superseded meanwhile nobody waits for an answer.
+                    let report = match doing {
+                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
+                        Doing::Kill => Report::Killed(ticket, false),
+                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
                     };
-                    self.enqueue(actions);
+                    self.apply(report, now);
                 }
             }
         }
@@ -308,7 +305,7 @@ impl Loop {
                 Vec::new()
             }
             Report::Finished(ticket, finish, removal) => {
-                // Its lock may have been lost meanwhile, and the record with it.
+                // A record may have been forgotten meanwhile: its lock was lost.
                 if finish == Finish::Again && self.held.contains_key(&ticket) {
                     self.tries.entry(ticket).or_default().unanswered += 1;
                 }
@@ -346,7 +343,8 @@ impl Loop {
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let actions = self.inflight.listed(&sweep::seen(&listed));
+        let mut actions = self.inflight.listed(&sweep::seen(&listed));
+        actions.extend(self.inflight.round());
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
         self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions

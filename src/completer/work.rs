@@ -21,14 +21,14 @@ pub struct Work {
     gauge: Gauge,
 }
 
-/// What an effect about a record does.
+/// What an effect about a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
-    /// It looks at the container.
+    /// To see how its container is.
     Inspect,
-    /// It kills the container.
+    /// To end its container.
     Kill,
-    /// It makes the result and hands it over.
+    /// To hand its result over.
     Finish,
 }
 
@@ -37,8 +37,7 @@ pub enum Doing {
 pub enum Done {
     /// As it should.
     Reported(Report),
-    /// It panicked or was given up; about which record, and what it did (if it was about one). The log
-    /// says why.
+    /// It panicked or was given up, about this record (if it was about one). The log says why.
     Failed(Option<(Ticket, Doing)>),
 }
 

@@ -16,6 +16,7 @@ use super::wakeup::Wakeup;
 use super::worker::jittered;
 use super::{Assignment, Queue, QueueError, WorkerOptions, owner};
 use crate::crash_points::{Point, pass};
+use crate::heartbeat;
 use crate::identity::LockToken;
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
@@ -74,6 +75,7 @@ impl Fetch {
         let mut trouble = Trouble::with("jobs are not taken");
         // A stop interrupts only waits: a take under way locks jobs, which have to come back.
         while let Some(Some(permits)) = stop.run_until_cancelled(self.ready()).await {
+            heartbeat::beats_every(LONGEST_LIMIT);
             let outcome = match self.take(permits).await {
                 Ok(taken) => self.wait(&taken, &mut wakeup).await,
                 Err(error) => Err(error),
@@ -84,6 +86,8 @@ impl Fetch {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;
                 }
             }
+            // There may be no room, or a pause, for as long as it takes.
+            heartbeat::may_rest();
         }
         if let Err(error) = self.untake().await {
             tracing::debug!(%error, "what a take may have brought comes back when its locks run out");
