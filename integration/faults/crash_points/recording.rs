@@ -51,13 +51,13 @@ impl Deliveries {
     /// Starts the receiver.
     pub async fn start() -> Self {
         let seen: Arc<Mutex<Vec<Delivery>>> = Arc::default();
-        let refused: Mutex<HashMap<String, ()>> = Mutex::default();
+        let refused: Mutex<BTreeSet<String>> = Mutex::default();
         let names: Arc<Mutex<BTreeSet<String>>> = Arc::default();
         let (deliveries, delivered) = (Arc::clone(&seen), Arc::clone(&names));
         let receiver = Receiver::start(move |asked, _| {
             let name = asked.path.trim_start_matches('/').to_owned();
             let mut refused = refused.lock().expect("not poisoned");
-            if name.starts_with(AGAIN) && refused.insert(name.clone(), ()).is_none() {
+            if name.starts_with(AGAIN) && refused.insert(name.clone()) {
                 return Answer::status(500);
             }
             delivered.lock().expect("not poisoned").insert(name.clone());
@@ -202,12 +202,14 @@ pub fn times(kills: &[Kill], keys: &mut Keys) -> (Vec<Duration>, Vec<Duration>) 
         }
         for (number, death) in deaths.iter().enumerate() {
             let since = |at: i64| Duration::from_micros((at - death).unsigned_abs());
+            let last_death = number.checked_sub(1).map_or(0, |before| deaths[before]);
             let next_death = deaths.get(number + 1).copied().unwrap_or(i64::MAX);
             let ended = events.iter().find(|event| event.what == "completed" && event.at > *death);
             resumed.extend(ended.filter(|event| event.at < next_death).map(|event| since(event.at)));
             for events in jobs.values() {
                 let last = events.iter().rev().find(|event| event.at <= *death);
-                let held = last.is_some_and(|event| event.what == "active");
+                // What an earlier death left behind is not this one's.
+                let held = last.is_some_and(|event| event.what == "active" && event.at > last_death);
                 let again = events.iter().find(|event| event.at > *death && event.what == "active");
                 recovered.extend(again.filter(|_| held).map(|event| since(event.at)));
             }

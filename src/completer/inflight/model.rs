@@ -55,7 +55,7 @@ enum Answer {
 }
 
 /// Something that happens. `pick` chooses among what there is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Take { container: usize, timeout: Option<u64>, look: bool },
     Start(usize),

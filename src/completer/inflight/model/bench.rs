@@ -42,7 +42,7 @@ struct Known {
     current: Option<Work>,
     /// Whether its last inspection said that it waits to be started.
     waiting: bool,
-    kill_sent: Option<Duration>,
+    kill_asked: Option<Duration>,
 }
 
 /// What was told of a container.
@@ -134,7 +134,7 @@ impl Bench {
         self.takes += 1;
         let ticket = Ticket(self.takes);
         let timeout = timeout.map(Duration::from_secs);
-        let known = Known { container, timeout, current: None, waiting: false, kill_sent: None };
+        let known = Known { container, timeout, current: None, waiting: false, kill_asked: None };
         self.records.insert(ticket, known);
         let actions = self.machine.taken(ticket, &name(container), timeout, look, self.at(world));
         let finishes = matches!(actions[..], [Action::Finish { .. }]);
@@ -196,8 +196,8 @@ impl Bench {
             End::Found => assert!(told.ended && !runs, "nobody found it ended"),
             End::Gone => assert!((told.removal || told.ended) && container.truth == Truth::Gone),
             End::Unstoppable => {
-                let sent = known.kill_sent.expect("a kill was sent");
-                assert!(sent + KILL_PATIENCE <= world.now, "given up too soon after its kill");
+                let asked = known.kill_asked.expect("a kill was asked for");
+                assert!(asked + KILL_PATIENCE <= world.now, "given up too soon after its kill");
             }
         }
     }
@@ -233,7 +233,7 @@ impl Bench {
                 let finding = match truth {
                     _ if failed => Finding::Unknown,
                     Truth::Created => Finding::Waiting,
-                    Truth::Running(since) => Finding::Running { run_for: at - since },
+                    Truth::Running(since) => Finding::Running { run_for: at.saturating_sub(since) },
                     Truth::Exited => Finding::Ended,
                     Truth::Gone => Finding::Gone,
                 };
@@ -244,11 +244,16 @@ impl Bench {
                 self.machine.inspected(ticket, &finding, now)
             }
             Work::Kill => {
-                let sent = !failed && matches!(truth, Truth::Running(_));
-                if let Some(known) = known.filter(|_| sent) {
-                    known.kill_sent.get_or_insert(world.now);
+                let runs = !failed && matches!(truth, Truth::Running(_));
+                if let Some(known) = known.filter(|_| runs) {
+                    known.kill_asked.get_or_insert(world.now);
                 }
-                self.machine.kill_answered(ticket, sent, now);
+                // An engine that is out of its mind refuses now and then.
+                if runs && how == Answer::Stale {
+                    self.machine.kill_refused(ticket, now);
+                } else {
+                    self.machine.kill_answered(ticket, runs, now);
+                }
                 Vec::new()
             }
             Work::Finish => {
