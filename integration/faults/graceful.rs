@@ -65,7 +65,7 @@ async fn a_completer_with_a_thousand_running_corrections_stops_and_another_has_t
     let in_hand = asked.elapsed();
     let recovered = system.log_of("completer-2").matches("stalled and is back in line").count();
     assert_eq!(recovered, 0, "they were handed back, and not found as those of a dead process");
-    let code = campaign.system.ended("completer-1").await;
+    let code = campaign.system.until_ended("completer-1").await;
     let took = asked.elapsed();
     assert_eq!(code, Some(0), "logs:\n{}", campaign.system.logs());
     assert!(took < STOP, "it took {took:?} to stop; logs:\n{}", campaign.system.logs());
