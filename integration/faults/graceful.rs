@@ -14,8 +14,9 @@ use crate::support::simulated_engine::{Call, Fault, Options, Rule, SimulatedEngi
 use crate::support::system::System;
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
-/// How long a stop may take (contract, section 7).
-const STOP: Duration = Duration::from_secs(5);
+/// How long a stop may take as this process sees it. The runner cuts itself off after 5 s (contract, section 7)
+/// and exits with 70 then, so exit code 0 tells the same more exactly.
+const STOP: Duration = Duration::from_secs(6);
 /// A correction that was handed back has to be in another's hands within this time.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
@@ -65,7 +66,7 @@ async fn a_completer_with_a_thousand_running_corrections_stops_and_another_has_t
     let in_hand = asked.elapsed();
     let recovered = system.log_of("completer-2").matches("stalled and is back in line").count();
     assert_eq!(recovered, 0, "they were handed back, and not found as those of a dead process");
-    let code = campaign.system.end_of("completer-1").await;
+    let code = campaign.system.until_ended("completer-1").await;
     let took = asked.elapsed();
     assert_eq!(code, Some(0), "logs:\n{}", campaign.system.logs());
     assert!(took < STOP, "it took {took:?} to stop; logs:\n{}", campaign.system.logs());
