@@ -10,7 +10,7 @@ use serde_json::json;
 use super::lane::OVER_STALLED;
 use super::operation::{Kind, Operation};
 use super::taken::HOUR;
-use super::world::{FINISHED, World};
+use super::world::{FINISHED, NAMES, World};
 use crate::queue::job;
 use crate::support::node::Version;
 
@@ -59,6 +59,7 @@ impl World<'_> {
                 self.lanes[lane].concurrency = most;
                 self.lanes[lane].muffled = true;
             }
+            Op::LeftOver { lane } => self.leave_over(lane),
             Op::OpenLimiter { lane } => {
                 self.ask::<u32>(lane, ["DEL", "limiter"], &[]);
                 self.lanes[lane].limiter = 0;
@@ -209,6 +210,16 @@ impl World<'_> {
             self.ask::<u32>(lane, ["HSET", &id], &["defa", OVER_STALLED]);
             self.lanes[lane].job(&id).set("defa", OVER_STALLED);
         }
+    }
+
+    fn leave_over(&mut self, lane: usize) {
+        let model = &mut self.lanes[lane];
+        if model.is_paused || model.wait.is_empty() || !model.paused.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut model.wait, &mut model.paused);
+        let paused = format!("{}:{}:paused", Self::prefix(), NAMES[lane]);
+        self.ask::<String>(lane, ["RENAME", "wait"], &[&paused]);
     }
 
     async fn revive(&mut self, lane: usize) {
