@@ -110,6 +110,19 @@ async fn what_stands_in_paused_of_a_queue_that_is_not_paused_is_taken_first() {
     }
 }
 
+#[tokio::test]
+async fn what_stands_in_paused_of_a_queue_that_is_not_paused_wakes_another_worker() {
+    let place = Place::new("left-over-wakes");
+    for data in ["1", "2", "3"] {
+        place.add(data).await;
+    }
+    place.ask::<String>("RENAME", "wait", &[&format!("{}:{QUEUE}:paused", place.prefix)]);
+    place.ask::<u32>("DEL", "marker", &[]);
+    let taken = place.queue.take(1, "ours", None).await.expect("answered");
+    assert_eq!(taken.jobs[0].data, "1");
+    assert_eq!(place.ask::<Vec<String>>("ZRANGE", "marker", &["0", "-1"]), ["0"]);
+}
+
 macro_rules! in_both_versions {
     ($($name:ident = $test:ident;)+) => {
         mod five { $(#[tokio::test] async fn $name() { super::$test(super::Version::Five).await; })+ }
