@@ -110,6 +110,13 @@ impl LockToken {
     pub fn unique() -> Self {
         Self(uuid::Uuid::new_v4().simple().to_string())
     }
+
+    /// The same with its owner behind a sign. Half as random, since a token only has to differ from
+    /// other takes of the same job.
+    #[must_use]
+    pub fn unique_of(sign: char, owner: &str) -> Self {
+        Self(format!("{:016x}{sign}{owner}", uuid::Uuid::new_v4().as_u64_pair().0))
+    }
 }
 
 impl ContainerId {

@@ -4,8 +4,22 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod campaign;
+mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;
+mod daemon;
+mod engine;
 mod figures;
+mod fleet;
+mod front;
+mod graceful;
+mod mass;
 mod mixed;
+mod receivers;
+mod redis;
 mod restarts;
+mod resumption;
+mod soak;
+#[cfg(feature = "crash-points")]
+mod wedges;
+mod zombies;

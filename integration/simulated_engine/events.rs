@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -100,6 +101,9 @@ pub enum Feed {
     Break,
 }
 
+/// Something for a stream, and when it happened.
+pub type Fed = (Instant, Feed);
+
 /// How streams are ended by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -122,7 +126,7 @@ pub enum Loss {
 
 struct Stream {
     filters: Filters,
-    feed: UnboundedSender<Feed>,
+    feed: UnboundedSender<Fed>,
 }
 
 /// The events of one engine.
@@ -134,6 +138,8 @@ pub struct EventLog {
     pub shape: Shape,
     /// Events that are to be lost: the action (`None` = any), how many more, and how.
     pub losses: Vec<(Option<String>, usize, Loss)>,
+    /// How often each event is told beyond the first time, a nanosecond later each.
+    pub repeats: u32,
     /// How many events happened.
     pub happened: u64,
     /// All that ever happened, where it is recorded: the lost events too, and those of removed containers.
@@ -173,13 +179,21 @@ impl EventLog {
         if loss == Some(Loss::Everywhere) {
             return;
         }
-        let container = Arc::clone(container);
-        let event =
-            Arc::new(Event { action, container, extra, time, shape: self.shape, line: OnceLock::new() });
-        if loss.is_none() {
+        for repeat in 0..=self.repeats {
+            let (container, extra) = (Arc::clone(container), extra.clone());
+            let (time, shape) = (time + i128::from(repeat), self.shape);
+            let event = Arc::new(Event { action, container, extra, time, shape, line: OnceLock::new() });
+            self.tell(event, loss.is_none());
+        }
+    }
+
+    /// Puts an event into the ring and, unless they miss it, into the streams.
+    fn tell(&mut self, event: Arc<Event>, to_streams: bool) {
+        if to_streams {
+            let happened = Instant::now();
             self.streams.retain(|stream| {
                 if event.passes(&stream.filters) {
-                    stream.feed.send(Feed::Line(event.line())).is_ok()
+                    stream.feed.send((happened, Feed::Line(event.line()))).is_ok()
                 } else {
                     !stream.feed.is_closed()
                 }
@@ -213,14 +227,14 @@ impl EventLog {
         since: Option<i128>,
         until: Option<i128>,
         live: bool,
-    ) -> UnboundedReceiver<Feed> {
+    ) -> UnboundedReceiver<Fed> {
         let (feed, received) = unbounded_channel();
         if since.is_some() || until.is_some() {
             for event in &self.ring {
                 let after = since.is_none_or(|since| event.time >= since);
                 let before = until.is_none_or(|until| event.time <= until);
                 if after && before && event.passes(&filters) {
-                    let _ = feed.send(Feed::Line(event.line()));
+                    let _ = feed.send((Instant::now(), Feed::Line(event.line())));
                 }
             }
         }
@@ -241,15 +255,16 @@ impl EventLog {
         for stream in self.streams.drain(..) {
             if how == Ending::MidLine {
                 let half = Bytes::from_static(br#"{"status":"die","id":"0123456789abcdef","Type":"cont"#);
-                let _ = stream.feed.send(Feed::Line(half));
+                let _ = stream.feed.send((Instant::now(), Feed::Line(half)));
             }
-            let _ = stream.feed.send(if how == Ending::Broken { Feed::Break } else { Feed::End });
+            let end = if how == Ending::Broken { Feed::Break } else { Feed::End };
+            let _ = stream.feed.send((Instant::now(), end));
         }
     }
 
     /// Sends bytes of any kind to every open stream.
     pub fn inject(&mut self, bytes: &Bytes) {
-        self.streams.retain(|stream| stream.feed.send(Feed::Line(bytes.clone())).is_ok());
+        self.streams.retain(|stream| stream.feed.send((Instant::now(), Feed::Line(bytes.clone()))).is_ok());
     }
 
     /// Forgets everything, as a restarted daemon does.

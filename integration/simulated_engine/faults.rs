@@ -61,6 +61,8 @@ pub enum Fault {
     Drop,
     /// Carried out; the connection is closed.
     CarryOutAndDrop,
+    /// Carried out; this status and message are answered all the same.
+    CarryOutAndRefuse(u16, String),
     /// Carried out and answered, but the body stops in its middle and never ends.
     StallBody,
 }

@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod images;
 mod query;
+mod reading;
 mod reply;
 mod server;
 mod stats;
@@ -63,6 +64,8 @@ pub struct Options {
     pub min_api_version: &'static str,
     /// Its `Server` header.
     pub server: &'static str,
+    /// Whether [`SimulatedEngine::longest_unread`] is measured: connections take little ahead of their readers.
+    pub measure_reading: bool,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,
     /// Whether all that happens to containers is recorded, for [`SimulatedEngine::history`].
@@ -85,6 +88,7 @@ impl Default for Options {
             api_version: "1.41",
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
+            measure_reading: false,
             record_deaths: false,
             record_history: false,
         }
@@ -119,6 +123,7 @@ struct Shared {
     options: Options,
     world: Mutex<World>,
     changed: Notify,
+    reading: Arc<reading::Reading>,
 }
 
 impl Shared {
@@ -166,7 +171,7 @@ impl SimulatedEngine {
         let mut world = World::new(options.clone());
         world.log.history = options.record_history.then(Vec::new);
         let world = Mutex::new(world);
-        let shared = Arc::new(Shared { options, world, changed: Notify::new() });
+        let shared = Arc::new(Shared { options, world, changed: Notify::new(), reading: Arc::default() });
         let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
         Self { shared, socket, directory, listening }
     }
@@ -294,6 +299,11 @@ impl SimulatedEngine {
         self.alter(|world| world.rules.push(rule));
     }
 
+    /// How many faults of calls are still to come.
+    pub fn rules_left(&self) -> usize {
+        self.shared.world().rules.iter().fold(0, |sum, rule| sum.saturating_add(rule.left))
+    }
+
     /// Calls go right again.
     pub fn clear_rules(&self) {
         self.alter(|world| world.rules.clear());
@@ -307,6 +317,11 @@ impl SimulatedEngine {
     /// For how long `list` calls an ended container `running`.
     pub fn set_list_lag(&self, lag: Duration) {
         self.alter(|world| world.list_lag = lag);
+    }
+
+    /// `list` leaves out one container in so many, by chance; 1 = all, 0 = none.
+    pub fn set_list_omits(&self, one_in: usize) {
+        self.alter(|world| world.list_omits = one_in);
     }
 
     /// Puts the engine's clock ahead of (or, negative, behind) this machine's, in milliseconds.
@@ -324,6 +339,11 @@ impl SimulatedEngine {
     /// Loses the next `count` events of an action (`None` = of any).
     pub fn lose_events(&self, action: Option<&str>, count: usize, loss: Loss) {
         self.alter(|world| world.log.losses.push((action.map(ToOwned::to_owned), count, loss)));
+    }
+
+    /// Tells each event so many times more, each a nanosecond later.
+    pub fn set_repeats(&self, times: u32) {
+        self.alter(|world| world.log.repeats = times);
     }
 
     /// Loses none of the events to come.

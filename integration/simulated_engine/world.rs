@@ -60,6 +60,8 @@ pub struct World {
     pub skew: i128,
     /// How long `list` goes on saying `running` of a container that ended.
     pub list_lag: Duration,
+    /// `list` leaves out one container in so many, by chance; 0 = none.
+    pub list_omits: usize,
     /// Whether containers end before their start is answered.
     pub dies_within_start: bool,
     /// Every death, where they are recorded.
@@ -78,6 +80,7 @@ impl World {
             rules: Vec::new(),
             skew: 0,
             list_lag: Duration::ZERO,
+            list_omits: 0,
             dies_within_start: false,
             deaths: Vec::new(),
             options,
@@ -314,6 +317,7 @@ impl World {
         let mut found: Vec<(&Container, Status)> = self
             .containers
             .values()
+            .filter(|_| self.list_omits == 0 || fastrand::usize(..self.list_omits) > 0)
             .map(|container| {
                 let lags = container.status == Status::Exited && now - container.finished < lag;
                 (container, if lags { Status::Running } else { container.status })

@@ -175,10 +175,16 @@ impl System {
     pub async fn stop(&mut self, component: &str) -> (Option<i32>, Duration) {
         let asked = Instant::now();
         self.signal(component, "TERM").await;
+        let code = self.end_of(component).await;
+        (code, asked.elapsed())
+    }
+
+    /// Waits until a component that was asked to stop has done so, and gives its exit code.
+    pub async fn end_of(&mut self, component: &str) -> Option<i32> {
         let mut child = self.processes.remove(component).expect("it was started");
         let status =
             tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
-        (status.code(), asked.elapsed())
+        status.code()
     }
 
     /// Sends a component a signal, such as `STOP` and `CONT`.
@@ -305,6 +311,11 @@ impl System {
             }
         }
         all
+    }
+
+    /// What the processes of one name logged.
+    pub fn log_of(&self, component: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{component}.log"))).unwrap_or_default()
     }
 
     /// Ends a test: everything stops in time, and nothing is left.

@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::docker::{EngineError, Inspected, State};
-use crate::ending::{self, Ending};
-use crate::identity::ContainerId;
+use crate::ending;
+use crate::identity::{ContainerId, EngineId};
 use crate::job::{Errand, FinishedJob};
 use crate::outcome::{Failure, Outcome};
 use crate::output::Output;
 use crate::verdict;
 
+use super::cause::{ending_of, may_be_of_an_engine_going_down};
 use super::inflight::End;
 use super::session::Session;
 use super::work::Tries;
@@ -21,9 +22,6 @@ pub const TRIES_FOR_OUTPUT: u32 = 6;
 
 /// After so many panics, or works that were given up, the output of a container is not looked at any more.
 const MOST_FAULTS: u32 = 3;
-
-/// What the engine notes for a container that ended while it was away itself.
-const LOST_BY_ENGINE: i64 = 255;
 
 /// An ended container, and what is known of its end.
 #[derive(Clone, Debug)]
@@ -43,9 +41,16 @@ pub struct Ended {
 /// Reads the container's output and makes the result of it.
 ///
 /// # Errors
-/// The engine is away or gave no answer: nothing is decided, try again later.
-pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Result<FinishedJob, EngineError> {
+/// The engine is away or gave no answer: nothing is decided, try again later. `Exchanged` where the
+/// container is not there and another engine answers than `engine`, on which it was started.
+pub async fn result_of(
+    session: &Session,
+    ended: &Ended,
+    engine: Option<&EngineId>,
+    errand: Errand,
+) -> Result<FinishedJob, EngineError> {
     if ended.end == End::Gone {
+        is_still(session, engine).await?;
         return Ok(FinishedJob::of_failure(errand, &removed()));
     }
     if ended.end == End::Unstoppable {
@@ -56,11 +61,14 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
     }
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
         Ok(Some(output)) => output,
-        Ok(None) => return Ok(FinishedJob::of_failure(errand, &removed())),
+        Ok(None) => {
+            is_still(session, engine).await?;
+            return Ok(FinishedJob::of_failure(errand, &removed()));
+        }
         Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
-            // An engine that answers other questions will not answer this one any more.
-            session.engine.inspect(ended.container.as_str()).await?;
+            // An engine that is here to stay and answers other questions will not answer this one any more.
+            session.engine_stays().await?;
             return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
         }
     };
@@ -78,6 +86,12 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
                 return Ok(FinishedJob::of_failure(errand, &not_started(error)));
             }
             let ending = ending_of(session, ended, inspected.as_ref());
+            if may_be_of_an_engine_going_down(ended, &ending) {
+                session.engine_stays().await?;
+                if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
+                    return Ok(FinishedJob::of_failure(errand, &full));
+                }
+            }
             if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
                 return Ok(FinishedJob::of_failure(errand, &not_started(&complaint)));
             }
@@ -86,21 +100,25 @@ pub async fn result_of(session: &Session, ended: &Ended, errand: Errand) -> Resu
     }
 }
 
-fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>) -> Ending {
-    let told = match ended.end {
-        End::Died { exit_code } => exit_code,
-        End::Found | End::Gone | End::Unstoppable => None,
-    };
-    let mut ending = Ending { exit_code: told, no_network: session.settings.no_network, ..Ending::default() };
-    if let Some(inspected) = inspected {
-        ending.elapsed = ran_for(inspected);
-        ending.oom_killed = inspected.oom_killed;
-        ending.exit_code = agreed_exit_code(told, inspected);
-        let unwatched = inspected.finished_at.is_some_and(|at| session.outages.covers(at));
-        ending.engine_outage = told.is_none() && (unwatched || ending.exit_code == Some(LOST_BY_ENGINE));
+/// Whether the engine that answers is the expected one: what another one does not know is not gone.
+async fn is_still(session: &Session, expected: Option<&EngineId>) -> Result<(), EngineError> {
+    let Some(expected) = expected else { return Ok(()) };
+    let found = session.engine.about().await?.id;
+    if found == *expected {
+        return Ok(());
     }
-    ending.timed_out = ended.timeout.filter(|limit| ended.timed_out || was_killed_late(&ending, *limit));
-    ending
+    session.whereabouts.set_engine(found.clone());
+    Err(EngineError::Exchanged { found: found.to_string(), expected: expected.to_string() })
+}
+
+/// Whether the engine's disk is full: then what a container printed is not kept, and nothing says so. Asked
+/// only of one that ended; whatever else goes wrong with the question proves nothing.
+async fn disk_is_full(session: &Session, inspected: Option<&Inspected>) -> Option<Failure> {
+    let ended = inspected.filter(|inspected| matches!(inspected.state, State::Exited | State::Dead))?;
+    match session.engine.has_room(&ended.id).await {
+        Err(error @ EngineError::DiskFull { .. }) => Some(no_room(&error)),
+        _ => None,
+    }
 }
 
 /// What the engine said of a start that failed; a container that did start has none.
@@ -119,25 +137,6 @@ fn complaint_of_init(exit_code: Option<i64>, output: &Output) -> Option<String> 
         && complaint.starts_with("exec ")
         && !complaint.contains('\n'))
     .then(|| complaint.to_owned())
-}
-
-/// The daemon says 255 of a container whose shim it lost; an inspection may know better. A container
-/// that runs again (restarted by hand) has no exit code of its own, so the event's counts.
-fn agreed_exit_code(told: Option<i64>, inspected: &Inspected) -> Option<i64> {
-    let found = matches!(inspected.state, State::Exited | State::Dead).then_some(inspected.exit_code);
-    match told {
-        Some(LOST_BY_ENGINE) | None => found.or(told),
-        Some(code) => Some(code),
-    }
-}
-
-/// Whether another completer killed it for its deadline: killed, and not before its time was up.
-fn was_killed_late(ending: &Ending, limit: Duration) -> bool {
-    ending.exit_code == Some(137) && ending.elapsed.is_some_and(|elapsed| elapsed >= limit)
-}
-
-fn ran_for(inspected: &Inspected) -> Option<Duration> {
-    elapsed(inspected.started_at?, inspected.finished_at?)
 }
 
 /// The time between two moments of the daemon's clock; `None` where the second is before the first.
@@ -179,6 +178,16 @@ fn faulty() -> Failure {
     )
 }
 
+fn no_room(error: &EngineError) -> Failure {
+    Failure::new(
+        Outcome::DiskFull,
+        format!(
+            "The Docker host has no room left, so that what the grader printed could not be kept ({error:#}). Its \
+             administrator has to make room; the work can be submitted again."
+        ),
+    )
+}
+
 fn unreadable(error: &EngineError) -> Failure {
     Failure::new(
         Outcome::ContainerLost,
@@ -192,31 +201,6 @@ fn unreadable(error: &EngineError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
-
-    fn inspected(state: State, exit_code: i64) -> Inspected {
-        Inspected {
-            id: ContainerId::new("c"),
-            state,
-            exit_code,
-            oom_killed: false,
-            error: String::new(),
-            started_at: None,
-            finished_at: None,
-            labels: HashMap::new(),
-        }
-    }
-
-    #[test]
-    fn an_exit_code_of_255_is_doubted_and_any_other_in_an_event_is_not() {
-        let exited = inspected(State::Exited, 3);
-        assert_eq!(agreed_exit_code(Some(255), &exited), Some(3));
-        assert_eq!(agreed_exit_code(None, &exited), Some(3));
-        assert_eq!(agreed_exit_code(Some(0), &exited), Some(0));
-        let restarted = inspected(State::Running, 0);
-        assert_eq!(agreed_exit_code(Some(255), &restarted), Some(255));
-        assert_eq!(agreed_exit_code(None, &restarted), None);
-    }
 
     #[test]
     fn the_inits_complaint_is_no_output_of_the_grader() {
@@ -230,18 +214,5 @@ mod tests {
         assert_eq!(complaint(127, "x", said), None);
         assert_eq!(complaint(127, "", &format!("{said}more")), None);
         assert_eq!(complaint(127, "", "sh: not found"), None);
-    }
-
-    #[test]
-    fn a_container_killed_after_its_limit_was_killed_for_it() {
-        let limit = Duration::from_secs(10);
-        let ending = |exit_code, seconds| Ending {
-            exit_code: Some(exit_code),
-            elapsed: Some(Duration::from_secs(seconds)),
-            ..Ending::default()
-        };
-        assert!(was_killed_late(&ending(137, 10), limit));
-        assert!(!was_killed_late(&ending(137, 9), limit));
-        assert!(!was_killed_late(&ending(1, 11), limit));
     }
 }

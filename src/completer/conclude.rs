@@ -1,19 +1,24 @@
 //! Ending a correction: its result is made and handed over to `finished_corrections`, all or nothing.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use crate::crash_points::{Point, pass};
+use crate::docker::EngineError;
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, Finished, Keep, Settled, Standing, TakenJob};
+use crate::queue::{
+    Assignment, Conclusion, Finished, Keep, Leftover, RetryCount, Settled, Standing, TakenJob,
+};
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
-use super::removal::Removal;
+use super::removal::{Because, Removal};
 use super::session::Session;
 use super::work::Tries;
 
@@ -29,12 +34,26 @@ pub struct Held {
     pub job: RunningJob,
 }
 
+impl Held {
+    /// For how long the record exists, by our clock.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let now = Timestamp::now().as_millisecond().unsigned_abs();
+        now.checked_sub(self.assignment.job.timestamp).map(Duration::from_millis)
+    }
+}
+
 /// Makes the result of a held correction and hands it over. Also tells which container can go.
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Option<Removal>) {
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
-    let result = match result_of(session, ended, job.errand.clone()).await {
+    let engine = job.origin.as_ref().map(|origin| &origin.engine);
+    let result = match result_of(session, ended, engine, job.errand.clone()).await {
         Ok(result) => result,
+        Err(EngineError::Exchanged { .. }) => {
+            let passed_on = back_to_its_engine(session, taken).await;
+            return (if passed_on { Finish::Settled } else { Finish::Again }, None);
+        }
         Err(error) => {
             warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
                 "the result cannot be read yet");
@@ -46,14 +65,21 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         error!(job_id = %taken.id, container_id = %job.container, work_id,
             "a container ran out of time and could not be stopped: the Docker host needs a look");
     }
-    let settled = hand_over(session, taken, &job.correction(), &result).await;
+    let leftover = (job.origin.is_none() && ended.end != End::Gone)
+        .then(|| Leftover { engine: session.engine_id(), container: job.container.clone() });
+    let settled = hand_over(session, taken, &job.correction(), &result, leftover.as_ref()).await;
     pass(Point::CompleterHandedOver).await;
     match settled {
         Some(Settled::Done | Settled::Already) => {
             info!(job_id = %taken.id, container_id = %job.container, work_id,
                 outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
-            let removal = (ended.end != End::Gone)
-                .then(|| Removal { container: job.container.clone(), force: ended.end == End::Unstoppable });
+            let force = ended.end == End::Unstoppable;
+            let removal = (ended.end != End::Gone).then(|| Removal {
+                container: job.container.clone(),
+                force,
+                because: Because::HandedOver(job.correction()),
+                noted: leftover,
+            });
             (Finish::Settled, removal)
         }
         Some(Settled::Lost) => {
@@ -81,7 +107,7 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
         taken.timestamp,
         taken.generation,
     );
-    hand_over(session, taken, &correction, &result).await;
+    hand_over(session, taken, &correction, &result, None).await;
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
@@ -101,7 +127,9 @@ pub async fn conclude_orphan(
         tries: Tries { unanswered: tries, faults: 0 },
     };
     let work_id = labels.errand.work_id_shown();
-    let result = match result_of(session, &ended, labels.errand.clone()).await {
+    // It was listed by the engine that we knew then.
+    let engine = session.engine_id();
+    let result = match result_of(session, &ended, Some(&engine), labels.errand.clone()).await {
         Ok(result) => result,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
@@ -117,9 +145,11 @@ pub async fn conclude_orphan(
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
-            Some(Removal { container: container.clone(), force: false })
+            Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))
         }
-        Ok(Finished::Not(Standing::Done)) => Some(Removal { container: container.clone(), force: false }),
+        Ok(Finished::Not(Standing::Done)) => {
+            Some(Removal::of(container.clone(), Because::Done(Box::new(labels.clone()))))
+        }
         Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
@@ -129,19 +159,34 @@ pub async fn conclude_orphan(
     }
 }
 
+/// A job whose container is on another engine than the one that answers waits for that one to be back, or
+/// for its completer. Tells whether that is done.
+pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
+    let delay = Duration::from_millis(200) * 2_u32.pow(taken.retries.min(5));
+    let why = "its container runs on another Docker engine";
+    let settled = session.running.retry_later(taken, delay, why, RetryCount::Free).await;
+    pass(Point::CompleterPassedOn).await;
+    match settled {
+        Ok(_) => true,
+        Err(error) => {
+            warn!(job_id = %taken.id, error = format!("{error:#}"), "a running job could not be passed on");
+            false
+        }
+    }
+}
+
 async fn hand_over(
     session: &Session,
     taken: &TakenJob,
     correction: &CorrectionId,
     result: &FinishedJob,
+    leaves: Option<&Leftover>,
 ) -> Option<Settled> {
     let next = session.finished_job(correction, &taken.name, result);
     let said = format!("Correction completed at {:.3}", Timestamp::now());
-    let settled = session
-        .running
-        .hand_over(taken, &session.finished, &next, Some(correction), raw(said.as_str()).get(), KEEP_RUNNING)
-        .await;
-    match settled {
+    let said = raw(said.as_str());
+    let conclusion = Conclusion { correction, return_value: said.get(), keep: KEEP_RUNNING, leaves };
+    match session.running.hand_over_result(taken, &session.finished, &next, &conclusion).await {
         Ok(settled) => Some(settled),
         Err(error) => {
             warn!(job_id = %taken.id, error = format!("{error:#}"), "a result could not be handed over yet");

@@ -8,14 +8,15 @@ use tracing::{debug, warn};
 use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, EngineError, Inspected, Killed, Listed, State};
 use crate::identity::ContainerId;
-use crate::job::InvalidJob;
+use crate::job::{InvalidJob, RunningJob};
 use crate::labels::Labels;
-use crate::queue::{Assignment, RetryCount};
+use crate::queue::Assignment;
 
 use super::collect::{Ended, elapsed};
-use super::conclude::{Held, conclude, conclude_orphan, refuse};
+use super::conclude::{Held, back_to_its_engine, conclude, conclude_orphan, refuse};
 use super::inflight::{Finding, Finish, Ticket};
 use super::removal::Removal;
+use super::run_time::no_longer_than;
 use super::session::Session;
 use super::sweep::{self, Found};
 
@@ -26,6 +27,8 @@ pub enum Report {
     Inspected(Ticket, Finding),
     /// A kill was answered; whether the signal was sent.
     Killed(Ticket, bool),
+    /// The engine refused a kill.
+    KillRefused(Ticket),
     /// An attempt at finishing ended.
     Finished(Ticket, Finish, Option<Removal>),
     /// The sweep has its list, or could not get it.
@@ -34,15 +37,22 @@ pub enum Report {
     Examined(Found),
     /// A container without a record was looked at.
     Orphan(ContainerId, Option<Removal>),
+    /// The container of a job is on this engine after all.
+    Here(Box<(Assignment, RunningJob)>),
     /// Something was done that nobody waits for.
     Nothing,
 }
 
 /// Inspects a container.
-pub async fn inspect(session: Arc<Session>, ticket: Ticket, container: ContainerId) -> Report {
+pub async fn inspect(
+    session: Arc<Session>,
+    ticket: Ticket,
+    held: Arc<Held>,
+    container: ContainerId,
+) -> Report {
     let finding = match session.engine.inspect(container.as_str()).await {
         Ok(None) => Finding::Gone,
-        Ok(Some(inspected)) => finding(&session.engine, &inspected),
+        Ok(Some(inspected)) => no_longer_than(held.age(), finding(&session.engine, &inspected)),
         Err(error) => {
             warn!(container_id = %container, error = format!("{error:#}"), "a container could not be inspected");
             Finding::Unknown
@@ -74,7 +84,7 @@ pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId)
         }
         Err(error) => {
             warn!(container_id = %container, error = format!("{error:#}"), "a container could not be killed");
-            Report::Killed(ticket, false)
+            if error.is_away() { Report::Killed(ticket, false) } else { Report::KillRefused(ticket) }
         }
     }
 }
@@ -145,15 +155,13 @@ pub async fn dispose(session: Arc<Session>, assignment: Assignment, invalid: Box
     Report::Nothing
 }
 
-/// A job whose container runs on another engine goes back, for that engine's completer.
-pub async fn pass_on(session: Arc<Session>, assignment: Assignment) -> Report {
-    let delay = Duration::from_millis(200) * 2_u32.pow(assignment.job.retries.min(5));
-    let why = "its container runs on another Docker engine";
-    let settled = session.running.retry_later(&assignment.job, delay, why, RetryCount::Free).await;
-    pass(Point::CompleterPassedOn).await;
-    if let Err(error) = settled {
-        warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a running job could not be passed on");
+/// A job whose container runs on another engine goes back, for that engine's completer. Its starter may
+/// not have known yet that the engine was exchanged: so the container is looked for first.
+pub async fn pass_on(session: Arc<Session>, assignment: Assignment, job: RunningJob) -> Report {
+    if let Ok(Some(_)) = session.engine.inspect(job.container.as_str()).await {
+        return Report::Here(Box::new((assignment, job)));
     }
+    back_to_its_engine(&session, &assignment.job).await;
     Report::Nothing
 }
 

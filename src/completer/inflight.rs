@@ -5,6 +5,9 @@
 //! end by an inspection. A death that comes before its record is parked until the record comes. And
 //! a record is never without an effect under way, a timer, or the sweep's next look at it.
 
+mod rounds;
+mod terms;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -13,99 +16,21 @@ use tokio::time::Instant;
 use crate::identity::ContainerId;
 
 use super::parked::Parked;
+use super::run_time::RunTime;
+
+pub use self::terms::{Action, End, Finding, Finish, Seen, Ticket};
 
 /// How long a container may take to end after it was killed, before it is given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(15);
-/// One take of one running job. Answers of effects carry it, so that an answer to an earlier take of
-/// the same job changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
-
-/// How it is known that a container ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The engine's `die` event, with the exit code that it told.
-    Died {
-        /// The exit code in the event, where there was one.
-        exit_code: Option<i64>,
-    },
-    /// An inspection or a list found it ended.
-    Found,
-    /// It is not there any more.
-    Gone,
-    /// It was killed and would not end.
-    Unstoppable,
-}
-
-/// What the engine's list says of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// It ended.
-    Ended,
-    /// It runs, or is paused.
-    Running,
-    /// It was not started yet, or is on its way out.
-    Waiting,
-}
-
-/// What an inspection found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// It runs (or is paused), for this long by the daemon's clock.
-    Running {
-        /// Time since it was started.
-        run_for: Duration,
-    },
-    /// It was created and not started yet.
-    Waiting,
-    /// It is on its way out; look again soon.
-    Leaving,
-    /// It ended, or its start failed.
-    Ended,
-    /// There is no such container.
-    Gone,
-    /// The engine gave no answer.
-    Unknown,
-}
-
-/// How an attempt at finishing a correction went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// The result is in the finished queue, or the correction is somebody else's now.
-    Settled,
-    /// Something was away; nothing was changed.
-    Again,
-}
-
-/// What the loop is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Inspect the container and report with [`Inflight::inspected`].
-    Inspect(Ticket, ContainerId),
-    /// Unpause where needed and kill the container; report with [`Inflight::kill_answered`].
-    Kill(Ticket, ContainerId),
-    /// Read the verdict and hand the correction over; report with [`Inflight::finished`].
-    Finish {
-        /// The record.
-        ticket: Ticket,
-        /// Its container.
-        container: ContainerId,
-        /// How it is known that it ended.
-        end: End,
-        /// Whether we killed it because its time was up.
-        timed_out: bool,
-    },
-    /// Drop everything that is held for the record.
-    Forget(Ticket),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing is under way; an event, a timer or the sweep will tell.
     Watching,
     /// An inspection is under way; `again` = something happened meanwhile that asks for another.
-    Inspecting { again: bool },
-    /// A kill was asked for.
+    Inspecting {
+        again: bool,
+    },
     Killing,
     /// The verdict is being read and handed over.
     Finishing,
@@ -119,8 +44,9 @@ struct Record {
     timer: Option<Instant>,
     /// Whether its time was up, so that it is to be killed.
     timed_out: bool,
-    /// When a kill was sent first: its death is waited for from then on.
-    kill_sent: Option<Instant>,
+    /// When a kill was first sent, or refused by the engine: its death is waited for from then on.
+    kill_asked: Option<Instant>,
+    run_time: RunTime,
     failures: u32,
 }
 
@@ -131,6 +57,8 @@ pub struct Inflight {
     by_container: HashMap<ContainerId, Vec<Ticket>>,
     timers: BTreeSet<(Instant, Ticket)>,
     parked: Parked,
+    /// Which record a sweep looked at last.
+    looked_at: Ticket,
 }
 
 impl Inflight {
@@ -168,7 +96,8 @@ impl Inflight {
             timeout,
             timer: None,
             timed_out: false,
-            kill_sent: None,
+            kill_asked: None,
+            run_time: RunTime::default(),
             failures: 0,
         };
         self.records.insert(ticket, record);
@@ -242,12 +171,13 @@ impl Inflight {
         if matches!(finding, Finding::Running { .. } | Finding::Waiting) {
             record.failures = 0;
         }
-        let (timeout, timed_out, kill_sent) = (record.timeout, record.timed_out, record.kill_sent);
+        let finding = &record.run_time.corrected(finding, now);
+        let (timeout, timed_out, kill_asked) = (record.timeout, record.timed_out, record.kill_asked);
         match finding {
             Finding::Ended => self.finish(ticket, End::Found, &mut actions),
             Finding::Gone => self.finish(ticket, End::Gone, &mut actions),
             _ if again => self.inspect(ticket, &mut actions),
-            Finding::Running { .. } if kill_sent.is_some_and(|sent| now >= sent + KILL_PATIENCE) => {
+            Finding::Running { .. } if kill_asked.is_some_and(|asked| now >= asked + KILL_PATIENCE) => {
                 self.finish(ticket, End::Unstoppable, &mut actions);
             }
             Finding::Running { .. } if timed_out => self.kill(ticket, &mut actions),
@@ -271,11 +201,17 @@ impl Inflight {
         }
         record.phase = Phase::Watching;
         if sent {
-            let patience_ends = *record.kill_sent.get_or_insert(now) + KILL_PATIENCE;
+            let patience_ends = *record.kill_asked.get_or_insert(now) + KILL_PATIENCE;
             self.set_timer(ticket, patience_ends.max(now));
         } else {
             self.look_later(ticket, now);
         }
+    }
+
+    /// The engine answered that it will not kill the container: it is asked again, but not for ever.
+    pub fn kill_refused(&mut self, ticket: Ticket, now: Instant) {
+        let _ = self.records.get_mut(&ticket).map(|record| record.kill_asked.get_or_insert(now));
+        self.kill_answered(ticket, false, now);
     }
 
     /// An attempt at finishing answered.
@@ -387,5 +323,7 @@ impl Inflight {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cause;
 mod collect;
 mod conclude;
 mod effects;
@@ -12,6 +13,7 @@ mod orphans;
 mod pacing;
 mod parked;
 mod removal;
+mod run_time;
 mod session;
 mod sweep;
 mod work;
@@ -43,7 +45,7 @@ use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
 use self::sweep::Found;
-use self::work::{Done, Tries, Work};
+use self::work::{Doing, Done, Tries, Work};
 
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
@@ -95,7 +97,7 @@ impl Loop {
             work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
-            removals: Removals::start(session.engine.clone(), cpus),
+            removals: Removals::start(Arc::clone(&session), cpus),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -153,6 +155,7 @@ impl Loop {
         let now = Instant::now();
         let actions = match notice {
             Notice::Resync { outage } => {
+                self.session.outages.watching(self.session.engine.now());
                 // One that comes of an event that was left out ends no outage.
                 if let Some(outage) = outage {
                     self.session.outages.end(outage);
@@ -180,7 +183,7 @@ impl Loop {
         self.enqueue(actions);
     }
 
-    fn taken(&mut self, mut assignment: Assignment) {
+    fn taken(&mut self, assignment: Assignment) {
         let now = Instant::now();
         let session = Arc::clone(&self.session);
         let job = match RunningJob::parse(&assignment.job.data) {
@@ -192,9 +195,13 @@ impl Loop {
         };
         let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id());
         if elsewhere {
-            self.work.begin(effects::pass_on(session, assignment));
+            self.work.begin(effects::pass_on(session, assignment, job));
             return;
         }
+        self.hold(assignment, job, now);
+    }
+
+    fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -224,18 +231,23 @@ impl Loop {
             let Some(action) = self.waiting.pop_front() else { break };
             let session = Arc::clone(&self.session);
             match action {
-                Action::Inspect(ticket, container) if self.held.contains_key(&ticket) => {
-                    self.work.begin_for(ticket, effects::inspect(session, ticket, container));
+                Action::Inspect(ticket, container) => {
+                    let Some(held) = self.held.get(&ticket).cloned() else { continue };
+                    self.work.begin_for(
+                        ticket,
+                        Doing::Inspect,
+                        effects::inspect(session, ticket, held, container),
+                    );
                 }
                 Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
-                    self.work.begin_for(ticket, effects::stop(session, ticket, container));
+                    self.work.begin_for(ticket, Doing::Kill, effects::stop(session, ticket, container));
                 }
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
-                    self.work.begin_for(ticket, effects::finish(session, ticket, held, ended));
+                    self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));
                 }
                 _ => {}
             }
@@ -255,20 +267,22 @@ impl Loop {
         let now = Instant::now();
         match done {
             Done::Reported(report) => self.apply(report, now),
-            Done::Failed(ticket) => {
+            Done::Failed(failed) => {
                 self.sweep.failed_if_running(now);
                 self.orphans.all_looked_at();
-                if let Some(ticket) = ticket {
-                    if let Some(held) = self.held.get(&ticket) {
-                        let (job, container) = (&held.assignment.job.id, &held.job.container);
-                        warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
-                    }
-                    // Only the answer that fits the record's phase is taken.
+                if let Some((ticket, doing)) = failed
+                    && let Some(held) = self.held.get(&ticket)
+                {
+                    let (job, container) = (&held.assignment.job.id, &held.job.container);
+                    warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
                     self.tries.entry(ticket).or_default().faults += 1;
-                    let mut actions = self.inflight.inspected(ticket, &Finding::Unknown, now);
-                    self.inflight.kill_answered(ticket, false, now);
-                    actions.extend(self.inflight.finished(ticket, Finish::Again, now));
-                    self.enqueue(actions);
+                    // Of what was superseded meanwhile nobody waits for an answer.
+                    let report = match doing {
+                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
+                        Doing::Kill => Report::Killed(ticket, false),
+                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
+                    };
+                    self.apply(report, now);
                 }
             }
         }
@@ -281,8 +295,18 @@ impl Loop {
                 self.inflight.kill_answered(ticket, sent, now);
                 Vec::new()
             }
+            Report::KillRefused(ticket) => {
+                self.inflight.kill_refused(ticket, now);
+                Vec::new()
+            }
+            Report::Here(taken) => {
+                let (assignment, job) = *taken;
+                self.hold(assignment, job, now);
+                Vec::new()
+            }
             Report::Finished(ticket, finish, removal) => {
-                if finish == Finish::Again {
+                // A record may have been forgotten meanwhile: its lock was lost.
+                if finish == Finish::Again && self.held.contains_key(&ticket) {
                     self.tries.entry(ticket).or_default().unanswered += 1;
                 }
                 self.remove(removal);
@@ -319,7 +343,8 @@ impl Loop {
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let actions = self.inflight.listed(&sweep::seen(&listed));
+        let mut actions = self.inflight.listed(&sweep::seen(&listed));
+        actions.extend(self.inflight.round());
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
         self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions

@@ -1,18 +1,24 @@
 //! What every part of the completer shares: the services, the settings and the outages seen so far.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::config::CompleterSettings;
-use crate::docker::{Engine, Outage};
+use crate::docker::{Engine, EngineError, Outage};
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::queue::{JobOptions, NewJob, Queue, Redis};
 
 /// How many outages of the event stream are remembered.
 const OUTAGES_KEPT: usize = 32;
+/// How long an engine may take from when it begins to go down, and ends its containers, to when the
+/// stream breaks: it waits 15 s for them, or longer where it was told to; systemd kills it after 90 s.
+const GOING_DOWN: SignedDuration = SignedDuration::from_secs(90);
+/// An engine that was killed ends the containers that lived on before it answers anybody, but clocks
+/// differ by a second or so, and other engines may be less strict.
+const COMING_UP: SignedDuration = SignedDuration::from_secs(10);
 
 /// The services and settings of one completer.
 pub struct Session {
@@ -68,6 +74,15 @@ impl Session {
         self.whereabouts.now().1
     }
 
+    /// Asks whether the engine still takes new connections. One that goes down takes none, and ends its
+    /// containers only then; over the connections that it has it answers all the while.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn engine_stays(&self) -> Result<(), EngineError> {
+        Engine::new(&self.settings.docker)?.ping().await
+    }
+
     /// The job in `finished_corrections` that a result becomes.
     #[must_use]
     pub fn finished_job(&self, correction: &CorrectionId, name: &str, result: &FinishedJob) -> NewJob {
@@ -89,17 +104,24 @@ struct Seen {
     over: VecDeque<Outage>,
     /// Since when it is away now.
     away_since: Option<Timestamp>,
+    /// When it was open for the first time.
+    watched_since: Option<Timestamp>,
 }
 
 impl Outages {
+    /// The stream is open; only the first time counts.
+    pub fn watching(&self, since: Timestamp) {
+        self.seen().watched_since.get_or_insert(since);
+    }
+
     /// The stream broke; the engine may answer other calls before it is open again.
     pub fn begin(&self, from: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).away_since = Some(from);
+        self.seen().away_since = Some(from);
     }
 
     /// The stream is open again after an outage.
     pub fn end(&self, outage: Outage) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen();
         seen.away_since = None;
         if seen.over.len() == OUTAGES_KEPT {
             seen.over.pop_front();
@@ -107,14 +129,37 @@ impl Outages {
         seen.over.push_back(outage);
     }
 
-    /// Whether something happened during one of them, or within a second of it.
+    /// Whether a container that ended then, unseen, may have ended in one of them, or when the engine
+    /// went down: then its end was seen, but not understood before all was over.
     #[must_use]
     pub fn covers(&self, at: Timestamp) -> bool {
-        let before = |from: Timestamp| from.saturating_sub(1.second()).unwrap_or(from) <= at;
-        let after = |to: Timestamp| at <= to.saturating_add(1.second()).unwrap_or(to);
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.away_since.is_some_and(before)
-            || seen.over.iter().any(|outage| before(outage.from) && after(outage.to))
+        self.seen().is_within(at, GOING_DOWN, SignedDuration::from_secs(1))
+    }
+
+    /// Whether a container that was stopped then may have been stopped by the engine itself, which was
+    /// going down or coming up.
+    #[must_use]
+    pub fn may_have_stopped(&self, at: Timestamp) -> bool {
+        self.seen().is_within(at, GOING_DOWN, COMING_UP)
+    }
+
+    /// Whether nobody here had watched yet: the machine may have been started anew since.
+    #[must_use]
+    pub fn unwatched(&self, at: Timestamp) -> bool {
+        self.seen().watched_since.is_none_or(|since| at < since)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn is_within(&self, at: Timestamp, before: SignedDuration, after: SignedDuration) -> bool {
+        let begun = |from: Timestamp| from.saturating_sub(before).unwrap_or(from) <= at;
+        let ended = |to: Timestamp| to.saturating_add(after).unwrap_or(to) < at;
+        self.away_since.is_some_and(begun)
+            || self.over.iter().any(|outage| begun(outage.from) && !ended(outage.to))
     }
 }
 
@@ -122,34 +167,53 @@ impl Outages {
 mod tests {
     use super::*;
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
     #[test]
-    fn an_outage_covers_what_happened_within_it_and_a_second_around() {
-        let at = |second| Timestamp::from_second(second).expect("a time");
+    fn an_outage_covers_what_ended_within_it_and_while_the_engine_went_down() {
         let outages = Outages::default();
-        assert!(!outages.covers(at(10)));
-        outages.end(Outage { from: at(10), to: at(20) });
-        for (second, covered) in [(8, false), (9, true), (15, true), (21, true), (22, false)] {
+        assert!(!outages.covers(at(1000)));
+        outages.end(Outage { from: at(1000), to: at(1010) });
+        for (second, covered) in [(909, false), (910, true), (1005, true), (1011, true), (1012, false)] {
             assert_eq!(outages.covers(at(second)), covered, "{second}");
         }
     }
 
     #[test]
-    fn while_the_stream_is_away_all_that_happens_since_is_in_its_outage() {
-        let at = |second| Timestamp::from_second(second).expect("a time");
+    fn what_was_stopped_soon_after_an_outage_may_have_been_stopped_by_the_engine() {
         let outages = Outages::default();
-        outages.begin(at(10));
-        assert!(!outages.covers(at(8)) && outages.covers(at(9)) && outages.covers(at(1000)));
-        outages.end(Outage { from: at(10), to: at(20) });
-        assert!(outages.covers(at(15)) && !outages.covers(at(1000)));
+        outages.end(Outage { from: at(1000), to: at(1010) });
+        for (second, stopped) in [(909, false), (910, true), (1020, true), (1021, false)] {
+            assert_eq!(outages.may_have_stopped(at(second)), stopped, "{second}");
+        }
+    }
+
+    #[test]
+    fn while_the_stream_is_away_all_that_happens_since_is_in_its_outage() {
+        let outages = Outages::default();
+        outages.begin(at(1000));
+        assert!(!outages.covers(at(909)) && outages.covers(at(910)) && outages.covers(at(9000)));
+        outages.end(Outage { from: at(1000), to: at(1010) });
+        assert!(outages.covers(at(1005)) && !outages.covers(at(9000)));
     }
 
     #[test]
     fn only_the_latest_outages_are_remembered() {
-        let at = |second| Timestamp::from_second(second).expect("a time");
         let outages = Outages::default();
-        for number in 0..=32_i64 {
-            outages.end(Outage { from: at(number * 10), to: at(number * 10 + 1) });
+        for number in 1..=33_i64 {
+            outages.end(Outage { from: at(number * 1000), to: at(number * 1000 + 1) });
         }
-        assert!(!outages.covers(at(0)) && outages.covers(at(320)));
+        assert!(!outages.covers(at(1000)) && outages.covers(at(2000)) && outages.covers(at(33_000)));
+    }
+
+    #[test]
+    fn what_was_before_the_first_stream_was_watched_by_nobody() {
+        let outages = Outages::default();
+        assert!(outages.unwatched(at(5)));
+        outages.watching(at(10));
+        outages.watching(at(20));
+        assert!(outages.unwatched(at(9)) && !outages.unwatched(at(10)));
     }
 }

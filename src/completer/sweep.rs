@@ -18,7 +18,7 @@ use crate::queue::Standing;
 
 use super::collect::elapsed;
 use super::inflight::Seen;
-use super::removal::Removal;
+use super::removal::{Because, Removal};
 use super::session::Session;
 
 /// A container that was created for a correction that nobody knows of any more is removed after this
@@ -31,7 +31,7 @@ const OVERDUE_GRACE: Duration = Duration::from_secs(30);
 /// What a sweep found among the containers of which this completer holds no record.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    /// Their correction is done, or will never be.
+    /// Their correction is done, or will never be. Those that no list shows are among them.
     pub removable: Vec<Removal>,
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
@@ -78,7 +78,9 @@ fn has_ended(state: State) -> bool {
 /// # Errors
 /// Redis did not answer.
 pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+    let leftovers = session.redis.leftovers(&session.engine_id()).await.context("removals cannot be read")?;
+    let removable = leftovers.into_iter().map(Removal::of_leftover).collect();
+    let mut found = Found { removable, ..Found::default() };
     let labelled: Vec<(Listed, Labels)> = strangers
         .into_iter()
         .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
@@ -96,16 +98,16 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
 }
 
 fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
-    let removal = Removal { container: one.id.clone(), force: false };
+    let removal = |because| Removal::of(one.id.clone(), because);
     match standing {
         Standing::Live => {}
-        Standing::Done => found.removable.push(removal),
+        Standing::Done => found.removable.push(removal(Because::Done(Box::new(labels)))),
         Standing::Orphan if has_ended(one.state) => found.orphans.push((one.id, labels)),
         Standing::Orphan => {
             let age = now.as_second().saturating_sub(one.created);
             if age >= CREATED_GRACE.as_secs().cast_signed() {
                 info!(container_id = %one.id, "a container that was never started and has no record is removed");
-                found.removable.push(removal);
+                found.removable.push(removal(Because::NeverStarted));
             }
         }
     }
@@ -116,10 +118,18 @@ fn allowed(labels: &Labels) -> Option<Duration> {
     labels.timeout().map(|timeout| timeout + OVERDUE_GRACE)
 }
 
+/// Whether it was submitted so long ago, by our clock: the engine's may have been set.
+fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
+    let now = Timestamp::now().as_millisecond().unsigned_abs();
+    now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
+}
+
 /// Whether its time would be up if it had been started when it was created.
 fn may_be_overdue(one: &Listed, labels: &Labels, now: Timestamp) -> bool {
     let age = Timestamp::from_second(one.created).ok().and_then(|created| elapsed(created, now));
-    allowed(labels).zip(age).is_some_and(|(allowed, age)| age >= allowed)
+    allowed(labels)
+        .zip(age)
+        .is_some_and(|(allowed, age)| age >= allowed && was_submitted_before(labels, allowed))
 }
 
 /// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.

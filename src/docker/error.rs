@@ -27,6 +27,8 @@ pub enum Call {
     Kill,
     /// Unfreeze a container.
     Unpause,
+    /// Change nothing of a container, and note that on the engine's disk.
+    Update,
     /// Remove a container.
     Remove,
     /// Pull an image.
@@ -170,6 +172,14 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// Another engine answers at the address than the one that is meant.
+    #[error("the Docker engine that answers is {found} and not {expected}")]
+    Exchanged {
+        /// The id of the one that answers.
+        found: String,
+        /// The id of the one that is meant.
+        expected: String,
+    },
     /// The engine failed in a way that is none of the above.
     #[error("the Docker engine failed at '{call}' ({status}): {message}")]
     Server {
@@ -245,6 +255,7 @@ impl Call {
             Self::Logs => "logs",
             Self::Kill => "kill",
             Self::Unpause => "unpause",
+            Self::Update => "update",
             Self::Remove => "remove",
             Self::Pull => "pull",
             Self::Events => "events",

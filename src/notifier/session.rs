@@ -234,7 +234,7 @@ mod tests {
             generation: 0,
             stalled: 0,
             deferred_failure: None,
-            retrying_since: None,
+            tried_for: Duration::ZERO,
             retries: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),

@@ -1,12 +1,14 @@
 //! What is done with many jobs at once: renew, recover, hand back, revive, count.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use deadpool_redis::redis::ScriptInvocation;
 
+use super::operations::now_ms;
 use super::options::millis;
 use super::taking::LOCK;
-use super::{Counts, Queue, QueueError, scripts};
+use super::{Counts, Queue, QueueError, owner, scripts};
 use crate::crash_points::{Point, pass};
 use crate::identity::{JobId, LockToken};
 
@@ -42,26 +44,41 @@ impl Queue {
         Ok(lost)
     }
 
-    /// Puts active jobs whose lock is gone back in line, in one pass, and tells which.
+    /// Puts active jobs that nobody has any more back in line, in one pass, and tells which: those whose
+    /// lock is gone, and those whose lock is of a process of this machine that has ended.
     ///
     /// # Errors
     /// Redis cannot be asked; some may have been put back.
     pub async fn recover(&self) -> Result<Vec<JobId>, QueueError> {
-        let mut recovered = Vec::new();
+        let (mut recovered, owners) = self.recover_from(&[]).await?;
+        let dead: Vec<_> = owners.into_iter().filter(|owner| owner::is_dead(owner)).collect();
+        if !dead.is_empty() {
+            recovered.extend(self.recover_from(&dead).await?.0);
+        }
+        Ok(recovered)
+    }
+
+    /// One pass; `dead` = owners of locks that count for nothing. Also tells whose locks it met.
+    async fn recover_from(&self, dead: &[String]) -> Result<(Vec<JobId>, BTreeSet<String>), QueueError> {
+        let (mut recovered, mut owners) = (Vec::new(), BTreeSet::new());
         let mut passed = 0;
         // In windows, so that thousands of active jobs never hold up others for long. One that slips
         // through because jobs end meanwhile is found the next time.
         loop {
             let mut call = scripts::RECOVER.key(&*self.base);
-            call.arg(passed).arg(RECOVER_WINDOW);
-            let (seen, ids) = self.counted_ids("recover", &call).await?;
+            call.arg(passed).arg(RECOVER_WINDOW).arg(now_ms()).arg(millis(LOCK)).arg(dead);
+            let (seen, mut found) = self.counted("recover", &call).await?;
+            if let Some(met) = found.next() {
+                owners.extend(met.split_ascii_whitespace().map(str::to_owned));
+            }
+            let ids: Vec<_> = found.map(JobId::new).collect();
             passed += seen.saturating_sub(ids.len());
             if !ids.is_empty() {
                 pass(Point::WorkerRecovered).await;
             }
             recovered.extend(ids);
             if seen < RECOVER_WINDOW {
-                return Ok(recovered);
+                return Ok((recovered, owners));
             }
         }
     }
@@ -78,7 +95,8 @@ impl Queue {
         let from = self.revive_from.load(Ordering::Relaxed).max(REVIVE_NEWEST);
         let mut call = scripts::REVIVE.key(&*self.base);
         call.arg(REVIVE_NEWEST).arg(from).arg(REVIVE_WINDOW);
-        let (seen, revived) = self.counted_ids("revive", &call).await?;
+        let (seen, revived) = self.counted("revive", &call).await?;
+        let revived: Vec<_> = revived.map(JobId::new).collect();
         // Those that went made the older ones move up. What moves otherwise meanwhile is seen twice, or
         // in the next round.
         let next = if seen < REVIVE_WINDOW { 0 } else { (from + seen).saturating_sub(revived.len()) };
@@ -126,16 +144,16 @@ impl Queue {
         Ok(Counts { waiting, prioritized, active, delayed, completed, failed, paused: paused > 0 })
     }
 
-    /// What a script answers that looks through a window: how many it looked at, then ids.
-    async fn counted_ids(
+    /// What a script answers that looks through a window: how many it looked at, then texts.
+    async fn counted(
         &self,
         operation: &'static str,
         call: &ScriptInvocation<'_>,
-    ) -> Result<(usize, Vec<JobId>), QueueError> {
+    ) -> Result<(usize, impl Iterator<Item = String> + use<>), QueueError> {
         let mut reply = self.redis.script::<Vec<String>>(operation, call).await?.into_iter();
         let seen = reply.next().and_then(|seen| seen.parse().ok());
         let seen = seen.ok_or_else(|| self.redis.bad_reply(operation, "no count"))?;
-        Ok((seen, reply.map(JobId::new).collect()))
+        Ok((seen, reply))
     }
 
     /// Puts back wake-ups that a stopping worker may have swallowed.

@@ -63,8 +63,9 @@ pub struct TakenJob {
     /// The reason for which a BullMQ 6 client wants its taker to fail it (`defa`): it stalled too
     /// often. The field is cleared by the take that reports it.
     pub deferred_failure: Option<String>,
-    /// When its retries of ours began (`retrying-since`), in milliseconds of Unix time.
-    pub retrying_since: Option<u64>,
+    /// How long its tries before this one took, with the waits that were meant to be between them
+    /// (`tried-for`, in milliseconds). What it waited beyond them in line, since nobody took it, is no trying.
+    pub tried_for: Duration,
     /// How many retries of ours it had (`retries`).
     pub retries: u32,
     /// The proof that this take owns it.
@@ -147,7 +148,7 @@ pub enum Settled {
 pub enum RetryCount {
     /// BullMQ's: `attemptsMade` grows, reason and stack trace are written, any worker goes on.
     Attempt,
-    /// Ours: attempts stay, `retries` grows and `retrying_since` is set by the first.
+    /// Ours: attempts stay, `retries` and `tried_for` grow.
     Free,
 }
 

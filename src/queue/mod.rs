@@ -19,8 +19,10 @@ mod error;
 mod fetch;
 mod jobs;
 mod leases;
+mod leftovers;
 mod operations;
 mod options;
+mod owner;
 mod redis;
 mod reset;
 mod scripts;
@@ -35,6 +37,7 @@ pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
+pub use leftovers::{Conclusion, Leftover};
 pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;

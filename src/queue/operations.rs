@@ -71,6 +71,20 @@ impl Queue {
         return_value: &str,
         keep: Keep,
     ) -> Result<Settled, QueueError> {
+        let call = self.hand_over_call(job, to, next, done, return_value, keep);
+        self.settle("hand over", job, &call).await
+    }
+
+    /// The call of a hand-over, to which the container that it leaves may be added.
+    pub(super) fn hand_over_call(
+        &self,
+        job: &TakenJob,
+        to: &Queue,
+        next: &NewJob,
+        done: Option<&CorrectionId>,
+        return_value: &str,
+        keep: Keep,
+    ) -> ScriptInvocation<'static> {
         let done_key = done.map_or_else(String::new, |done| self.redis.done_key(done));
         let mut call = scripts::HAND_OVER.key(&*self.base);
         call.key(&*to.base).key(done_key);
@@ -78,7 +92,7 @@ impl Queue {
         keep_arguments(&mut call, job.retention.on_complete, keep);
         call.arg(millis(DONE_FOR));
         job_arguments(&mut call, next);
-        self.settle("hand over", job, &call).await
+        call
     }
 
     /// Completes a job; `return_value` is JSON text. May be called again after an error.
@@ -141,7 +155,7 @@ impl Queue {
         self.redis.script("log", &call).await
     }
 
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         operation: &'static str,
         job: &TakenJob,

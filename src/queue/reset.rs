@@ -15,7 +15,7 @@ pub struct Removed {
     pub running: u64,
     /// Of `finished_corrections`.
     pub finished: u64,
-    /// Our own: the installation's id, the memory of what is done.
+    /// Our own: the installation's id, the memory of what is done and of what is to be removed.
     pub own: u64,
 }
 
@@ -36,7 +36,9 @@ impl Redis {
             running: self.delete_all(&self.base_key(RUNNING_QUEUE)).await?,
             finished: self.delete_all(&self.base_key(FINISHED_QUEUE)).await?,
             // A new id that somebody made meanwhile stays: containers may have it by now.
-            own: instance + self.delete_all(&self.done_keys()).await?,
+            own: instance
+                + self.delete_all(&self.done_keys()).await?
+                + self.delete_all(&self.removals_keys()).await?,
         })
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
@@ -108,7 +109,7 @@ impl Session {
 
     async fn work_on(&self, assignment: &Assignment) -> Handled {
         pass(Point::StarterTaken).await;
-        let taken = &assignment.job;
+        let (taken, begun) = (&assignment.job, Instant::now());
         let (instance, engine) = self.whereabouts.now();
         let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
         let job = match PendingJob::parse(&taken.data) {
@@ -137,7 +138,9 @@ impl Session {
                 }
                 Handled::Settled
             }
-            Launch::Later(postponed) => self.postpone(assignment, &correction, job.errand, &postponed).await,
+            Launch::Later(postponed) => {
+                self.postpone(assignment, &correction, job.errand, &postponed, begun).await
+            }
         }
     }
 
@@ -240,10 +243,12 @@ impl Session {
         correction: &CorrectionId,
         errand: Errand,
         postponed: &Postponed,
+        begun: Instant,
     ) -> Handled {
         let taken = &assignment.job;
         let now = Timestamp::now().as_millisecond().unsigned_abs();
-        let tried_for = Duration::from_millis(now.saturating_sub(taken.retrying_since.unwrap_or(now)));
+        // With the engine away nothing is taken, and so its time is not counted.
+        let tried_for = taken.tried_for + begun.elapsed();
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
@@ -270,7 +275,12 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(&assignment.job, step).await {
-                Ok(settled) => return Some(settled),
+                Ok(settled) => {
+                    if settled == Settled::Lost {
+                        debug!(job_id = %assignment.job.id, "another starter owns this submission now");
+                    }
+                    return Some(settled);
+                }
                 Err(error) => {
                     warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
                 }

@@ -127,7 +127,8 @@ pub(super) const STARTING: &[Setting] = &[
         group: STARTS,
         value: DURATION,
         default: "1h",
-        help: "How long a start is tried that fails for a reason that may go away (a bare number is in hours)",
+        help: "How long a start is tried that fails for a reason that may go away (a bare number is in hours); while \
+               the engine is away none is tried, and that time does not count",
         ..PLAIN
     },
 ];

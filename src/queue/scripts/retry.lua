@@ -4,7 +4,7 @@
 local queue = open_queue(KEYS[1])
 local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = queue.base .. id
-local fields = call('HMGET', key, 'ended-by', 'priority')
+local fields = call('HMGET', key, 'ended-by', 'priority', 'processedOn')
 if call('GET', key .. ':lock') ~= token then
   return fields[1] == token and 'already' or 'lost'
 end
@@ -14,7 +14,8 @@ if ARGV[5] == 'attempt' then
   call('HSET', key, 'failedReason', ARGV[6], 'stacktrace', append_trace(key, ARGV[7]),
     'delay', delay, 'ended-by', token)
 else
-  call('HSETNX', key, 'retrying-since', now)
+  local begun = tonumber(fields[3]) or now
+  call('HINCRBY', key, 'tried-for', math.max(0, now - begun) + delay)
   call('HINCRBY', key, 'retries', 1)
   call('HSET', key, 'delay', delay, 'ended-by', token)
 end

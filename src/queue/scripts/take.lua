@@ -5,7 +5,7 @@
 -- state is 'more', 'empty', 'closed' (paused or limited) or 'full' (the queue's own concurrency), and a
 -- job is its id and its fields in the order of FIELDS.
 local FIELDS = { 'name', 'data', 'opts', 'timestamp', 'atm', 'gen', 'stc', 'stalledCounter', 'defa',
-  'retrying-since', 'retries', 'ats' }
+  'tried-for', 'retries', 'ats' }
 local FIRST_TOKEN = 6
 local DEFA, ATS = 9, 12
 
