@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use correction_runner::identity::LockToken;
 use serde_json::{Value, json};
 
 use super::{KEEP, Place, QUEUE, next};
@@ -118,7 +119,7 @@ async fn what_stands_in_paused_of_a_queue_that_is_not_paused_wakes_another_worke
     }
     place.ask::<String>("RENAME", "wait", &[&format!("{}:{QUEUE}:paused", place.prefix)]);
     place.ask::<u32>("DEL", "marker", &[]);
-    let taken = place.queue.take(1, "ours", None).await.expect("answered");
+    let taken = place.queue.take(&[LockToken::unique()], "ours", None).await.expect("answered");
     assert_eq!(taken.jobs[0].data, "1");
     assert_eq!(place.ask::<Vec<String>>("ZRANGE", "marker", &["0", "-1"]), ["0"]);
 }
