@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::campaign::Expected;
 use super::{ENGINES, Host};
@@ -9,7 +10,7 @@ use crate::support::second_engine::SecondEngine;
 
 const DISK: u64 = 64 << 20;
 
-/// A runner on an engine whose disk is small, with so quick a sweep.
+/// A runner on an engine whose disk is small.
 async fn start() -> Host {
     let turn = ENGINES.acquire().await.expect("never closed");
     let engine = SecondEngine::on_disk_of(DISK).await;
@@ -62,11 +63,14 @@ async fn what_a_full_disk_swallowed_is_not_the_students_fault() {
     }
     let later = host.submit_waiting("later", Expected::Grade(7)).await;
     host.until_running(3).await;
+    // Once a later one is through, the completer has done with its first look at these.
+    host.submit(Duration::ZERO).await;
+    host.campaign.until_delivered(1).await;
     let full = fill(&host);
     for gate in &gates {
         gate.open();
     }
-    host.campaign.until_delivered(2).await;
+    host.campaign.until_delivered(3).await;
     std::fs::remove_file(full).expect("it can be deleted");
     later.open();
     host.prove().await;

@@ -30,8 +30,8 @@ async fn a_shim_that_is_killed_is_the_engines_fault_and_harms_one_correction() {
     host.prove().await;
 }
 
-/// Docker 20.10 starts containerd anew after 10 s, never hears of what ended meanwhile, and says that it runs
-/// until it is killed: so such a correction gets its result when its time is up, and the right one.
+/// Docker 20.10 starts containerd anew after 10 s; of what ended meanwhile it may never hear, and then says
+/// that it runs until it is killed: such a correction gets its result, the right one, when its time is up.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
 async fn containerd_killed_loses_no_correction() {
