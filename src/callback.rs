@@ -19,6 +19,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use crate::heartbeat::during;
 
@@ -51,6 +52,8 @@ const IDLE_PER_RECEIVER: usize = 64;
 pub struct Courier {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    /// Answers to deliveries that are still being read, for a second at most.
+    answers: TaskTracker,
 }
 
 impl Courier {
@@ -75,7 +78,7 @@ impl Courier {
             .pool_max_idle_per_host(IDLE_PER_RECEIVER)
             .http1_max_buf_size(BODY_READ)
             .build(connector);
-        Ok(Self { client, timeout })
+        Ok(Self { client, timeout, answers: TaskTracker::new() })
     }
 
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
@@ -102,7 +105,7 @@ impl Courier {
             };
             match answer.status() {
                 status if status.is_success() => {
-                    tokio::spawn(read_to_the_end(answer));
+                    self.answers.spawn(read_to_the_end(answer));
                     return Delivery::Delivered { status: status.as_u16() };
                 }
                 status if status.is_redirection() && answer.headers().contains_key(LOCATION) => {

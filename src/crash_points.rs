@@ -1,9 +1,10 @@
-//! Named places between two effects, where a test can have the process die, panic or hang.
+//! Named places between two effects, where a test can have the process die, panic, hang or block.
 //!
 //! With the feature `crash-points` the variable `CRASH_POINTS` says what happens where:
 //! `starter-created=kill:17,completer-collected=panic` kills the process (SIGKILL) the 17th time that a
-//! starter has created a container, and panics the first time that a completer has read a verdict. Without
-//! the feature, as in every release build, [`pass`] does nothing.
+//! starter has created a container, and panics the first time that a completer has read a verdict; `hang`
+//! never goes on there, `block` takes a thread of the executor with it. Each springs once. Without the
+//! feature, as in every release build, [`pass`] does nothing.
 
 #[cfg(all(feature = "crash-points", not(debug_assertions)))]
 compile_error!("the feature crash-points is for tests: a release build must not have it");
@@ -132,6 +133,7 @@ mod armed {
         Kill,
         Panic,
         Hang,
+        Block,
     }
 
     /// What happens where, and at which pass from now.
@@ -164,6 +166,10 @@ mod armed {
                 }
                 Act::Panic => panic!("CRASH_POINTS wants a panic at {}", point.name()),
                 Act::Hang => std::future::pending().await,
+                // The executor's thread, for good.
+                Act::Block => loop {
+                    std::thread::park();
+                },
             }
         }
     }
@@ -180,6 +186,7 @@ mod armed {
             "kill" => Act::Kill,
             "panic" => Act::Panic,
             "hang" => Act::Hang,
+            "block" => Act::Block,
             _ => return None,
         };
         let point = *Point::ALL.iter().find(|point| point.name() == name)?;

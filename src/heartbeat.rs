@@ -128,9 +128,14 @@ impl Drop for EndOfLoop {
     }
 }
 
-/// The loop that calls this goes round at least so often from now on; rarer is stuck.
+/// The loop that calls this goes round at least so often from now on; rarer is stuck. (Zero: as it likes.)
 pub fn beats_every(time: Duration) {
     let _ = PULSE.try_with(|pulse| pulse.beats_every(time));
+}
+
+/// The loop that calls this may wait for its next work for ever from now on.
+pub fn may_rest() {
+    beats_every(Duration::ZERO);
 }
 
 /// Waits for something outside, which must have a deadline of its own: `at_most`. `words` say what it is, such

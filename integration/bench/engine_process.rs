@@ -81,6 +81,22 @@ impl EngineProcess {
         self.ask("end-all").await
     }
 
+    /// Ends every running container, evenly within a time.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn end_all_within(&mut self, time: Duration) -> anyhow::Result<()> {
+        self.ask(&format!("end-all-within {}", time.as_millis())).await
+    }
+
+    /// The longest time since the last call that an event waited for its reader, in nanoseconds.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn lag(&mut self) -> anyhow::Result<u64> {
+        self.ask("lag").await
+    }
+
     /// Waits until its counts are as wanted.
     ///
     /// # Errors
@@ -121,6 +137,7 @@ pub async fn be_engine(socket: &str, run_time: &str) -> anyhow::Result<()> {
         socket: Some(Path::new(socket).to_owned()),
         run_time: Duration::from_millis(run_time.parse()?),
         record_deaths: true,
+        measure_reading: true,
         ..Options::default()
     })
     .await;
@@ -135,7 +152,14 @@ pub async fn be_engine(socket: &str, run_time: &str) -> anyhow::Result<()> {
                 serde_json::to_string(&deaths.collect::<Vec<_>>())?
             }
             "end-all" => serde_json::to_string(&engine.end_all(0))?,
-            _ => serde_json::to_string(&counted(&engine))?,
+            "lag" => serde_json::to_string(&engine.longest_unread())?,
+            other => match other.strip_prefix("end-all-within ") {
+                Some(time) => {
+                    engine.end_all_within(Duration::from_millis(time.parse()?), 0).await;
+                    "null".to_owned()
+                }
+                None => serde_json::to_string(&counted(&engine))?,
+            },
         };
         answer.push('\n');
         output.write_all(answer.as_bytes()).await?;

@@ -145,7 +145,10 @@ async fn submit_evenly(redis: &RedisServer, job: &Template, count: usize, rate: 
 }
 
 /// Waits until the completer holds all running corrections.
-async fn settled(redis: &RedisServer, count: usize) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Where it does not.
+pub async fn settled(redis: &RedisServer, count: usize) -> anyhow::Result<()> {
     let held = async {
         while redis.open_jobs("running_corrections").await?.1 < count {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -158,7 +161,10 @@ async fn settled(redis: &RedisServer, count: usize) -> anyhow::Result<()> {
 }
 
 /// Collects id and time (ms) of every job that is added to `finished_corrections`.
-async fn follow(
+///
+/// # Errors
+/// Where Redis fails.
+pub async fn follow(
     mut connection: redis::aio::MultiplexedConnection,
     stop: CancellationToken,
 ) -> anyhow::Result<Vec<(String, u64)>> {

@@ -1,6 +1,6 @@
 //! Measurements (`make bench`): what the runner achieves, beside a chain of Node workers and a bare loop.
 //!
-//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [--only-runner] [--only-node] [--quick]`;
+//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [mass] [--only-runner] [--only-node] [--quick]`;
 //! all of them by default. Every process that is needed is started here and stopped at the end.
 
 mod contestants;
@@ -10,6 +10,7 @@ mod docker;
 mod engine_process;
 mod idle;
 mod latency;
+mod mass;
 mod memory;
 mod process;
 mod real_engine;
@@ -78,9 +79,9 @@ async fn main() -> anyhow::Result<()> {
             "--quick" => size = Size { runner: size.runner, node: size.node, ..QUICK },
             "--only-runner" => size.node = false,
             "--only-node" => size.runner = false,
-            name @ ("throughput" | "latency" | "real" | "memory" | "idle") => chosen.push(name),
+            name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass") => chosen.push(name),
             other => anyhow::bail!(
-                "{other}: choose from throughput, latency, real, memory, idle, --only-runner, --only-node, --quick"
+                "{other}: choose from throughput, latency, real, memory, idle, mass, --only-runner, --only-node, --quick"
             ),
         }
     }
@@ -100,6 +101,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("idle") {
         idle::run(&size).await?;
+    }
+    if wanted("mass") && size.runner {
+        mass::run(&size).await?;
     }
     Ok(())
 }

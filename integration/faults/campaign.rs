@@ -4,8 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use correction_runner::identity::JobId;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
+use correction_runner::queue::{JobOptions, NewJob};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::support::simulated_engine::script;
 use crate::support::system::{PATIENCE, System};
@@ -43,6 +47,8 @@ pub struct Campaign {
     /// How often a result may be POSTed (always with the same id and body) where a crash fell between
     /// the receiver's answer and our record of it.
     repeats_allowed: bool,
+    /// Whose submission Redis may have lost after it had said that it has it: no result is asked for.
+    may_be_lost: BTreeSet<String>,
 }
 
 /// What the proof counted.
@@ -52,12 +58,14 @@ pub struct Proof {
     pub results: usize,
     /// POSTs beyond the first of a result, with the same id and body.
     pub repeats: usize,
+    /// Submissions that Redis lost, as it may.
+    pub lost: usize,
 }
 
 impl Campaign {
     /// Nothing is submitted yet.
     pub fn of(system: System) -> Self {
-        Self { system, expected: BTreeMap::new(), repeats_allowed: false }
+        Self { system, expected: BTreeMap::new(), repeats_allowed: false, may_be_lost: BTreeSet::new() }
     }
 
     /// A notifier may be killed between a receiver's answer and its own note of it: only then may a
@@ -83,20 +91,86 @@ impl Campaign {
     ) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..count {
-            let number = self.expected.len() as u64 + 1;
-            let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
-            let script = format!("sleep {}; echo '{verdict}'", run_time.as_secs_f64());
-            let name = format!("c{number}");
-            let mut data = self.system.job(&name, &script);
+            let (name, mut data, expected) = self.next(run_time);
             data["callback"] = json!(callback(&name));
-            data["params"] = json!([
-                format!("{}={}", script::RUN_MS, run_time.as_millis()),
-                format!("{}={verdict}", script::STDOUT),
-            ]);
-            self.submit_one(&name, &data, Expected::Grade(number)).await;
+            self.submit_one(&name, &data, expected).await;
             names.push(name);
         }
         names
+    }
+
+    /// Submits the same one after another in a task of its own, each tried until Redis says that it has
+    /// it: such a submission is never lost by an answer that is lost. The task ends with the last.
+    pub fn submit_steadily(&mut self, count: usize, run_time: Duration, every: Duration) -> JoinHandle<()> {
+        let mut jobs = Vec::new();
+        for _ in 0..count {
+            let (name, data, expected) = self.next(run_time);
+            self.expected.insert(name.clone(), expected);
+            jobs.push(NewJob {
+                id: Some(JobId::new(format!("api-{name}"))),
+                name: "Correction test".to_owned(),
+                data: data.to_string(),
+                options: JobOptions::default(),
+            });
+        }
+        let queue = self.system.redis.queue(PENDING_QUEUE);
+        tokio::spawn(async move {
+            for job in jobs {
+                while queue.add(&job).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                tokio::time::sleep(every).await;
+            }
+        })
+    }
+
+    /// Submits the same as the API does, under the queue's own numbers, until Redis fails once. The task
+    /// answers what Redis said that it has, and when.
+    pub fn submit_until_refused(
+        &mut self,
+        count: usize,
+        run_time: Duration,
+        every: Duration,
+    ) -> JoinHandle<BTreeMap<String, std::time::Instant>> {
+        let mut jobs = Vec::new();
+        for _ in 0..count {
+            let (name, data, expected) = self.next(run_time);
+            self.expected.insert(name.clone(), expected);
+            let (data, options) = (data.to_string(), JobOptions::default());
+            jobs.push((name, NewJob { id: None, name: "Correction test".to_owned(), data, options }));
+        }
+        let queue = self.system.redis.queue(PENDING_QUEUE);
+        tokio::spawn(async move {
+            let mut answered = BTreeMap::new();
+            for (name, job) in jobs {
+                if queue.add(&job).await.is_err() {
+                    break;
+                }
+                answered.insert(name, std::time::Instant::now());
+                tokio::time::sleep(every).await;
+            }
+            answered
+        })
+    }
+
+    /// The next correction of [`Campaign::submit`]: its name, its data, what it is to end with.
+    fn next(&self, run_time: Duration) -> (String, Value, Expected) {
+        let number = self.expected.len() as u64 + 1;
+        let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
+        let script = format!("sleep {}; echo '{verdict}'", run_time.as_secs_f64());
+        let name = format!("c{number}");
+        let mut data = self.system.job(&name, &script);
+        data["params"] = json!([
+            format!("{}={}", script::RUN_MS, run_time.as_millis()),
+            format!("{}={verdict}", script::STDOUT),
+        ]);
+        (name, data, Expected::Grade(number))
+    }
+
+    /// Redis may have lost the submission itself: a result of it is welcome, and not asked for.
+    pub fn may_be_lost(&mut self, name: &str) {
+        assert!(self.expected.contains_key(name), "{name} was not submitted");
+        self.may_be_lost.insert(name.to_owned());
     }
 
     /// Submits a correction of any kind, whose callback is `system.receiver.url(name)`.
@@ -125,15 +199,38 @@ impl Campaign {
     /// Waits for the end of everything, and proves the total: exactly one result each, the right one,
     /// and no container, open job, lock, half of a job or process that will not end is left.
     pub async fn prove(mut self) -> Proof {
-        self.until_delivered(self.expected.len()).await;
+        self.until_each_is_delivered().await;
         self.until_settled().await;
         self.system.until_clean().await;
+        // A container without a record becomes a result first, which has to be delivered too.
+        self.until_settled().await;
         self.system.stop_all().await;
         let proof = self.check_results();
         for queue in QUEUES {
             self.check_keys(queue).await;
         }
         proof
+    }
+
+    /// The submissions of which no result has come yet, and whose result has to come.
+    pub fn outstanding(&self) -> BTreeSet<String> {
+        let mut open: BTreeSet<_> = self.expected.keys().cloned().collect();
+        for one in self.system.receiver.all() {
+            open.remove(one.path.trim_start_matches('/'));
+        }
+        &open - &self.may_be_lost
+    }
+
+    async fn until_each_is_delivered(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.outstanding();
+            if open.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no result of {open:?}; logs:\n{}", self.system.logs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Until no queue holds anything that is still to be done.
@@ -166,12 +263,16 @@ impl Campaign {
             assert!(self.repeats_allowed || entry.0 == 1, "{name} came twice; logs:\n{}", self.system.logs());
             assert_eq!((&entry.1, &entry.2), (&one.webhook_id, &one.body), "{name} came again, otherwise");
         }
-        let lost: Vec<_> = self.expected.keys().filter(|name| !seen.contains_key(*name)).collect();
+        let lost: Vec<_> = self
+            .expected
+            .keys()
+            .filter(|name| !seen.contains_key(*name) && !self.may_be_lost.contains(*name))
+            .collect();
         assert!(lost.is_empty(), "lost: {lost:?}; logs:\n{}", self.system.logs());
         let ids: BTreeSet<_> = seen.values().map(|(_, id, _)| id).collect();
         assert_eq!(ids.len(), seen.len(), "two corrections have one id");
         let posts: usize = seen.values().map(|(times, ..)| times).sum();
-        Proof { results: seen.len(), repeats: posts - seen.len() }
+        Proof { results: seen.len(), repeats: posts - seen.len(), lost: self.expected.len() - seen.len() }
     }
 
     /// No lock is left, nothing counts as stalled, and each job that is there is whole and in just one

@@ -13,8 +13,13 @@ mod figures;
 mod fleet;
 mod front;
 mod graceful;
+mod mass;
+mod mixed;
 mod receivers;
+mod redis;
 mod restarts;
 mod resumption;
 mod soak;
+#[cfg(feature = "crash-points")]
+mod wedges;
 mod zombies;

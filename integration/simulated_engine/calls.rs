@@ -14,6 +14,7 @@ use super::container::IMAGE_ID;
 use super::faults::{self, Call, Fault};
 use super::images::tagged;
 use super::query::{Query, decoded};
+use super::reading::Reading;
 use super::reply::{Body, Refusal, Reply};
 use super::world::{Run, World};
 
@@ -222,7 +223,7 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
         Call::Pause => done(world.freeze(about, true)?),
         Call::Unpause => done(world.freeze(about, false)?),
         Call::Remove => done(world.remove(about, query.flag("force"))?),
-        Call::Events => events(world, query)?,
+        Call::Events => events(world, query, Arc::clone(&shared.reading))?,
         Call::Pull => pull(world, asked)?,
         Call::InspectImage => {
             if !world.images.has(about) {
@@ -252,7 +253,7 @@ pub fn schedule(shared: &Arc<Shared>, run: Run) {
     });
 }
 
-fn events(world: &mut World, query: &Query) -> Result<Reply, Refusal> {
+fn events(world: &mut World, query: &Query, reading: Arc<Reading>) -> Result<Reply, Refusal> {
     let bad = |message: String| Refusal(500, message);
     let (since, until) = (query.time("since").map_err(bad)?, query.time("until").map_err(bad)?);
     let filters = query.filters().map_err(bad)?;
@@ -260,7 +261,7 @@ fn events(world: &mut World, query: &Query) -> Result<Reply, Refusal> {
     let feed = world.log.subscribe(filters, since, until, left != Some(0));
     let until =
         left.filter(|left| *left > 0).map(|left| Box::pin(tokio::time::sleep(Duration::from_nanos(left))));
-    Ok(Reply::Flow(Body::Events { feed, until, last: None }))
+    Ok(Reply::Flow(Body::Events { feed, reading, until, last: None }))
 }
 
 fn pull(world: &mut World, asked: &Asked) -> Result<Reply, Refusal> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -100,6 +101,9 @@ pub enum Feed {
     Break,
 }
 
+/// Something for a stream, and when it happened.
+pub type Fed = (Instant, Feed);
+
 /// How streams are ended by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -122,7 +126,7 @@ pub enum Loss {
 
 struct Stream {
     filters: Filters,
-    feed: UnboundedSender<Feed>,
+    feed: UnboundedSender<Fed>,
 }
 
 /// The events of one engine.
@@ -186,9 +190,10 @@ impl EventLog {
     /// Puts an event into the ring and, unless they miss it, into the streams.
     fn tell(&mut self, event: Arc<Event>, to_streams: bool) {
         if to_streams {
+            let happened = Instant::now();
             self.streams.retain(|stream| {
                 if event.passes(&stream.filters) {
-                    stream.feed.send(Feed::Line(event.line())).is_ok()
+                    stream.feed.send((happened, Feed::Line(event.line()))).is_ok()
                 } else {
                     !stream.feed.is_closed()
                 }
@@ -222,14 +227,14 @@ impl EventLog {
         since: Option<i128>,
         until: Option<i128>,
         live: bool,
-    ) -> UnboundedReceiver<Feed> {
+    ) -> UnboundedReceiver<Fed> {
         let (feed, received) = unbounded_channel();
         if since.is_some() || until.is_some() {
             for event in &self.ring {
                 let after = since.is_none_or(|since| event.time >= since);
                 let before = until.is_none_or(|until| event.time <= until);
                 if after && before && event.passes(&filters) {
-                    let _ = feed.send(Feed::Line(event.line()));
+                    let _ = feed.send((Instant::now(), Feed::Line(event.line())));
                 }
             }
         }
@@ -250,15 +255,16 @@ impl EventLog {
         for stream in self.streams.drain(..) {
             if how == Ending::MidLine {
                 let half = Bytes::from_static(br#"{"status":"die","id":"0123456789abcdef","Type":"cont"#);
-                let _ = stream.feed.send(Feed::Line(half));
+                let _ = stream.feed.send((Instant::now(), Feed::Line(half)));
             }
-            let _ = stream.feed.send(if how == Ending::Broken { Feed::Break } else { Feed::End });
+            let end = if how == Ending::Broken { Feed::Break } else { Feed::End };
+            let _ = stream.feed.send((Instant::now(), end));
         }
     }
 
     /// Sends bytes of any kind to every open stream.
     pub fn inject(&mut self, bytes: &Bytes) {
-        self.streams.retain(|stream| stream.feed.send(Feed::Line(bytes.clone())).is_ok());
+        self.streams.retain(|stream| stream.feed.send((Instant::now(), Feed::Line(bytes.clone()))).is_ok());
     }
 
     /// Forgets everything, as a restarted daemon does.

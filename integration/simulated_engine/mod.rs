@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod images;
 mod query;
+mod reading;
 mod reply;
 mod server;
 mod stats;
@@ -63,6 +64,8 @@ pub struct Options {
     pub min_api_version: &'static str,
     /// Its `Server` header.
     pub server: &'static str,
+    /// Whether [`SimulatedEngine::longest_unread`] is measured: connections take little ahead of their readers.
+    pub measure_reading: bool,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,
     /// Whether all that happens to containers is recorded, for [`SimulatedEngine::history`].
@@ -85,6 +88,7 @@ impl Default for Options {
             api_version: "1.41",
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
+            measure_reading: false,
             record_deaths: false,
             record_history: false,
         }
@@ -119,6 +123,7 @@ struct Shared {
     options: Options,
     world: Mutex<World>,
     changed: Notify,
+    reading: Arc<reading::Reading>,
 }
 
 impl Shared {
@@ -166,7 +171,7 @@ impl SimulatedEngine {
         let mut world = World::new(options.clone());
         world.log.history = options.record_history.then(Vec::new);
         let world = Mutex::new(world);
-        let shared = Arc::new(Shared { options, world, changed: Notify::new() });
+        let shared = Arc::new(Shared { options, world, changed: Notify::new(), reading: Arc::default() });
         let listening = Mutex::new(server::listen(Arc::clone(&shared), &socket));
         Self { shared, socket, directory, listening }
     }

@@ -1,6 +1,7 @@
 //! Answers of the simulated engine: bodies that are whole, that flow, and that stall.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -11,10 +12,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Sleep;
 
 use super::Options;
-use super::events::Feed;
+use super::events::{Fed, Feed};
+use super::reading::Reading;
 
 /// The most that is put into one chunk of an event stream.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 4 * 1024;
 
 /// The body of an answer.
 pub enum Body {
@@ -27,7 +29,9 @@ pub enum Body {
     /// Events as they happen.
     Events {
         /// Where they come from.
-        feed: UnboundedReceiver<Feed>,
+        feed: UnboundedReceiver<Fed>,
+        /// Where it is noted how long they waited.
+        reading: Arc<Reading>,
         /// When the stream ends by itself.
         until: Option<Pin<Box<Sleep>>>,
         /// What to do once what was taken from the feed is sent.
@@ -58,15 +62,18 @@ impl hyper::body::Body for Body {
                 Some(bytes) => frame(bytes),
                 None => Poll::Pending,
             },
-            Self::Events { feed, until, last } => {
+            Self::Events { feed, reading, until, last } => {
                 let mut chunk = BytesMut::new();
                 while last.is_none() && chunk.len() < CHUNK {
                     match feed.poll_recv(context) {
-                        Poll::Ready(Some(Feed::Line(line))) if chunk.is_empty() && feed.is_empty() => {
-                            return frame(line);
+                        Poll::Ready(Some((happened, Feed::Line(line)))) => {
+                            reading.taken(happened);
+                            if chunk.is_empty() && feed.is_empty() {
+                                return frame(line);
+                            }
+                            chunk.extend_from_slice(&line);
                         }
-                        Poll::Ready(Some(Feed::Line(line))) => chunk.extend_from_slice(&line),
-                        Poll::Ready(Some(end)) => *last = Some(end),
+                        Poll::Ready(Some((_, end))) => *last = Some(end),
                         Poll::Ready(None) if until.is_none() => *last = Some(Feed::End),
                         Poll::Ready(None) | Poll::Pending => break,
                     }

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, calls};
+use super::{Shared, calls, reading};
 
 /// Listens until the token that it gives back is cancelled; then every connection breaks.
 ///
@@ -36,8 +36,16 @@ pub fn listen(shared: Arc<Shared>, socket: &Path) -> CancellationToken {
 }
 
 async fn serve(shared: Arc<Shared>, stream: UnixStream, stop: CancellationToken) {
+    let narrow = shared.options.measure_reading;
+    if narrow {
+        reading::narrow(&stream);
+    }
     let service = service_fn(move |request| calls::answer(Arc::clone(&shared), request));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    if narrow {
+        builder.max_buf_size(8 * 1024);
+    }
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = stop.cancelled() => {}
         // An error is the client's going away, or a fault that was asked for.

@@ -126,12 +126,17 @@ impl System {
 
     /// Starts the Node stand-in for one of the original's components, on a version of BullMQ.
     pub fn spawn_node(&mut self, component: &str, alias: &str) {
+        self.spawn_node_as(component, component, alias);
+    }
+
+    /// The same under a name of its own, beside others of its kind.
+    pub fn spawn_node_as(&mut self, name: &str, component: &str, alias: &str) {
         self.has_stand_ins = true;
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("integration/node/chain/{component}.mjs"));
         let mut command = Command::new("node");
         command.arg(script).env("BULLMQ", alias).env("DOCKER_SOCKET", "/var/run/docker.sock");
-        self.spawn_program(component, &mut command);
+        self.spawn_program(name, &mut command);
     }
 
     fn spawn_program(&mut self, component: &str, command: &mut Command) {

@@ -18,7 +18,7 @@ use crate::queue::{
 
 use super::collect::{Ended, result_of};
 use super::inflight::{End, Finish};
-use super::removal::Removal;
+use super::removal::{Because, Removal};
 use super::session::Session;
 use super::work::Tries;
 
@@ -77,6 +77,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             let removal = (ended.end != End::Gone).then(|| Removal {
                 container: job.container.clone(),
                 force,
+                because: Because::HandedOver(job.correction()),
                 noted: leftover,
             });
             (Finish::Settled, removal)
@@ -144,9 +145,11 @@ pub async fn conclude_orphan(
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
-            Some(Removal::of(container.clone()))
+            Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))
         }
-        Ok(Finished::Not(Standing::Done)) => Some(Removal::of(container.clone())),
+        Ok(Finished::Not(Standing::Done)) => {
+            Some(Removal::of(container.clone(), Because::Done(Box::new(labels.clone()))))
+        }
         Ok(Finished::Not(_)) => None,
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),

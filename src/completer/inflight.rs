@@ -321,4 +321,6 @@ impl Inflight {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

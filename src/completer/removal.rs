@@ -1,6 +1,10 @@
 //! The low-priority lane on which containers are removed, some time after their result is safe.
+//!
+//! Until then the container is what the result can be read from again. So Redis is asked once more right
+//! before: one that came back without its last second may have forgotten what it had answered.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -13,28 +17,33 @@ use tokio_util::time::DelayQueue;
 use tracing::{debug, error, warn};
 
 use crate::crash_points::{Point, pass};
-use crate::docker::{Engine, Removed};
+use crate::docker::Removed;
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
-use crate::identity::ContainerId;
-use crate::queue::{Leftover, Redis};
+use crate::identity::{ContainerId, CorrectionId};
+use crate::labels::Labels;
+use crate::queue::{Leftover, QueueError, Standing};
 
-/// Redis with an append-only file written each second may lose the last one. Until then the container
-/// is what the result can be read from again.
-pub const SAFE_AFTER: Duration = Duration::from_secs(2);
+use super::session::Session;
+
+/// A power cut takes from an append-only file that is flushed each second what was answered in the last
+/// one, and up to two more where Redis put a write off because the disk was slow.
+pub const SAFE_AFTER: Duration = Duration::from_secs(3);
 /// How many removals are under way at once at the least and at the most; between them, as many as the
 /// engine has processors. A removal costs the engine about as much as a start, which must not wait for it.
 const LANES: (usize, usize) = (2, 16);
-/// How often one removal is tried, with waits of 2, 4, 8 and 16 s; then the sweep finds it again, by its
+/// How often one removal is tried, with waits of 3, 6, 12 and 24 s; then the sweep finds it again, by its
 /// labels or by its note.
 const TRIES: u32 = 5;
 
 /// A container that nobody needs any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Removal {
     /// The container.
     pub container: ContainerId,
     /// Whether it may be removed although it runs: only where it could not be stopped.
     pub force: bool,
+    /// Why nobody needs it.
+    pub because: Because,
     /// The note of it in Redis, which is to be forgotten then; only where no label tells of it.
     pub noted: Option<Leftover>,
 }
@@ -42,15 +51,38 @@ pub struct Removal {
 impl Removal {
     /// Of a container that ended, or was never started.
     #[must_use]
-    pub fn of(container: ContainerId) -> Self {
-        Self { container, force: false, noted: None }
+    pub fn of(container: ContainerId, because: Because) -> Self {
+        Self { container, force: false, because, noted: None }
     }
 
     /// Of a container that Redis knows of.
     #[must_use]
     pub fn of_leftover(leftover: Leftover) -> Self {
-        Self { noted: Some(leftover.clone()), ..Self::of(leftover.container) }
+        let because = Because::HandedOver(CorrectionId::of_unlabelled(&leftover.container));
+        Self { noted: Some(leftover.clone()), ..Self::of(leftover.container, because) }
     }
+}
+
+/// Why nobody needs a container any more.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Because {
+    /// Its correction's result was handed over.
+    HandedOver(CorrectionId),
+    /// Its correction is done, as far as the labels tell whose it is.
+    Done(Box<Labels>),
+    /// It was never started, and no job knows of it.
+    NeverStarted,
+}
+
+/// What came of one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// It is gone, or to be left alone.
+    Settled,
+    /// The engine could not do it.
+    Failed,
+    /// Redis did not answer: it is not known whether the result is safe.
+    Unknown,
 }
 
 /// Where removals are handed in. Each waits [`SAFE_AFTER`] and is then carried out.
@@ -64,11 +96,10 @@ pub struct Removals {
 impl Removals {
     /// Starts the lane for an engine with that many processors.
     #[must_use]
-    pub fn start(engine: Engine, redis: Redis, cpus: u32) -> Self {
+    pub fn start(session: Arc<Session>, cpus: u32) -> Self {
         let (queue, handed_in) = mpsc::unbounded_channel();
         let lane = Lane {
-            engine,
-            redis,
+            session,
             width: usize::try_from(cpus).unwrap_or(LANES.1).clamp(LANES.0, LANES.1),
             known: HashSet::new(),
             due: DelayQueue::new(),
@@ -100,12 +131,11 @@ impl Removals {
 }
 
 struct Lane {
-    engine: Engine,
-    redis: Redis,
+    session: Arc<Session>,
     width: usize,
     known: HashSet<ContainerId>,
     due: DelayQueue<(Removal, u32)>,
-    under_way: JoinSet<Result<bool, Stuck>>,
+    under_way: JoinSet<Result<Tried, Stuck>>,
     tried: HashMap<Id, (Removal, u32)>,
     gauge: Gauge,
 }
@@ -125,7 +155,7 @@ impl Lane {
                     self.start(removal, tried);
                 }
                 Some(done) = self.under_way.join_next_with_id(), if !self.under_way.is_empty() => match done {
-                    Ok((id, Ok(removed))) => self.after(id, removed),
+                    Ok((id, Ok(tried))) => self.after(id, tried),
                     Ok((id, Err(stuck))) => self.failed(id, &stuck),
                     Err(panicked) => self.failed(panicked.id(), &panicked),
                 },
@@ -141,61 +171,91 @@ impl Lane {
     }
 
     fn start(&mut self, removal: Removal, tried: u32) {
-        let (engine, redis, one) = (self.engine.clone(), self.redis.clone(), removal.clone());
-        let task = self.under_way.spawn(bounded(async move { remove(&engine, &redis, &one).await }));
-        self.tried.insert(task.id(), (removal, tried + 1));
+        let (session, one) = (Arc::clone(&self.session), removal.clone());
+        let task = self.under_way.spawn(bounded(async move { remove(&session, &one).await }));
+        self.tried.insert(task.id(), (removal, tried));
     }
 
     fn failed(&mut self, id: Id, why: &dyn std::error::Error) {
         let container = self.tried.get(&id).map(|(removal, _)| removal.container.to_string());
         error!(container_id = container, error = %why, "a removal was given up: only its container is held up");
-        self.after(id, false);
+        self.after(id, Tried::Failed);
     }
 
     /// What failed waits its turn again, out of the others' way.
-    fn after(&mut self, id: Id, removed: bool) {
-        let Some((removal, tried)) = self.tried.remove(&id) else { return };
-        if removed || tried >= TRIES {
-            self.known.remove(&removal.container);
-        } else {
-            self.due.insert((removal, tried), SAFE_AFTER * 2_u32.pow(tried - 1));
+    fn after(&mut self, id: Id, came_of_it: Tried) {
+        let Some((removal, before)) = self.tried.remove(&id) else { return };
+        match came_of_it {
+            Tried::Failed if before + 1 < TRIES => {
+                self.due.insert((removal, before + 1), SAFE_AFTER * 2_u32.pow(before));
+            }
+            Tried::Unknown => {
+                self.due.insert((removal, before), SAFE_AFTER);
+            }
+            Tried::Settled | Tried::Failed => {
+                self.known.remove(&removal.container);
+            }
         }
     }
 }
 
-/// Removes a container. False = it could not be removed now.
-async fn remove(engine: &Engine, redis: &Redis, removal: &Removal) -> bool {
+/// Removes a container, if it still is not needed.
+async fn remove(session: &Session, removal: &Removal) -> Tried {
     pass(Point::CompleterRemoving).await;
     let container = removal.container.as_str();
-    let removed = engine.remove(&removal.container, removal.force).await;
+    match is_unneeded(session, &removal.because).await {
+        Ok(true) => {}
+        Ok(false) => {
+            warn!(
+                container_id = container,
+                "Redis forgot that the correction of this container is done; it is kept until that is so again"
+            );
+            return Tried::Settled;
+        }
+        Err(error) => {
+            debug!(container_id = container, error = format!("{error:#}"), "a removal waits for Redis");
+            return Tried::Unknown;
+        }
+    }
+    let removed = session.engine.remove(&removal.container, removal.force).await;
     pass(Point::CompleterRemoved).await;
     match removed {
         Ok(Removed::Done | Removed::Gone) => {
             debug!(container_id = container, "container removed");
-            forget(redis, removal).await;
-            true
+            forget(session, removal).await;
+            Tried::Settled
         }
         // Its note stays until a later look finds it gone.
-        Ok(Removed::InProgress) => true,
+        Ok(Removed::InProgress) => Tried::Settled,
         Ok(Removed::Running) => {
             warn!(
                 container_id = container,
                 "a container whose correction has ended runs again; it is left alone"
             );
-            true
+            Tried::Settled
         }
         Err(error) => {
             warn!(container_id = container, error = format!("{error:#}"), "a container could not be removed");
-            false
+            Tried::Failed
         }
     }
 }
 
 /// Forgets the note of a container that is gone.
-async fn forget(redis: &Redis, removal: &Removal) {
+async fn forget(session: &Session, removal: &Removal) {
     let Some(leftover) = &removal.noted else { return };
-    if let Err(error) = redis.forget_leftover(leftover).await {
+    if let Err(error) = session.redis.forget_leftover(leftover).await {
         debug!(container_id = %removal.container, error = format!("{error:#}"),
             "the note of a container that is gone stays until the next sweep");
+    }
+}
+
+async fn is_unneeded(session: &Session, because: &Because) -> Result<bool, QueueError> {
+    match because {
+        Because::HandedOver(correction) => session.redis.is_done(correction).await,
+        Because::Done(labels) => {
+            Ok(session.redis.standing(std::slice::from_ref(&**labels)).await? == [Standing::Done])
+        }
+        Because::NeverStarted => Ok(true),
     }
 }

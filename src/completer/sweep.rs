@@ -18,7 +18,7 @@ use crate::queue::Standing;
 
 use super::collect::elapsed;
 use super::inflight::Seen;
-use super::removal::Removal;
+use super::removal::{Because, Removal};
 use super::session::Session;
 
 /// A container that was created for a correction that nobody knows of any more is removed after this
@@ -98,16 +98,16 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
 }
 
 fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
-    let removal = Removal::of(one.id.clone());
+    let removal = |because| Removal::of(one.id.clone(), because);
     match standing {
         Standing::Live => {}
-        Standing::Done => found.removable.push(removal),
+        Standing::Done => found.removable.push(removal(Because::Done(Box::new(labels)))),
         Standing::Orphan if has_ended(one.state) => found.orphans.push((one.id, labels)),
         Standing::Orphan => {
             let age = now.as_second().saturating_sub(one.created);
             if age >= CREATED_GRACE.as_secs().cast_signed() {
                 info!(container_id = %one.id, "a container that was never started and has no record is removed");
-                found.removable.push(removal);
+                found.removable.push(removal(Because::NeverStarted));
             }
         }
     }

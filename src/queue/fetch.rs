@@ -1,9 +1,10 @@
 //! The task that takes jobs: as many as there are permits, whenever there is something to take.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +14,10 @@ use super::taking::{LineState, Taken};
 use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
-use super::{Assignment, Queue, QueueError, WorkerOptions};
+use super::{Assignment, Queue, QueueError, WorkerOptions, owner};
 use crate::crash_points::{Point, pass};
+use crate::heartbeat;
+use crate::identity::LockToken;
 
 /// How often a worker looks even if nobody wakes it; BullMQ 5.12 wakes one worker for many jobs.
 const FETCH_EVERY: Duration = Duration::from_secs(5);
@@ -35,8 +38,10 @@ pub(super) struct Fetch {
     paused: watch::Receiver<bool>,
     stop: CancellationToken,
     /// Told when the queue, seen paused, is so no more.
-    resumed: Arc<Notify>,
+    resumed: Arc<AtomicBool>,
     seen_paused: bool,
+    /// The tokens of a take of which it is not known whether it was done.
+    doubtful: Vec<LockToken>,
 }
 
 impl Fetch {
@@ -47,10 +52,21 @@ impl Fetch {
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
         stop: CancellationToken,
-        resumed: Arc<Notify>,
+        resumed: Arc<AtomicBool>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { queue, options, permits, leases, given, paused, stop, resumed, seen_paused: false }
+        Self {
+            queue,
+            options,
+            permits,
+            leases,
+            given,
+            paused,
+            stop,
+            resumed,
+            seen_paused: false,
+            doubtful: Vec::new(),
+        }
     }
 
     pub async fn run(mut self) {
@@ -59,6 +75,7 @@ impl Fetch {
         let mut trouble = Trouble::with("jobs are not taken");
         // A stop interrupts only waits: a take under way locks jobs, which have to come back.
         while let Some(Some(permits)) = stop.run_until_cancelled(self.ready()).await {
+            heartbeat::beats_every(LONGEST_LIMIT);
             let outcome = match self.take(permits).await {
                 Ok(taken) => self.wait(&taken, &mut wakeup).await,
                 Err(error) => Err(error),
@@ -69,6 +86,11 @@ impl Fetch {
                     stop.run_until_cancelled(sleep(trouble.met(&error))).await;
                 }
             }
+            // There may be no room, or a pause, for as long as it takes.
+            heartbeat::may_rest();
+        }
+        if let Err(error) = self.untake().await {
+            tracing::debug!(%error, "what a take may have brought comes back when its locks run out");
         }
         if let Err(error) = self.queue.wake_others().await {
             tracing::debug!(%error, "a wake-up may be lost; others look every few seconds");
@@ -92,9 +114,18 @@ impl Fetch {
         }
     }
 
-    async fn take(&self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
-        let room = permits.num_permits();
-        let mut taken = self.queue.take(room, &self.options.name, self.options.rate).await?;
+    async fn take(&mut self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
+        self.untake().await?;
+        let tokens: Vec<_> = (0..permits.num_permits()).map(|_| owner::token()).collect();
+        let mut taken = match self.queue.take(&tokens, &self.options.name, self.options.rate).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                if error.is_ambiguous() {
+                    self.doubtful = tokens;
+                }
+                return Err(error);
+            }
+        };
         if !taken.jobs.is_empty() {
             pass(Point::WorkerTook).await;
         }
@@ -107,12 +138,28 @@ impl Fetch {
         Ok(taken)
     }
 
+    /// Gives back what a take brought whose reply was lost: nobody works on it.
+    async fn untake(&mut self) -> Result<(), QueueError> {
+        if !self.doubtful.is_empty() {
+            let count = self.queue.untake(&self.doubtful).await?;
+            if count > 0 {
+                tracing::info!(
+                    queue = self.queue.name(),
+                    count,
+                    "the reply to a take was lost: its jobs are back in line"
+                );
+            }
+            self.doubtful.clear();
+        }
+        Ok(())
+    }
+
     /// Waits for whatever has to happen before the next take can bring anything.
     async fn wait(&mut self, taken: &Taken, wakeup: &mut Wakeup) -> Result<(), QueueError> {
         let stop = self.stop.clone();
         let seen_paused = std::mem::replace(&mut self.seen_paused, taken.state == LineState::Paused);
         if seen_paused && !self.seen_paused {
-            self.resumed.notify_one();
+            self.resumed.store(true, Ordering::Relaxed);
         }
         match taken.state {
             LineState::More => {}

@@ -21,6 +21,7 @@ scripts! {
     RETRY = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
     LOG = "shared/queue.lua" "log.lua";
     TAKE = "shared/queue.lua" "take.lua";
+    HELD = "shared/queue.lua" "held.lua";
     RENEW = "shared/queue.lua" "renew.lua";
     RECOVER = "shared/queue.lua" "recover.lua";
     HAND_BACK = "shared/queue.lua" "hand_back.lua";

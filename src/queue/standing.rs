@@ -1,12 +1,12 @@
 //! Where the correction of a found container stands, and finishing those that no job knows of.
 
-use deadpool_redis::redis::ScriptInvocation;
+use deadpool_redis::redis::{self, ScriptInvocation};
 
 use super::operations::{DONE_FOR, job_arguments, now_ms};
 use super::options::millis;
 use super::redis::INSTANCE;
 use super::{Finished, NewJob, QueueError, Redis, Standing, scripts};
-use crate::identity::LockToken;
+use crate::identity::{CorrectionId, LockToken};
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::labels::Labels;
 
@@ -35,6 +35,14 @@ impl Redis {
             }
         }
         Ok(all)
+    }
+
+    /// Whether a correction is remembered as done.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn is_done(&self, correction: &CorrectionId) -> Result<bool, QueueError> {
+        self.command("is it done", redis::cmd("EXISTS").arg(self.done_key(correction))).await
     }
 
     /// Adds `job` to `finished_corrections` under the correction's id, whatever its own, and remembers

@@ -6,12 +6,15 @@ use deadpool_redis::redis::Value;
 
 use super::operations::now_ms;
 use super::options::{ReadOptions, millis};
-use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, owner, scripts};
+use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
 use crate::config::RateLimit;
 use crate::identity::{JobId, LockToken};
 
 /// How long a lock lasts unless it is renewed.
 pub(super) const LOCK: Duration = Duration::from_secs(15);
+
+/// Among so many of the newest active jobs those of a take are looked for.
+const NEWEST: usize = 2000;
 
 /// What a take brought, and what it learnt about the queue.
 #[derive(Debug)]
@@ -40,32 +43,49 @@ pub enum LineState {
 }
 
 impl Queue {
-    /// Takes up to `count` jobs, at least 1, each with a token of its own. Nothing keeps their locks alive:
-    /// a [`Worker`](super::Worker) does.
+    /// Takes up to as many jobs as there are tokens, at least 1, each with its own. Nothing keeps their
+    /// locks alive: a [`Worker`](super::Worker) does.
     ///
     /// # Errors
-    /// Redis cannot be asked. After an ambiguous error jobs may be locked that nobody has; they stall.
+    /// Redis cannot be asked. After an ambiguous error jobs may be locked that nobody has: [`Queue::untake`].
     pub async fn take(
         &self,
-        count: usize,
+        tokens: &[LockToken],
         worker: &str,
         rate: Option<RateLimit>,
     ) -> Result<Taken, QueueError> {
-        let tokens: Vec<_> = (0..count).map(|_| owner::token()).collect();
         let mut call = scripts::TAKE.key(&*self.base);
         call.arg(now_ms()).arg(millis(LOCK)).arg(worker);
         match rate {
             Some(rate) => call.arg(rate.max).arg(millis(rate.duration)),
             None => call.arg("").arg(""),
         };
-        for token in &tokens {
+        for token in tokens {
             call.arg(token.as_str());
         }
         let reply: Vec<Value> = self.redis.script_once("take", &call).await?;
         self.read(reply, tokens).ok_or_else(|| self.redis.bad_reply("take", "another shape"))
     }
 
-    fn read(&self, reply: Vec<Value>, tokens: Vec<LockToken>) -> Option<Taken> {
+    /// Puts back in line what a take with these tokens made active, if its reply was lost. What it does
+    /// not find, because that take is carried out only later, comes back when its lock runs out.
+    pub(super) async fn untake(&self, tokens: &[LockToken]) -> Result<usize, QueueError> {
+        let mut call = scripts::HELD.key(&*self.base);
+        call.arg(NEWEST);
+        for token in tokens {
+            call.arg(token.as_str());
+        }
+        let held: Vec<(String, String)> = self.redis.script("find what was taken", &call).await?;
+        if held.is_empty() {
+            return Ok(0);
+        }
+        // They come newest first.
+        let jobs: Vec<_> =
+            held.into_iter().rev().map(|(id, token)| (JobId::new(id), LockToken::new(token))).collect();
+        self.hand_back(&jobs).await
+    }
+
+    fn read(&self, reply: Vec<Value>, tokens: &[LockToken]) -> Option<Taken> {
         let mut parts = reply.into_iter();
         let (Value::Int(closed_for), Value::Int(next_at)) = (parts.next()?, parts.next()?) else {
             return None;
@@ -79,8 +99,10 @@ impl Queue {
             "closed" => LineState::Paused,
             _ => return None,
         };
-        let jobs =
-            parts.zip(tokens).map(|(part, token)| self.read_job(part, token)).collect::<Option<_>>()?;
+        let jobs = parts
+            .zip(tokens)
+            .map(|(part, token)| self.read_job(part, token.clone()))
+            .collect::<Option<_>>()?;
         Some(Taken { jobs, state, next_delayed: u64::try_from(next_at).ok().filter(|at| *at > 0) })
     }
 

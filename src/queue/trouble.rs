@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::QueueError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The trouble of one loop, told once each time it changes.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Trouble {
             tracing::warn!(error = text, "{}", self.consequence);
             self.told = Some(text);
         }
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.times.min(6)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.times.min(4)).min(LONGEST_PAUSE);
         self.times = self.times.saturating_add(1);
         pause.mul_f64(0.5 + 0.5 * fastrand::f64())
     }

@@ -1,10 +1,11 @@
 //! Taking jobs and keeping their locks: the tasks behind a stage's `next()`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -68,10 +69,16 @@ impl Worker {
         let (paused, is_paused) = watch::channel(false);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
-        let resumed = Arc::new(Notify::new());
-        let search = astray::search(queue.clone(), resumed.clone());
-        let fetch =
-            Fetch::new(queue.clone(), options, leases.clone(), given, is_paused, stop.clone(), resumed);
+        let resumed = Arc::new(AtomicBool::new(false));
+        let fetch = Fetch::new(
+            queue.clone(),
+            options,
+            leases.clone(),
+            given,
+            is_paused,
+            stop.clone(),
+            resumed.clone(),
+        );
         let named = |what: &str| format!("{}: {what}", queue.name());
         // Without one of them the worker would be half alive: its process ends where one dies.
         let fetching = heartbeat::spawn(&named("taking"), &stop, fetch.run());
@@ -81,7 +88,7 @@ impl Worker {
         let renewing = heartbeat::spawn(&named("renewing"), &end, renewing.map(drop));
         let recovering = stop.clone().run_until_cancelled_owned(recover(queue.clone()));
         let recovering = heartbeat::spawn(&named("recovering"), &stop, recovering.map(drop));
-        let searching = stop.clone().run_until_cancelled_owned(search);
+        let searching = stop.clone().run_until_cancelled_owned(astray::search(queue.clone(), resumed));
         let searching = heartbeat::spawn(&named("searching"), &stop, searching.map(drop));
         let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
         Self {

@@ -2,6 +2,8 @@
 const { Queue, Worker } = await import(process.env.BULLMQ ?? 'bullmq6')
 
 const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }
+// BullMQ's own defaults, unless a test has not the time.
+const locks = { lockDuration: Number(process.env.LOCK_DURATION ?? 30000), stalledInterval: Number(process.env.STALLED_INTERVAL ?? 30000) }
 const keep = { removeOnComplete: { count: Number(process.env.KEEP ?? 1000) }, removeOnFail: { count: 5000 } }
 
 export const PENDING = 'pending_corrections'
@@ -11,7 +13,7 @@ export const FINISHED = 'finished_corrections'
 export const queue = (name, defaultJobOptions) => new Queue(name, { connection, defaultJobOptions })
 
 export const worker = (name, concurrency, handle) => {
-  const made = new Worker(name, handle, { connection, concurrency, ...keep })
+  const made = new Worker(name, handle, { connection, concurrency, ...locks, ...keep })
   made.on('failed', (job, error) => console.error(`${name} ${job?.id}: ${error.message}`))
   made.on('error', error => console.error(`${name}: ${error.message}`))
   console.log('ready')

@@ -261,15 +261,7 @@ impl World<'_> {
     }
 
     pub async fn bring_back(&mut self, lane: usize) {
-        let (mut from, mut found) = (0, Vec::new());
-        loop {
-            let (next, ids) = self.queues[lane].astray(from).await.expect("an answer");
-            found.extend(ids);
-            from = next;
-            if from == 0 {
-                break;
-            }
-        }
+        let found = self.queues[lane].astray().await.expect("an answer");
         let set: BTreeSet<_> = found.iter().map(|id| id.as_str().to_owned()).collect();
         assert_eq!(set, self.lanes[lane].astray, "jobs in no list");
         let back = self.queues[lane].bring_back(&found).await.expect("an answer");

@@ -74,11 +74,11 @@ async fn wind_up(world: &mut World<'_>) {
 
 #[test]
 fn whatever_is_done_every_job_is_in_exactly_the_one_place_it_should_be() {
-    cases_hold(48, 100);
+    cases_hold(40, 100);
 }
 
 #[test]
 #[ignore = "long: make faults"]
-fn whatever_is_done_a_thousand_times_over_every_job_is_in_its_one_place() {
-    cases_hold(1000, 300);
+fn whatever_is_done_many_thousand_times_over_every_job_is_in_its_one_place() {
+    cases_hold(500, 300);
 }

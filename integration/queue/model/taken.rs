@@ -25,7 +25,8 @@ impl World<'_> {
         }
         let rate =
             limited.then_some(RateLimit { max: u32::try_from(RATE_MAX).expect("few"), duration: HOUR });
-        let taken = self.queues[lane].take(count, "one of several", rate).await.expect("an answer");
+        let tokens: Vec<_> = (0..count).map(|_| LockToken::unique()).collect();
+        let taken = self.queues[lane].take(&tokens, "one of several", rate).await.expect("an answer");
         let model = &mut self.lanes[lane];
         let (ids, state) = model.take(count, limited);
         let found: Vec<_> = taken.jobs.iter().map(|job| job.id.as_str()).collect();

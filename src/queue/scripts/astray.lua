@@ -1,35 +1,38 @@
--- Finds jobs that stand in no list: a resume by BullMQ 5.12 renames `paused` over a `wait` that 6.x left.
--- KEYS: base. ARGV: '1' where they are to be put back in front of the line, then ids to look at.
--- Answers the ids that are astray, or were put back.
+-- Looks at jobs that seem to stand in no list: a resume by BullMQ 5.12 renames `paused` over a `wait` that
+-- 6.x left, and the other way round.
+-- KEYS: base. ARGV: '1' where they are to be put back in front of the line, then ids.
+-- Answers those that have not ended, that nobody works on and that are in no sorted set; where they are to
+-- be put back, those that are in no list either, and are back now.
 local queue = open_queue(KEYS[1])
 local base = queue.base
 
--- A job that has not ended, that nobody works on and that is in none of the sorted sets.
-local suspects = {}
+local suspects, ids = {}, {}
 for at = 2, #ARGV do
   local id = ARGV[at]
   local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'finishedOn', 'priority')
-  local open = fields[1] and fields[2] and fields[3] and not fields[4] and call('EXISTS', base .. id .. ':lock') == 0
+  local open = fields[1] and fields[2] and fields[3] and not fields[4]
+    and call('EXISTS', base .. id .. ':lock') == 0
   for _, set in ipairs({ 'prioritized', 'delayed', 'waiting-children', 'completed', 'failed' }) do
     open = open and not call('ZSCORE', base .. set, id)
   end
-  if open then suspects[#suspects + 1] = { id = id, priority = tonumber(fields[5]) or 0 } end
+  if open then
+    suspects[#suspects + 1] = { id = id, priority = tonumber(fields[5]) or 0 }
+    ids[#ids + 1] = id
+  end
 end
-if #suspects == 0 then return {} end
+if ARGV[1] ~= '1' or #suspects == 0 then return ids end
 
 local standing = {}
 for _, list in ipairs({ 'wait', 'paused', 'active' }) do
   for _, id in ipairs(call('LRANGE', base .. list, 0, -1)) do standing[id] = true end
 end
-local astray = {}
+local put_back = {}
 for _, suspect in ipairs(suspects) do
   if not standing[suspect.id] then
-    astray[#astray + 1] = suspect.id
-    if ARGV[1] == '1' then
-      push_first(queue, suspect.id, suspect.priority)
-      emit(queue, 'waiting', suspect.id)
-    end
+    push_first(queue, suspect.id, suspect.priority)
+    emit(queue, 'waiting', suspect.id)
+    put_back[#put_back + 1] = suspect.id
   end
 end
-if ARGV[1] == '1' and #astray > 0 then wake(queue) end
-return astray
+if #put_back > 0 then wake(queue) end
+return put_back

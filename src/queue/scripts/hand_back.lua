@@ -11,7 +11,8 @@ for index, id in ipairs(ids) do
   if locks[index] == token then
     -- Changes nothing, and is refused when Redis is out of memory: what follows is not refused then.
     call('SET', key .. ':lock', token, 'KEEPTTL')
-    if call('LREM', base .. 'active', 1, id) == 1 then
+    -- Where somebody deleted the list, the lock still tells whose it is.
+    if call('LREM', base .. 'active', 1, id) == 1 or call('EXISTS', key) == 1 then
       push_first(queue, id, tonumber(call('HGET', key, 'priority')) or 0)
       if ARGV[1] == '1' then call('HINCRBY', key, 'stc', 1) end
       emit(queue, 'waiting', id, 'prev', 'active')

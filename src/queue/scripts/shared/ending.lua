@@ -1,12 +1,15 @@
 -- Shared: how a job leaves the active list, and what its end means for others.
 
--- Takes a job whose lock holds our token out of the active list. Where it is not there, somebody
--- emptied the queue by hand: false, and nothing was changed.
+-- Takes a job whose lock holds our token out of the active list. Where it is not there, and is not at
+-- all, somebody emptied the queue by hand: false, and nothing was changed. Where only the list was
+-- deleted, the lock still tells whose it is.
 local function leave_active(queue, id, token)
   local lock = queue.base .. id .. ':lock'
   -- Changes nothing, and is refused when Redis is out of memory: what follows is not refused then.
   call('SET', lock, token, 'KEEPTTL')
-  if call('LREM', queue.base .. 'active', -1, id) == 0 then return false end
+  if call('LREM', queue.base .. 'active', -1, id) == 0 and call('EXISTS', queue.base .. id) == 0 then
+    return false
+  end
   call('DEL', lock)
   call('SREM', queue.base .. 'stalled', id)
   return true

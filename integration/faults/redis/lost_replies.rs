@@ -1,0 +1,151 @@
+//! The reply of a script is lost after it ran, at each of our scripts; scripts are flushed meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use correction_runner::identity::JobId;
+use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
+use correction_runner::queue::{JobOptions, NewJob, Redis};
+use deadpool_redis::redis;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::relay::Relay;
+use super::wire::Wire;
+use super::{lasts, nothing_ran_twice, prepare, start};
+use crate::faults::campaign::Campaign;
+use crate::faults::figures::{note, note_times};
+use crate::support::simulated_engine::{Call, Fault};
+
+/// Which replies of a script are lost, of those that it is worth to lose.
+const LOST: &[usize] = &[1, 2, 5, 9];
+
+/// Loses a record that somebody holds: one that ended meanwhile would be half a job for ever.
+const LOSE: &str = "local lock = KEYS[1] .. ':lock'
+    return redis.call('EXISTS', lock) == 1 and redis.call('DEL', KEYS[1], lock)";
+
+/// The digest of each of our scripts, by name, as Redis makes them of what `scripts.rs` joins.
+async fn digests(port: u16) -> BTreeMap<String, String> {
+    let client = redis::Client::open(("127.0.0.1", port)).expect("usable settings");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it listens");
+    let mut digests = BTreeMap::new();
+    for line in include_str!("../../../src/queue/scripts.rs").lines() {
+        let Some((name, parts)) = line.trim().split_once(" = ") else { continue };
+        let Some(parts) = parts.strip_suffix(';').filter(|parts| parts.starts_with('"')) else { continue };
+        let mut text = String::new();
+        for part in parts.split_whitespace() {
+            let path = format!("{}/src/queue/scripts/{}", env!("CARGO_MANIFEST_DIR"), part.trim_matches('"'));
+            text += &std::fs::read_to_string(path).expect("a script");
+            text.push('\n');
+        }
+        let mut load = redis::cmd("SCRIPT");
+        let digest: String = load.arg("LOAD").arg(text).query_async(&mut connection).await.expect("a digest");
+        digests.insert(name.to_owned(), digest);
+    }
+    digests
+}
+
+/// A runner that reaches Redis through a relay, and the digests of the scripts.
+async fn behind_a_relay(campaign: &mut Campaign) -> (Relay, BTreeMap<String, String>) {
+    let relay = Relay::to(campaign.system.server.port()).await;
+    let digests = digests(campaign.system.server.port()).await;
+    campaign.system.set(&[("REDIS_PORT", &relay.port().to_string())]);
+    (relay, digests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
+    let (engine, mut campaign) = prepare(&[]).await;
+    let (relay, digests) = behind_a_relay(&mut campaign).await;
+    campaign.allow_repeats();
+    campaign.system.set(&[("NOTIFY_ATTEMPTS", "2"), ("CALLBACK_POLICY", "private")]);
+    for digest in digests.values() {
+        relay.swallow(digest, LOST, 0);
+    }
+    // What adds and counts is a client of ours.
+    let mut settings = campaign.system.server.settings("bull");
+    settings.port = relay.port();
+    let through = Redis::new(&settings).expect("usable settings");
+    campaign.system.spawn("all");
+    // A start that is tried again, a result that cannot be delivered, a record that is lost.
+    engine.inject(Call::Start, Fault::Refuse(500, "not now".to_owned()), 2);
+    let load = campaign.submit_steadily(40, Duration::from_millis(1500), Duration::from_millis(50));
+    for number in 0..6 {
+        let mut undeliverable = campaign.system.job("nobody", "exit 0");
+        undeliverable["callback"] = json!(format!("http://127.0.0.1:1/{number}"));
+        campaign.system.submit(&undeliverable).await;
+    }
+    for round in 0..12 {
+        let _ = through.queue(PENDING_QUEUE).counts().await;
+        let job = NewJob {
+            id: Some(JobId::new(format!("twice-{}", round / 4))),
+            name: String::new(),
+            data: String::from("no submission"),
+            options: JobOptions::default(),
+        };
+        let _ = through.queue("another").add(&job).await;
+        lasts(Duration::from_millis(100)).await;
+    }
+    let running = async || {
+        let ids = campaign.system.ask(&["LRANGE", "bull:running_corrections:active", "0", "3"]).await;
+        (ids.lines().count() == 4).then_some(ids)
+    };
+    for id in campaign.system.until("some run", running).await.lines() {
+        let key = format!("bull:running_corrections:{id}");
+        campaign.system.ask(&["EVAL", LOSE, "1", &key]).await;
+    }
+    load.await.expect("all are submitted");
+    let failed = async || {
+        let counts = campaign.system.redis.queue(FINISHED_QUEUE).counts().await.ok()?;
+        (counts.failed == 6).then_some(())
+    };
+    campaign.system.until("what cannot be delivered is a dead letter", failed).await;
+    // A stop hands back and wakes others, and a start recovers.
+    campaign.system.stop("all").await;
+    campaign.system.spawn("all");
+    let counts = campaign.system.redis.queue("another").counts().await.expect("answered");
+    assert_eq!(counts.waiting, 3, "adding twice is adding once");
+    let starts = engine.stats();
+    assert_eq!(starts.max_starts_of_one, 1);
+    let proof = campaign.prove().await;
+    assert_eq!(engine.stats().started, 46, "{:?}", engine.stats());
+    let swallowed: BTreeMap<_, _> =
+        digests.iter().map(|(name, digest)| (name.as_str(), relay.swallowed(digest))).collect();
+    println!("{swallowed:?}");
+    let never: Vec<_> = swallowed.iter().filter(|(_, times)| **times == 0).collect();
+    assert!(swallowed.len() == 16 && never.is_empty(), "{swallowed:?}");
+    note("replies lost", "of 16 scripts, in all", swallowed.values().sum::<usize>());
+    note("replies lost", "results repeated of 40", proof.repeats);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_take_whose_reply_was_lost_is_given_back_at_once() {
+    let (engine, mut campaign) = prepare(&[]).await;
+    let (relay, digests) = behind_a_relay(&mut campaign).await;
+    // Only a reply with a job in it is so long.
+    relay.swallow(&digests["TAKE"], &[1], 200);
+    campaign.system.spawn("all");
+    let begun = Instant::now();
+    campaign.submit(1, Duration::from_millis(10)).await;
+    campaign.until_delivered(1).await;
+    assert_eq!(relay.swallowed(&digests["TAKE"]), 1);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?} is as long as locks live");
+    note_times("take's reply lost", "submission to result", vec![took]);
+    campaign.prove().await;
+    nothing_ran_twice(&engine, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_flushed_again_and_again_lose_and_double_nothing() {
+    let (engine, mut campaign) = start(&[]).await;
+    let load = campaign.submit_steadily(150, Duration::from_millis(100), Duration::from_millis(20));
+    let mut wire = Wire::open(campaign.system.server.port()).await.expect("it listens");
+    for _ in 0..300 {
+        assert_eq!(wire.say("SCRIPT FLUSH SYNC").await.as_deref(), Some("+OK"));
+        lasts(Duration::from_millis(10)).await;
+    }
+    load.await.expect("all are submitted");
+    campaign.prove().await;
+    nothing_ran_twice(&engine, 150);
+}

@@ -1,0 +1,73 @@
+//! The append-only file loses its end while results of what it lost are out already: each step of one
+//! correction is forgotten in turn, Redis coming back at once or after the containers' grace is over.
+
+use std::time::Duration;
+
+use correction_runner::job::FINISHED_QUEUE;
+
+use super::append_only::AppendOnlyFile;
+use super::{EVERY_SECOND, lasts, nothing_ran_twice, start};
+use crate::faults::figures::note;
+
+/// Longer than a container whose result is safe is kept.
+const BEYOND_THE_GRACE: Duration = Duration::from_secs(4);
+/// So much is left of the command that a power cut falls into.
+const A_PART: u64 = 45;
+
+/// Submits, has everything delivered, cuts the file before the transaction with these words in it,
+/// brings Redis back after a time and proves the total: each result came once more, since Redis forgot
+/// that it was delivered.
+async fn forgets(words: &[&str], away: Duration, and_some: u64) {
+    let (engine, mut campaign) = start(EVERY_SECOND).await;
+    campaign.allow_repeats();
+    let file = AppendOnlyFile::of(campaign.system.server.directory());
+    campaign.submit(3, Duration::from_millis(100)).await;
+    let finished = campaign.system.redis.queue(FINISHED_QUEUE);
+    let delivered = async || (finished.counts().await.ok()?.completed == 3).then_some(());
+    campaign.system.until("all is delivered", delivered).await;
+    campaign.system.server.kill();
+    // The grace of the containers has not begun to end.
+    assert_eq!(engine.stats().removed, 0);
+    let lost = file.cut_before(words, 0, and_some);
+    lasts(away).await;
+    assert_eq!(engine.stats().removed, 0, "while Redis is away nobody knows whether a result is safe");
+    campaign.system.server.restart();
+    // What Redis forgot is not there: else the cut would prove nothing.
+    assert!(lost > 0);
+    let proof = campaign.prove().await;
+    nothing_ran_twice(&engine, proof.results);
+    note(
+        "lost second",
+        &format!("POSTs repeated where {} is forgotten (of 3)", words.join(" ")),
+        proof.repeats,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_delivery_is_repeated_under_the_same_id() {
+    forgets(&["ZADD", "bull:finished_corrections:completed"], Duration::ZERO, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_hand_over_of_a_result_is_made_again_from_the_container() {
+    let words = ["ZADD", "bull:running_corrections:completed"];
+    forgets(&words, BEYOND_THE_GRACE, A_PART).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_hand_over_of_a_start_does_not_start_again() {
+    let words = ["ZADD", "bull:pending_corrections:completed"];
+    forgets(&words, BEYOND_THE_GRACE, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_take_of_a_submission_does_not_start_it_again() {
+    let words = ["LPUSH", "bull:pending_corrections:active"];
+    forgets(&words, BEYOND_THE_GRACE, A_PART).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_submission_whose_container_was_there_is_finished_from_it() {
+    let words = ["HSET", "bull:pending_corrections:1"];
+    forgets(&words, BEYOND_THE_GRACE, 0).await;
+}
