@@ -26,7 +26,7 @@ use crate::support::system::System;
 const WATCHED: [&str; 3] = ["starter", "completer", "notifier"];
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How many corrections are on their way at once.
-const ON_THEIR_WAY: usize = 600;
+const ON_THEIR_WAY: usize = 1500;
 /// How many are submitted in one turn of a loop that also looks to the faults.
 const AT_A_TIME: usize = 20;
 

@@ -90,13 +90,13 @@ impl Trouble {
         receiver: &Receiver,
         system: &mut System,
     ) {
-        match self.random.u32(..100) {
-            0..12 => engine.close_streams(self.choose(&[Ending::Clean, Ending::Broken, Ending::MidLine])),
-            12..27 => {
+        match self.random.u32(..200) {
+            0..25 => engine.close_streams(self.choose(&[Ending::Clean, Ending::Broken, Ending::MidLine])),
+            25..60 => {
                 let loss = self.choose(&[Loss::Streams, Loss::Everywhere]);
                 engine.lose_events(Some("die"), self.random.usize(1..10), loss);
             }
-            27..75 => {
+            60..165 => {
                 let call = self.choose(&[
                     Call::Create,
                     Call::Start,
@@ -109,18 +109,18 @@ impl Trouble {
                 ]);
                 engine.inject(call, self.fault(), self.random.usize(1..6));
             }
-            75..79 if self.engine_back.is_none() => {
+            165..167 if self.engine_back.is_none() => {
                 engine.go_away();
                 self.engine_back = Some(now + self.millis(1000..5000));
             }
-            79..85 => {
+            167..175 => {
                 system.ask(&["CLIENT", "KILL", "TYPE", "normal"]).await;
             }
-            85..88 => {
+            175..178 => {
                 let pause = self.random.u32(1000..3000).to_string();
                 system.ask(&["CLIENT", "PAUSE", &pause]).await;
             }
-            88..94 => {
+            178..185 => {
                 let (name, component) = self.choose(&VICTIMS);
                 if system.running_components().iter().any(|running| running == name) {
                     self.ended += 1;
