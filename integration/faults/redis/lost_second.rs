@@ -42,7 +42,7 @@ async fn forgets(words: &[&str], away: Duration, and_some: u64) {
     nothing_ran_twice(&engine, proof.results);
     note(
         "lost second",
-        &format!("POSTs repeated where {} is forgotten (of 3)", words.join(" ")),
+        &format!("POSTs repeated of 3, from {} on forgotten", words.join(" ")),
         proof.repeats,
     );
 }
