@@ -108,11 +108,6 @@ async fn an_engine_that_is_asked_to_stop_loses_no_correction_and_is_told_at_faul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_dies_with_all_its_shims_loses_no_correction() {
-    absences(Way::PowerCut, &[1], "power cut").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
 async fn an_engine_that_is_killed_again_and_again_loses_no_correction() {
     absences(Way::Kill, &[0, 3, 20, 0, 3, 0], "dockerd killed repeatedly").await;
@@ -126,8 +121,8 @@ async fn an_engine_that_is_stopped_again_and_again_loses_no_correction() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
-async fn power_cuts_again_and_again_lose_no_correction() {
-    absences(Way::PowerCut, &[0, 3, 20], "power cut repeatedly").await;
+async fn an_engine_that_dies_with_all_its_shims_loses_no_correction() {
+    absences(Way::PowerCut, &[1, 0, 3, 20], "power cut").await;
 }
 
 /// While it goes down it tells deaths and answers over the connections that it has.
