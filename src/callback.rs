@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::heartbeat::during;
+use crate::heartbeat::waiting_for;
 
 pub use body::Body;
 pub use delivery::Delivery;
@@ -84,7 +84,8 @@ impl Courier {
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
     pub async fn deliver(&self, url: &str, webhook_id: &str, body: Bytes) -> Delivery {
         let deadline = Instant::now() + self.timeout;
-        let delivery = during("POST", self.timeout, timeout_at(deadline, self.post(url, webhook_id, body)));
+        let _waiting = waiting_for("POST", self.timeout);
+        let delivery = timeout_at(deadline, self.post(url, webhook_id, body));
         delivery.await.unwrap_or(Delivery::TimedOut { after: self.timeout })
     }
 

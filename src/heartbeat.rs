@@ -2,7 +2,7 @@
 //!
 //! A wedge cannot last. Three things see to that:
 //!
-//! - Every call to the outside says so here ([`during`]), with the time that it may take. It has that deadline
+//! - Every call to the outside says so here ([`waiting_for`]), with the time that it may take. It has that deadline
 //!   itself; here it is known to others.
 //! - The work on one job is [`bounded`]: where a call takes longer than it may, or nothing is called for
 //!   [`OWN_WORK`], it is given up as if it had crashed there, and whoever started it has it done again.
@@ -19,6 +19,7 @@ mod vitals;
 mod watch;
 mod words;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,22 +139,29 @@ pub fn may_rest() {
     beats_every(Duration::ZERO);
 }
 
-/// Waits for something outside, which must have a deadline of its own: `at_most`. `words` say what it is, such
-/// as the name of a call.
-pub async fn during<T>(words: &'static str, at_most: Duration, call: impl Future<Output = T>) -> T {
-    let _resting = PULSE.try_with(|pulse| {
+/// Whoever calls this waits for something outside, for as long as it holds what this gives back: for `at_most`,
+/// the deadline that the call has itself. `words` say what it is, such as the name of a call.
+///
+/// (It wraps no future: a future within a future is stored twice, and of large ones that come and go a heap
+/// with long-lived jobs between them never recovers.)
+#[must_use]
+pub fn waiting_for(words: &'static str, at_most: Duration) -> Waiting {
+    let pulse = PULSE.try_with(|pulse| {
         pulse.waits(words, at_most);
-        Resting(Arc::clone(pulse))
+        Arc::clone(pulse)
     });
-    call.await
+    Waiting(pulse.ok())
 }
 
-/// The call is over, or given up.
-struct Resting(Arc<Pulse>);
+/// A call that is waited for; dropped, it is over or given up.
+#[derive(Debug)]
+pub struct Waiting(Option<Arc<Pulse>>);
 
-impl Drop for Resting {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.is_over();
+        if let Some(pulse) = &self.0 {
+            pulse.is_over();
+        }
     }
 }
 
@@ -182,18 +190,22 @@ fn told(waited_for: &Option<&'static str>, after: &Option<&'static str>) -> Stri
 ///
 /// # Errors
 /// It made no headway and was dropped where it stood.
-pub async fn bounded<T>(work: impl Future<Output = T>) -> Result<T, Stuck> {
-    let pulse = Arc::new(Pulse::of_job());
-    PULSE
-        .scope(Arc::clone(&pulse), async {
-            tokio::select! {
-                // What became ready is done, however late it is: a process that was stopped goes on.
-                biased;
-                done = work => Ok(done),
-                stuck = standstill(&pulse) => Err(stuck),
-            }
-        })
-        .await
+///
+/// The work is in a box of its own, so that the task around it is small.
+pub fn bounded<'a, T: 'a>(
+    work: impl Future<Output = T> + Send + 'a,
+) -> impl Future<Output = Result<T, Stuck>> + Send + 'a {
+    let work: Pin<Box<dyn Future<Output = T> + Send + 'a>> = Box::pin(work);
+    async move {
+        let pulse = Arc::new(Pulse::of_job());
+        let work = PULSE.scope(Arc::clone(&pulse), work);
+        tokio::select! {
+            // What became ready is done, however late it is: a process that was stopped goes on.
+            biased;
+            done = work => Ok(done),
+            stuck = standstill(&pulse) => Err(stuck),
+        }
+    }
 }
 
 async fn standstill(pulse: &Pulse) -> Stuck {

@@ -100,7 +100,9 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
 
 /// Watches a few rounds in which all locks are renewed.
 async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
-    let mut connection = redis.connection();
+    // The slow log is long.
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let mut connection = redis.client()?.get_multiplexed_async_connection_with_config(&config).await?;
     let mut pipe = redis::pipe();
     for (name, value) in [("slowlog-log-slower-than", "0"), ("slowlog-max-len", "100000")] {
         pipe.cmd("CONFIG").arg("SET").arg(name).arg(value).ignore();

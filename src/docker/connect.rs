@@ -22,7 +22,7 @@ use super::transport::{Transport, told};
 use super::types::About;
 use super::version::{Version, VersionAnswer};
 use crate::config::DockerSettings;
-use crate::heartbeat::during;
+use crate::heartbeat::waiting_for;
 use crate::identity::EngineId;
 
 /// The longest answer that is read whole.
@@ -145,7 +145,8 @@ impl Engine {
         limit: Duration,
         work: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        match during(call.name(), limit, tokio::time::timeout(limit, work)).await {
+        let _waiting = waiting_for(call.name(), limit);
+        match tokio::time::timeout(limit, work).await {
             Ok(done) => done,
             Err(_) => Err(EngineError::Timeout { call, after: limit }),
         }

@@ -16,7 +16,7 @@ use super::error::{Call, EngineError};
 use super::lines::Lines;
 use super::reference::Reference;
 use super::transport::told;
-use crate::heartbeat::during;
+use crate::heartbeat::waiting_for;
 
 /// The pulls in flight, by image.
 pub(super) type Pulls = HashMap<String, Shared<BoxFuture<'static, Result<(), EngineError>>>>;
@@ -53,7 +53,8 @@ impl Engine {
             }
         };
         // The task that pulls has the deadline.
-        during(Call::Pull.name(), self.pull_timeout(), pull).await
+        let _waiting = waiting_for(Call::Pull.name(), self.pull_timeout());
+        pull.await
     }
 
     /// Starts a pull in a task of its own, which forgets it once it ended: a later one asks the registry

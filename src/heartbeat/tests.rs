@@ -6,6 +6,12 @@ use tokio::time::sleep;
 
 use super::*;
 
+/// A call.
+async fn during<T>(words: &'static str, at_most: Duration, call: impl Future<Output = T>) -> T {
+    let _waiting = waiting_for(words, at_most);
+    call.await
+}
+
 const CALL: Duration = Duration::from_secs(2);
 
 fn state_of(hearts: &Hearts, name: &str) -> Option<State> {

@@ -11,7 +11,7 @@ use deadpool_redis::{Connection, PoolError};
 use tokio::sync::Mutex;
 
 use super::{QueueError, Redis};
-use crate::heartbeat::during;
+use crate::heartbeat::waiting_for;
 
 /// How long any call may take, from asking for a connection to the whole of its answer.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -167,7 +167,8 @@ impl Redis {
         call: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, QueueError> {
         let _counted = self.inner.calls.one_more();
-        match during(operation, CALL_DEADLINE, tokio::time::timeout(CALL_DEADLINE, call)).await {
+        let _waiting = waiting_for(operation, CALL_DEADLINE);
+        match tokio::time::timeout(CALL_DEADLINE, call).await {
             Ok(answer) => answer.map_err(|error| self.error(operation, error)),
             Err(_) => Err(self.no_answer(operation, CALL_DEADLINE)),
         }

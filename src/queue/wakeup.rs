@@ -7,7 +7,7 @@ use deadpool_redis::redis::{self, Value};
 
 use super::calls::CALL_DEADLINE;
 use super::{Queue, QueueError};
-use crate::heartbeat::during;
+use crate::heartbeat::waiting_for;
 
 /// Shortest wait that is asked of Redis; a shorter one may be rounded down to 'for ever'.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -43,8 +43,9 @@ impl Wakeup {
         pop.arg(format!("{}marker", self.queue.base)).arg(at_most.as_secs_f64());
         let mut popped = std::pin::pin!(pop.query_async::<Value>(&mut connection));
         let limit = at_most + CALL_DEADLINE;
+        let _waiting = waiting_for("wake-up", limit);
         let answer = tokio::select! {
-            answer = during("wake-up", limit, tokio::time::timeout(limit, &mut popped)) => answer,
+            answer = tokio::time::timeout(limit, &mut popped) => answer,
             () = interrupt => {
                 tokio::time::timeout(INTERRUPT, async {
                     loop {
