@@ -31,10 +31,10 @@ const ON_THEIR_WAY: usize = 1500;
 const AT_A_TIME: usize = 20;
 
 /// Ended jobs that Redis keeps for a day, and notes that it keeps for a week, are made so much older whenever
-/// they are older than ninety seconds: a soak of minutes reaches what a week reaches.
+/// they are older than three minutes: a soak of minutes reaches what a week reaches.
 const AGE: &str = "local now = tonumber(redis.call('TIME')[1]) * 1000
 local set = 'bull:running_corrections:completed'
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 90000)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 180000)) do
   redis.call('ZINCRBY', set, -90000000, id)
 end
 local cursor = '0'
@@ -42,7 +42,7 @@ repeat
   local found = redis.call('SCAN', cursor, 'MATCH', 'bull:correction-runner:done:*', 'COUNT', 1000)
   cursor = found[1]
   for _, key in ipairs(found[2]) do
-    if redis.call('TTL', key) > 90 then redis.call('EXPIRE', key, 90) end
+    if redis.call('TTL', key) > 180 then redis.call('EXPIRE', key, 180) end
   end
 until cursor == '0'
 return 'aged'";
@@ -115,6 +115,9 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
             vitals.read_tasks(&system, name);
         }
     }
+    if let Some(wrong) = receiver.wrong() {
+        panic!("{row}: SOAK_SEED={seed}: {wrong}; its story:\n{}", story(&system, &wrong));
+    }
     Campaign::of(system).prove().await;
     let stats = engine.stats();
     assert_eq!((stats.max_starts_of_one, stats.alive, engine.containers().len()), (1, 0, 0), "{stats:?}");
@@ -126,6 +129,15 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
     if watched {
         vitals.prove_flat(row);
     }
+}
+
+/// What the processes logged of the first correction that went wrong.
+fn story(system: &System, wrong: &str) -> String {
+    let number = wrong.split(':').next().unwrap_or_default();
+    let names = [format!("\"soak-{number}\""), format!("\"work_id\":\"{number}\"")];
+    let logs = system.logs();
+    let about = |line: &&str| names.iter().any(|name| line.contains(name.as_str()));
+    logs.lines().filter(about).collect::<Vec<_>>().join("\n")
 }
 
 /// Redis may break off at any moment: the same id is never added twice.

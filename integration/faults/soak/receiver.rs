@@ -74,6 +74,11 @@ impl Receiver {
         self.book().delivered
     }
 
+    /// The first result that was wrong.
+    pub fn wrong(&self) -> Option<String> {
+        self.book().wrong.first().cloned()
+    }
+
     /// Each correction has its one right result; gives how often one came again, always the same, and how
     /// many requests were refused.
     pub fn prove(&self) -> (usize, usize) {
@@ -127,7 +132,9 @@ impl Book {
         id.hash(&mut hasher);
         let id = hasher.finish();
         let Some(came) = self.came.get_mut(number).filter(|_| body == right.as_bytes()) else {
-            self.wrong.push(format!("{path}: {}", String::from_utf8_lossy(body)));
+            let before = self.came.get(number).map(|came| (came.times, came.id == id));
+            let body = String::from_utf8_lossy(body);
+            self.wrong.push(format!("{path}: {body}; came before, under the same id: {before:?}"));
             return true;
         };
         if came.times == 0 {
