@@ -30,11 +30,14 @@ const ON_THEIR_WAY: usize = 1500;
 /// How many are submitted in one turn of a loop that also looks to the faults.
 const AT_A_TIME: usize = 20;
 
+/// Seconds.
+const FORGOTTEN_AFTER: u64 = 90;
+
 /// Ended jobs that Redis keeps for a day, and notes that it keeps for a week, are made so much older whenever
-/// they are older than three minutes: a soak of minutes reaches what a week reaches.
-const AGE: &str = "local now = tonumber(redis.call('TIME')[1]) * 1000
+/// they are older than so many seconds: a soak of minutes reaches what a week reaches.
+const AGE: &str = "local now, seconds = tonumber(redis.call('TIME')[1]) * 1000, tonumber(ARGV[1])
 local set = 'bull:running_corrections:completed'
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 180000)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 1000 * seconds)) do
   redis.call('ZINCRBY', set, -90000000, id)
 end
 local cursor = '0'
@@ -42,7 +45,7 @@ repeat
   local found = redis.call('SCAN', cursor, 'MATCH', 'bull:correction-runner:done:*', 'COUNT', 1000)
   cursor = found[1]
   for _, key in ipairs(found[2]) do
-    if redis.call('TTL', key) > 180 then redis.call('EXPIRE', key, 180) end
+    if redis.call('TTL', key) > seconds then redis.call('EXPIRE', key, seconds) end
   end
 until cursor == '0'
 return 'aged'";
@@ -58,7 +61,8 @@ async fn a_hundred_thousand_corrections_under_random_faults_leave_nothing_behind
     soak("soak of 100,000", 100_000, Duration::from_secs(15 * 60), true).await;
 }
 
-/// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer.
+/// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer; `SOAK_AGE` is the age in seconds at which Redis
+/// forgets what ended (0 = as it does at defaults).
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: what is {text}?")))
 }
@@ -66,6 +70,7 @@ fn from_environment(name: &str) -> Option<u64> {
 async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let count = from_environment("SOAK_SIZE").filter(|_| watched).map_or(count, |size| size as usize);
+    let age = from_environment("SOAK_AGE").unwrap_or(FORGOTTEN_AFTER);
     println!("{row}: SOAK_SEED={seed}");
     let engine = SimulatedEngine::start(Options::default()).await;
     let receiver = Receiver::start(count).await;
@@ -102,7 +107,9 @@ async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
         if watched && Instant::now() >= next_sample {
             next_sample = Instant::now() + SAMPLE_EVERY;
             vitals.sample(&system, &WATCHED).await;
-            system.ask(&["EVAL", AGE, "0"]).await;
+            if age > 0 {
+                system.ask(&["EVAL", AGE, "0", &age.to_string()]).await;
+            }
         }
         let delivered = receiver.delivered();
         assert!(begun.elapsed() < limit, "{row}: {delivered} of {submitted}; SOAK_SEED={seed}");
