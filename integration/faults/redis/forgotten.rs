@@ -68,7 +68,9 @@ async fn a_forgotten_container_that_is_gone_when_it_is_to_be_read_has_no_second_
     campaign.submit(4, Duration::ZERO).await;
     campaign.until_delivered(4).await;
     engine.inject(Call::Logs, Fault::Delay(Duration::from_secs(2)), 4);
-    for pattern in ["bull:running_corrections:*", "bull:finished_corrections:*", "bull:correction-runner:done:*"] {
+    for pattern in
+        ["bull:running_corrections:*", "bull:finished_corrections:*", "bull:correction-runner:done:*"]
+    {
         campaign.system.lose(pattern).await;
     }
     // Each was read once before.

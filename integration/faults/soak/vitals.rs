@@ -96,5 +96,7 @@ fn a_leak_is_seen_and_a_noise_is_not() {
     };
     let untold = |_: &str, _: String| {};
     assert!(of(|number| 20.0 + f64::from(number * 37 % 11)).grown(untold).is_empty());
-    assert!(!of(|number| 20.0 + f64::from(number) * 0.1 + f64::from(number * 37 % 11)).grown(untold).is_empty());
+    assert!(
+        !of(|number| 20.0 + f64::from(number) * 0.1 + f64::from(number * 37 % 11)).grown(untold).is_empty()
+    );
 }
