@@ -98,6 +98,9 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
     Ok(renewals)
 }
 
+/// An entry of the slow log: id, seconds of Unix time, microseconds, arguments.
+type Entry = (u64, u64, u64, Vec<String>);
+
 /// Watches a few rounds in which all locks are renewed.
 async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     // The slow log is long.
@@ -110,7 +113,6 @@ async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     pipe.cmd("SLOWLOG").arg("RESET").ignore();
     pipe.exec_async(&mut connection).await?;
     tokio::time::sleep(RENEWALS).await;
-    type Entry = (u64, u64, u64, Vec<String>);
     let entries: Vec<redis::Value> =
         redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(&mut connection).await?;
     redis::cmd("CONFIG")

@@ -18,12 +18,15 @@ fn state_of(hearts: &Hearts, name: &str) -> Option<State> {
     hearts.snapshot().into_iter().find(|beat| beat.name == name).map(|beat| beat.state)
 }
 
+/// A loop that was begun, and is not waited for.
+struct Begun(AbortOnDropHandle<()>);
+
 /// Starts a loop with hearts of its own.
 async fn begun(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> (Hearts, CancellationToken, AbortOnDropHandle<()>) {
     let (hearts, stop) = (Hearts::default(), CancellationToken::new());
-    let task = hearts.loop_of("outer", async { spawn("inner", &stop, work) }).await;
+    let task = hearts.loop_of("outer", async { Begun(spawn("inner", &stop, work)) }).await.0;
     tokio::task::yield_now().await;
     (hearts, stop, task)
 }
@@ -33,10 +36,10 @@ async fn an_idle_loop_is_well_for_ever_and_one_with_a_rhythm_is_not() {
     let (idle, _stop, _task) = begun(pending()).await;
     let (rhythmic, _stop, _task) = begun(async {
         beats_every(CALL);
-        pending().await
+        pending::<()>().await;
     })
     .await;
-    sleep(CALL + MARGIN - Duration::from_millis(10)).await;
+    sleep(CALL + MARGIN.saturating_sub(Duration::from_millis(10))).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Idle));
     sleep(Duration::from_millis(20)).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Stuck));
@@ -58,7 +61,7 @@ async fn a_loop_that_waits_for_a_call_is_stuck_once_its_time_and_a_margin_are_ov
 async fn a_call_that_was_given_up_is_not_waited_for() {
     let (hearts, _stop, _task) = begun(async {
         let _ = tokio::time::timeout(CALL, during("take", CALL, pending::<()>())).await;
-        pending().await
+        pending::<()>().await;
     })
     .await;
     sleep(Duration::from_secs(60)).await;
@@ -90,7 +93,7 @@ async fn work_that_makes_headway_may_last() {
     let work = async {
         for _ in 0..100 {
             during("inspect", CALL, sleep(CALL)).await;
-            sleep(OWN_WORK - Duration::from_millis(10)).await;
+            sleep(OWN_WORK.saturating_sub(Duration::from_millis(10))).await;
         }
         7
     };
@@ -128,7 +131,8 @@ async fn a_loop_that_never_waits_is_seen_from_outside_the_executor() {
         std::thread::sleep(Duration::from_millis(200));
     };
     stop.cancel();
-    hearts.loop_of("outer", async { spawn("inner", &stop, busy) }).await.await.expect("it ends");
+    let task = hearts.loop_of("outer", async { Begun(spawn("inner", &stop, busy)) }).await.0;
+    task.await.expect("it ends");
     let beats = seen.join().expect("it looked");
     assert_eq!((beats[0].state, beats[0].doing), (State::Working, "its own work, without ever waiting"));
 }
