@@ -74,8 +74,8 @@ impl Ending {
         let after = self.elapsed.map(|elapsed| format!(" after {}", in_words(elapsed))).unwrap_or_default();
         match (outcome, self.timed_out) {
             (Outcome::EngineUnavailable, _) => format!(
-                "The Docker engine went away while the grader ran, which ended it{after}; this is no fault of \
-                 the submission or of the grader."
+                "The Docker engine went away while the grader ran, or lost hold of it, which ended it{after}; this is \
+                 no fault of the submission or of the grader."
             ),
             (_, Some(limit)) => format!(
                 "The grader was stopped{after} because it ran longer than the {} that it may take.",

@@ -152,13 +152,8 @@ impl Drop for Front {
 async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> Option<()> {
     let (head, request) = read_request(&mut stream).await?;
     let name = head.split(' ').nth(1)?.trim_start_matches('/').to_owned();
-    let header = |wanted: &str| {
-        let pairs = head.lines().filter_map(|line| line.split_once(':'));
-        let found =
-            pairs.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim());
-        found.last().unwrap_or_default().to_owned()
-    };
-    let attempt = Attempt { name: name.clone(), webhook_id: header("webhook-id") };
+    let webhook_id = header(&head, "webhook-id").unwrap_or_default().to_owned();
+    let attempt = Attempt { name: name.clone(), webhook_id };
     let before = {
         let mut attempts = shared.attempts.lock().expect("no panic");
         let before = attempts.iter().filter(|one| one.name == name).count();
@@ -189,7 +184,7 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> Option<()> {
         Act::TakeAndTrickleBody => {
             let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\nconnection: close\r\n\r\n";
             stream.write_all(head.as_bytes()).await.ok()?;
-            trickle(&mut stream, &[b'x'; 1_000_000]).await?;
+            trickle(&mut stream, &vec![b'x'; 1_000_000]).await?;
         }
     }
     Some(())
@@ -204,6 +199,12 @@ async fn trickle(stream: &mut TcpStream, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// A header of a request.
+fn header<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut pairs = head.lines().filter_map(|line| line.split_once(':'));
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+}
+
 /// A request's head, and the whole of it.
 async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut request = Vec::new();
@@ -211,9 +212,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         let end = request.windows(4).position(|four| four == b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&request[..end]).into_owned();
-            let length = head.lines().filter_map(|line| line.split_once(':'));
-            let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-            let length: usize = length.last().and_then(|(_, value)| value.trim().parse().ok())?;
+            let length: usize = header(&head, "content-length")?.parse().ok()?;
             if request.len() >= end + 4 + length {
                 return Some((head, request));
             }

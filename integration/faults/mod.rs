@@ -19,6 +19,7 @@ mod receivers;
 mod redis;
 mod restarts;
 mod resumption;
+mod soak;
 #[cfg(feature = "crash-points")]
 mod wedges;
 mod zombies;

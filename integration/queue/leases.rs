@@ -24,6 +24,49 @@ async fn a_stage_that_drops_its_job_unsettled_gives_it_back_at_once() {
     assert_eq!(place.queue.complete(&again.job, "null", KEEP).await.expect("answered"), Settled::Done);
 }
 
+/// The worker of another process of this machine, of this one and of another machine held a job each.
+#[tokio::test]
+async fn the_lock_of_a_dead_process_of_this_machine_is_given_up_at_once_and_no_other() {
+    let place = Place::new("dead-owner");
+    for _ in 0..3 {
+        place.add("{}").await;
+    }
+    let mut worker = worker(&place.queue, 3);
+    let held = [next(&mut worker).await, next(&mut worker).await, next(&mut worker).await];
+    let token = held[0].job.token.to_string();
+    let (_, owner) = token.split_once('@').expect("a token with an owner");
+    let (machine, _) = owner.split_once('.').expect("a place");
+    // No process has this number.
+    let dead = format!("{}.1", i32::MAX);
+    place.ask::<String>("SET", "1:lock", &[&format!("0@{machine}.{dead}"), "PX", "15000"]);
+    place.ask::<String>("SET", "3:lock", &[&format!("0@0123456789ab.{dead}"), "PX", "15000"]);
+    assert_eq!(place.queue.recover().await.expect("recovered"), [JobId::new("1")]);
+    assert_eq!(place.ask::<u32>("EXISTS", "1:lock", &[]), 0);
+    assert_eq!(place.ask::<Vec<String>>("LRANGE", "wait", &["0", "-1"]), ["1"]);
+    assert_eq!(place.ask::<String>("GET", "2:lock", &[]), held[1].job.token.to_string());
+    assert_eq!(place.queue.recover().await.expect("recovered"), []);
+}
+
+/// Processes that are killed every second harm no submission that is in their hands by chance.
+#[tokio::test]
+async fn deaths_in_short_order_count_as_one_stall() {
+    let place = Place::new("short-order");
+    place.add("{}").await;
+    for stalled in [0, 1, 1, 1, 2] {
+        let held = place.take_one().await;
+        assert_eq!(held.job.stalled, stalled);
+        let token = held.job.token.to_string();
+        drop(held);
+        let owner = token.split('.').next().expect("a place");
+        place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
+        if stalled == 1 && place.ask::<u32>("HINCRBY", "1", &["deaths", "1"]) == 3 {
+            // As if the first of them were long ago.
+            place.ask::<u32>("HSET", "1", &["stalled-at", "0"]);
+        }
+        assert_eq!(place.queue.recover().await.expect("recovered"), [JobId::new("1")]);
+    }
+}
+
 #[tokio::test]
 async fn closing_hands_back_everything_in_its_order_and_wakes_another_worker() {
     let place = Place::new("closing");

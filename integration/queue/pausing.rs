@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use correction_runner::identity::LockToken;
 use serde_json::{Value, json};
 
 use super::{KEEP, Place, QUEUE, next};
@@ -108,6 +109,19 @@ async fn what_stands_in_paused_of_a_queue_that_is_not_paused_is_taken_first() {
         assert_eq!(taken.job.data, expected);
         place.queue.complete(&taken.job, "null", KEEP).await.expect("answered");
     }
+}
+
+#[tokio::test]
+async fn what_stands_in_paused_of_a_queue_that_is_not_paused_wakes_another_worker() {
+    let place = Place::new("left-over-wakes");
+    for data in ["1", "2", "3"] {
+        place.add(data).await;
+    }
+    place.ask::<String>("RENAME", "wait", &[&format!("{}:{QUEUE}:paused", place.prefix)]);
+    place.ask::<u32>("DEL", "marker", &[]);
+    let taken = place.queue.take(&[LockToken::unique()], "ours", None).await.expect("answered");
+    assert_eq!(taken.jobs[0].data, "1");
+    assert_eq!(place.ask::<Vec<String>>("ZRANGE", "marker", &["0", "-1"]), ["0"]);
 }
 
 macro_rules! in_both_versions {

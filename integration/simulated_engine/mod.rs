@@ -37,6 +37,7 @@ use world::World;
 
 /// How a simulated engine is and behaves.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Options {
     /// Where its socket is to be; `None` = in a directory of its own, removed at the end.
     pub socket: Option<PathBuf>,

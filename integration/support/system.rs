@@ -175,10 +175,16 @@ impl System {
     pub async fn stop(&mut self, component: &str) -> (Option<i32>, Duration) {
         let asked = Instant::now();
         self.signal(component, "TERM").await;
+        let code = self.until_ended(component).await;
+        (code, asked.elapsed())
+    }
+
+    /// Waits until a component that was asked to stop has done so, and gives its exit code.
+    pub async fn until_ended(&mut self, component: &str) -> Option<i32> {
         let mut child = self.processes.remove(component).expect("it was started");
         let status =
             tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
-        (status.code(), asked.elapsed())
+        status.code()
     }
 
     /// Sends a component a signal, such as `STOP` and `CONT`.

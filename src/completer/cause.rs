@@ -48,8 +48,10 @@ fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>) -> End
         ending.exit_code = agreed_exit_code(told, inspected);
     }
     ending.timed_out = ended.timeout.filter(|limit| was_stopped_for_time(ended.timed_out, &ending, *limit));
+    // What we stopped when its time was up had its time, whatever else befell the engine in that moment.
+    let had_its_time = ended.timed_out && ending.timed_out.is_some();
     ending.engine_outage =
-        inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending));
+        !had_its_time && inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending));
     ending
 }
 

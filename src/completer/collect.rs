@@ -67,8 +67,8 @@ pub async fn result_of(
         }
         Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
-            // An engine that answers other questions will not answer this one any more.
-            session.engine.inspect(ended.container.as_str()).await?;
+            // An engine that is here to stay and answers other questions will not answer this one any more.
+            session.engine_stays().await?;
             return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
         }
     };
@@ -88,6 +88,9 @@ pub async fn result_of(
             let ending = ending_of(session, ended, inspected.as_ref());
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
+                if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
+                    return Ok(FinishedJob::of_failure(errand, &full));
+                }
             }
             if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
                 return Ok(FinishedJob::of_failure(errand, &not_started(&complaint)));
@@ -106,6 +109,16 @@ async fn is_still(session: &Session, expected: Option<&EngineId>) -> Result<(), 
     }
     session.whereabouts.set_engine(found.clone());
     Err(EngineError::Exchanged { found: found.to_string(), expected: expected.to_string() })
+}
+
+/// Whether the engine's disk is full: then what a container printed is not kept, and nothing says so. Asked
+/// only of one that ended; whatever else goes wrong with the question proves nothing.
+async fn disk_is_full(session: &Session, inspected: Option<&Inspected>) -> Option<Failure> {
+    let ended = inspected.filter(|inspected| matches!(inspected.state, State::Exited | State::Dead))?;
+    match session.engine.has_room(&ended.id).await {
+        Err(error @ EngineError::DiskFull { .. }) => Some(no_room(&error)),
+        _ => None,
+    }
 }
 
 /// What the engine said of a start that failed; a container that did start has none.
@@ -162,6 +175,16 @@ fn faulty() -> Failure {
         Outcome::NoVerdict,
         "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
          internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
+    )
+}
+
+fn no_room(error: &EngineError) -> Failure {
+    Failure::new(
+        Outcome::DiskFull,
+        format!(
+            "The Docker host has no room left, so that what the grader printed could not be kept ({error:#}). Its \
+             administrator has to make room; the work can be submitted again."
+        ),
     )
 }
 

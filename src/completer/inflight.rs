@@ -5,6 +5,7 @@
 //! end by an inspection. A death that comes before its record is parked until the record comes. And
 //! a record is never without an effect under way, a timer, or the sweep's next look at it.
 
+mod rounds;
 mod terms;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,8 +28,9 @@ enum Phase {
     /// Nothing is under way; an event, a timer or the sweep will tell.
     Watching,
     /// An inspection is under way; `again` = something happened meanwhile that asks for another.
-    Inspecting { again: bool },
-    /// A kill was asked for.
+    Inspecting {
+        again: bool,
+    },
     Killing,
     /// The verdict is being read and handed over.
     Finishing,
@@ -55,6 +57,8 @@ pub struct Inflight {
     by_container: HashMap<ContainerId, Vec<Ticket>>,
     timers: BTreeSet<(Instant, Ticket)>,
     parked: Parked,
+    /// Which record a sweep looked at last.
+    looked_at: Ticket,
 }
 
 impl Inflight {
@@ -206,10 +210,8 @@ impl Inflight {
 
     /// The engine answered that it will not kill the container: it is asked again, but not for ever.
     pub fn kill_refused(&mut self, ticket: Ticket, now: Instant) {
-        if let Some(record) = self.records.get_mut(&ticket).filter(|record| record.phase == Phase::Killing) {
-            record.kill_asked.get_or_insert(now);
-            self.kill_answered(ticket, false, now);
-        }
+        let _ = self.records.get_mut(&ticket).map(|record| record.kill_asked.get_or_insert(now));
+        self.kill_answered(ticket, false, now);
     }
 
     /// An attempt at finishing answered.
@@ -321,5 +323,7 @@ impl Inflight {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

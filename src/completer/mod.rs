@@ -45,7 +45,7 @@ use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
 use self::sweep::Found;
-use self::work::{Done, Tries, Work};
+use self::work::{Doing, Done, Tries, Work};
 
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
@@ -233,17 +233,21 @@ impl Loop {
             match action {
                 Action::Inspect(ticket, container) => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
-                    self.work.begin_for(ticket, effects::inspect(session, ticket, held, container));
+                    self.work.begin_for(
+                        ticket,
+                        Doing::Inspect,
+                        effects::inspect(session, ticket, held, container),
+                    );
                 }
                 Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
-                    self.work.begin_for(ticket, effects::stop(session, ticket, container));
+                    self.work.begin_for(ticket, Doing::Kill, effects::stop(session, ticket, container));
                 }
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
-                    self.work.begin_for(ticket, effects::finish(session, ticket, held, ended));
+                    self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));
                 }
                 _ => {}
             }
@@ -263,20 +267,22 @@ impl Loop {
         let now = Instant::now();
         match done {
             Done::Reported(report) => self.apply(report, now),
-            Done::Failed(ticket) => {
+            Done::Failed(failed) => {
                 self.sweep.failed_if_running(now);
                 self.orphans.all_looked_at();
-                if let Some(ticket) = ticket {
-                    if let Some(held) = self.held.get(&ticket) {
-                        let (job, container) = (&held.assignment.job.id, &held.job.container);
-                        warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
-                    }
-                    // Only the answer that fits the record's phase is taken.
+                if let Some((ticket, doing)) = failed
+                    && let Some(held) = self.held.get(&ticket)
+                {
+                    let (job, container) = (&held.assignment.job.id, &held.job.container);
+                    warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
                     self.tries.entry(ticket).or_default().faults += 1;
-                    let mut actions = self.inflight.inspected(ticket, &Finding::Unknown, now);
-                    self.inflight.kill_answered(ticket, false, now);
-                    actions.extend(self.inflight.finished(ticket, Finish::Again, now));
-                    self.enqueue(actions);
+                    // Of what was superseded meanwhile nobody waits for an answer.
+                    let report = match doing {
+                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
+                        Doing::Kill => Report::Killed(ticket, false),
+                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
+                    };
+                    self.apply(report, now);
                 }
             }
         }
@@ -299,7 +305,8 @@ impl Loop {
                 Vec::new()
             }
             Report::Finished(ticket, finish, removal) => {
-                if finish == Finish::Again {
+                // A record may have been forgotten meanwhile: its lock was lost.
+                if finish == Finish::Again && self.held.contains_key(&ticket) {
                     self.tries.entry(ticket).or_default().unanswered += 1;
                 }
                 self.remove(removal);
@@ -336,7 +343,8 @@ impl Loop {
     }
 
     fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let actions = self.inflight.listed(&sweep::seen(&listed));
+        let mut actions = self.inflight.listed(&sweep::seen(&listed));
+        actions.extend(self.inflight.round());
         let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
         self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions

@@ -17,8 +17,19 @@ const EFFECTS_AT_MOST: usize = 32;
 #[derive(Debug)]
 pub struct Work {
     effects: JoinSet<Result<Report, Stuck>>,
-    working_on: HashMap<Id, Ticket>,
+    working_on: HashMap<Id, (Ticket, Doing)>,
     gauge: Gauge,
+}
+
+/// What an effect about a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// To see how its container is.
+    Inspect,
+    /// To end its container.
+    Kill,
+    /// To hand its result over.
+    Finish,
 }
 
 /// How an effect ended.
@@ -27,7 +38,7 @@ pub enum Done {
     /// As it should.
     Reported(Report),
     /// It panicked or was given up, about this record (if it was about one). The log says why.
-    Failed(Option<Ticket>),
+    Failed(Option<(Ticket, Doing)>),
 }
 
 impl Default for Work {
@@ -44,9 +55,14 @@ impl Work {
     }
 
     /// Starts an effect about a record.
-    pub fn begin_for(&mut self, ticket: Ticket, effect: impl Future<Output = Report> + Send + 'static) {
+    pub fn begin_for(
+        &mut self,
+        ticket: Ticket,
+        doing: Doing,
+        effect: impl Future<Output = Report> + Send + 'static,
+    ) {
         let id = self.start(effect);
-        self.working_on.insert(id, ticket);
+        self.working_on.insert(id, (ticket, doing));
     }
 
     fn start(&mut self, effect: impl Future<Output = Report> + Send + 'static) -> Id {

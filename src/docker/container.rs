@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions,
 };
@@ -200,6 +201,23 @@ impl Engine {
                 Err(EngineError::NoSuchContainer { container: container.to_string() })
             } else {
                 Err(refusal.error(Call::Unpause))
+            }
+        })
+        .await
+    }
+
+    /// Has the engine write an ended container's file anew, with nothing changed: where its disk is full,
+    /// that fails, and what the container printed last was not kept either.
+    ///
+    /// # Errors
+    /// `DiskFull`, and those of every call.
+    pub async fn has_room(&self, container: &ContainerId) -> Result<(), EngineError> {
+        self.within(Call::Update, self.timeout(), async {
+            let docker = &self.spoken().await?.docker;
+            let nothing = ContainerUpdateBody::default();
+            match docker.update_container(container.as_str(), nothing).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.refused(Call::Update, error)?.error(Call::Update)),
             }
         })
         .await

@@ -27,6 +27,8 @@ pub enum Call {
     Kill,
     /// Unfreeze a container.
     Unpause,
+    /// Change nothing of a container, and note that on the engine's disk.
+    Update,
     /// Remove a container.
     Remove,
     /// Pull an image.
@@ -253,6 +255,7 @@ impl Call {
             Self::Logs => "logs",
             Self::Kill => "kill",
             Self::Unpause => "unpause",
+            Self::Update => "update",
             Self::Remove => "remove",
             Self::Pull => "pull",
             Self::Events => "events",

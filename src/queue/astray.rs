@@ -27,17 +27,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often all jobs are looked at even if the queue was not seen paused.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);
 
+/// A search takes at most one part in so many of the time, however many keys others have in this Redis.
+const PAUSE_OF_SEARCHES: u32 = 50;
+
+/// While more jobs than these stand in line, nobody searches: it would cost everybody too much. What is
+/// astray is found once the line is shorter; until then it would have to wait for its turn anyway.
+const LONGEST_LINE: usize = 20_000;
+
 /// Keys, or ids, that one call passes.
 const STEP: usize = 1000;
 
 impl Queue {
-    /// Searches for jobs that seem to stand in no list. Nothing is changed, and jobs that move meanwhile
-    /// may be among them: [`Queue::bring_back`] makes sure.
+    /// Searches for jobs that seem to stand in no list; for none while very many stand in line. Nothing is
+    /// changed, and jobs that move meanwhile may be among them: [`Queue::bring_back`] makes sure.
     ///
     /// # Errors
     /// Redis cannot be asked.
     pub async fn astray(&self) -> Result<Vec<JobId>, QueueError> {
-        let standing = self.in_lists().await?;
+        let Some(standing) = self.in_lists().await? else { return Ok(Vec::new()) };
         let (mut cursor, mut found) = (0_u64, Vec::new());
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -81,8 +88,8 @@ impl Queue {
         Ok(found)
     }
 
-    /// The ids in the queue's lists, read piece by piece so that nobody is held up.
-    async fn in_lists(&self) -> Result<HashSet<Vec<u8>>, QueueError> {
+    /// The ids in the queue's lists, read piece by piece so that nobody is held up; `None` = too many.
+    async fn in_lists(&self) -> Result<Option<HashSet<Vec<u8>>>, QueueError> {
         let mut ids = HashSet::new();
         for list in ["wait", "paused", "active"] {
             let key = format!("{}{list}", self.base);
@@ -92,12 +99,15 @@ impl Queue {
                 let piece: Vec<Vec<u8>> = self.redis.command("read a list", &range).await?;
                 let full = piece.len() == STEP;
                 ids.extend(piece);
+                if ids.len() > LONGEST_LINE {
+                    return Ok(None);
+                }
                 if !full {
                     break;
                 }
             }
         }
-        Ok(ids)
+        Ok(Some(ids))
     }
 }
 
@@ -112,11 +122,12 @@ pub(super) async fn search(queue: Queue, resumed: Arc<AtomicBool>) {
         if resumed.swap(false, Ordering::Relaxed) {
             search_at = Instant::now();
         }
-        let is_due = Instant::now() >= search_at;
+        let begun = Instant::now();
+        let is_due = begun >= search_at;
         let pause = match pass(&queue, &mut suspects, is_due).await {
             Ok(()) => {
                 if is_due {
-                    search_at = Instant::now() + SEARCH_EVERY;
+                    search_at = Instant::now() + SEARCH_EVERY.max(begun.elapsed() * PAUSE_OF_SEARCHES);
                 }
                 trouble.is_over();
                 LOOK_EVERY

@@ -53,8 +53,8 @@ fn life(pid: Pid) -> Option<String> {
     let pid = pid.as_raw_nonzero();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything; what follows its last bracket begins with field 3.
-    let start = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(22 - 3)?;
-    Some(format!("{pid}.{start}"))
+    let began = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(22 - 3)?;
+    Some(format!("{pid}.{began}"))
 }
 
 /// This process's number, where `/proc` counts as the kernel does for this process: one that was
@@ -77,7 +77,9 @@ fn place() -> Option<&'static str> {
         for namespace in ["/proc/self/ns/pid", "/proc/self/ns/time"] {
             hash.update(fs::read_link(namespace).ok()?.as_os_str().as_encoded_bytes());
         }
-        Some(hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+        let digest = hash.finalize();
+        let eight = digest.first_chunk().copied().map(u64::from_be_bytes)?;
+        Some(format!("{:012x}", eight >> 16))
     });
     place.as_deref()
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 /// How far the clocks of those who recorded may be apart, in microseconds: all are this machine's, but
 /// Redis has milliseconds, and a busy machine notes late.
 const CLOCKS: i64 = 100_000;
+/// How many of a kind are shown.
+const SHOWN: usize = 3;
 /// How long after its death a process's last request may still be on its way to a receiver, in microseconds.
 const ON_ITS_WAY: i64 = 1_000_000;
 
@@ -99,8 +101,13 @@ pub struct Refuted(pub Vec<(Violation, String)>);
 
 impl fmt::Display for Refuted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (violation, about) in self.0.iter().take(10) {
-            writeln!(formatter, "{violation:?}: {about}")?;
+        let mut shown: BTreeMap<Violation, usize> = BTreeMap::new();
+        for (violation, about) in &self.0 {
+            let before = shown.entry(*violation).or_default();
+            *before += 1;
+            if *before <= SHOWN {
+                writeln!(formatter, "{violation:?}: {about}")?;
+            }
         }
         write!(formatter, "{} in all", self.0.len())
     }

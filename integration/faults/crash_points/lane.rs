@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use correction_runner::crash_points::Point;
+use correction_runner::identity::JobId;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use correction_runner::queue::{JobOptions, NewJob};
 use std::os::unix::process::ExitStatusExt;
@@ -21,8 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a process works before it is asked to stop, where its death is to come of that.
 const BEFORE_STOP: Duration = Duration::from_millis(1500);
 /// How long all deaths of a chain may take to come about, and after them all results.
-const CHAIN_PATIENCE: Duration = Duration::from_secs(300);
+const CHAIN_PATIENCE: Duration = Duration::from_secs(900);
 const RESULTS_PATIENCE: Duration = Duration::from_secs(120);
+/// How often the containers are looked at for one that is to be paused.
+const PAUSE_EVERY: Duration = Duration::from_millis(200);
 
 /// A component's process, and the deaths that its successors have before them.
 struct Doomed {
@@ -57,6 +60,7 @@ pub struct Lane {
     keys: Keys,
     submitted: Vec<(i64, String, Wanted)>,
     to_pause: Vec<String>,
+    paused_at: Instant,
     doomed: Vec<Doomed>,
     kills: Vec<Kill>,
     deaths: Vec<(&'static str, Shot)>,
@@ -84,6 +88,7 @@ impl Lane {
             keys,
             submitted: Vec::new(),
             to_pause: Vec::new(),
+            paused_at: Instant::now(),
             doomed: Vec::new(),
             kills: Vec::new(),
             deaths: Vec::new(),
@@ -121,13 +126,12 @@ impl Lane {
         if kind == Kind::Paused {
             self.to_pause.push(format!("\"{name}\""));
         }
-        if kind == Kind::Garbage {
-            let options = JobOptions::default();
-            let job = NewJob { id: None, name: "Correction".into(), data: data.to_string(), options };
-            self.system.redis.queue(RUNNING_QUEUE).add(&job).await.expect("Redis takes it");
-        } else {
-            self.system.submit(&data).await;
-        }
+        let queue = if kind == Kind::Garbage { RUNNING_QUEUE } else { PENDING_QUEUE };
+        let queue = self.system.redis.queue(queue);
+        let (id, options) = (Some(JobId::new(format!("submitted-{number}"))), JobOptions::default());
+        let job = NewJob { id, name: "Correction".into(), data: data.to_string(), options };
+        // A machine that is busy enough lets even Redis be late; with an id, adding twice is adding once.
+        self.system.until("a correction is submitted", async || queue.add(&job).await.ok()).await;
     }
 
     /// Submits, so many at a time that no more than `open` have no result yet, until there are at
@@ -186,7 +190,8 @@ impl Lane {
                 self.system.signal(component, "TERM").await;
             }
         }
-        if !self.to_pause.is_empty() {
+        if !self.to_pause.is_empty() && self.paused_at.elapsed() > PAUSE_EVERY {
+            self.paused_at = Instant::now();
             for container in self.engine.containers() {
                 let name = container.labels.get("org.correctomatic.work_id");
                 let wanted = self.to_pause.iter().position(|one| Some(one) == name);
@@ -208,7 +213,7 @@ impl Lane {
         for name in [PENDING_QUEUE, RUNNING_QUEUE, FINISHED_QUEUE] {
             let queue = self.system.redis.queue(name);
             let settled = async || {
-                let counts = queue.counts().await.expect("Redis answers");
+                let counts = queue.counts().await.ok()?;
                 (counts.waiting + counts.active + counts.delayed == 0).then_some(())
             };
             self.system.until(&format!("{name} has nothing left to do"), settled).await;

@@ -8,11 +8,10 @@ mod shots;
 mod work;
 
 use std::collections::BTreeMap;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use correction_runner::crash_points::Point;
-use futures::FutureExt;
-use futures::future::{LocalBoxFuture, join_all};
 
 use self::checker::Totals;
 use self::lane::{Lane, Outcome, options};
@@ -72,14 +71,22 @@ async fn passed_on(pass: u32) -> Outcome {
     lane.prove().await
 }
 
+/// Runs a system on a thread and a runtime of its own: none waits for another.
+fn beside<F: Future<Output = Outcome>>(system: impl FnOnce() -> F + Send + 'static) -> JoinHandle<Outcome> {
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.expect("a runtime").block_on(system())
+    })
+}
+
 /// Puts together what the systems proved, notes it, and gives where processes died how often.
-async fn gathered(
-    row: &str,
-    systems: Vec<LocalBoxFuture<'static, Outcome>>,
-) -> (Totals, BTreeMap<Point, usize>) {
+fn gathered(row: &str, systems: Vec<JoinHandle<Outcome>>) -> (Totals, BTreeMap<Point, usize>) {
     let (mut totals, mut deaths) = (Totals::default(), BTreeMap::new());
     let (mut resumed, mut recovered) = (Vec::new(), Vec::new());
-    for outcome in join_all(systems).await {
+    // All of them end before one that failed may end the test: each sees to its processes then.
+    let outcomes: Vec<_> = systems.into_iter().map(JoinHandle::join).collect();
+    for outcome in outcomes {
+        let outcome = outcome.unwrap_or_else(|failed| std::panic::resume_unwind(failed));
         totals += outcome.totals;
         for (_, shot) in &outcome.deaths {
             *deaths.entry(shot.point).or_default() += 1;
@@ -101,32 +108,32 @@ fn demand_all_points(deaths: &BTreeMap<Point, usize>) {
     assert!(missed.is_empty(), "nobody died at {missed:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_death_at_any_point_loses_nothing_and_doubles_nothing() {
+#[test]
+fn a_death_at_any_point_loses_nothing_and_doubles_nothing() {
     let mut systems: Vec<_> =
-        of_components().into_iter().map(|chains| sweep(chains, &[1], 100, 100).boxed_local()).collect();
-    systems.push(orphans(1).boxed_local());
-    systems.push(passed_on(1).boxed_local());
-    let (_, deaths) = gathered("crash points", systems).await;
+        of_components().into_iter().map(|chains| beside(move || sweep(chains, &[1], 100, 100))).collect();
+    systems.push(beside(move || orphans(1)));
+    systems.push(beside(move || passed_on(1)));
+    let (_, deaths) = gathered("crash points", systems);
     demand_all_points(&deaths);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test]
 #[ignore = "long: make faults"]
-async fn ten_thousand_corrections_survive_deaths_at_every_point_and_pass() {
+fn ten_thousand_corrections_survive_deaths_at_every_point_and_pass() {
     let mut systems = Vec::new();
     for passes in [&[1, 4][..], &[2, 7]] {
         for chains in of_components() {
-            systems.push(sweep(chains, passes, 1100, 250).boxed_local());
+            systems.push(beside(move || sweep(chains, passes, 1100, 250)));
         }
-        systems.push(orphans(passes[0]).boxed_local());
-        systems.push(passed_on(passes[0] + 1).boxed_local());
+        systems.push(beside(move || orphans(passes[0])));
+        systems.push(beside(move || passed_on(passes[0] + 1)));
     }
     for (number, chains) in of_the_whole(4).into_iter().enumerate() {
         let passes: &[u32] = if number % 2 == 0 { &[1] } else { &[3] };
-        systems.push(sweep(chains, passes, 900, 250).boxed_local());
+        systems.push(beside(move || sweep(chains, passes, 900, 250)));
     }
-    let (totals, deaths) = gathered("crash points, long", systems).await;
+    let (totals, deaths) = gathered("crash points, long", systems);
     demand_all_points(&deaths);
     assert!(totals.corrections >= 10_000, "{totals:?}");
 }

@@ -1,6 +1,6 @@
 //! What a system's engine, Redis and receiver recorded → the history that the checker reads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,25 +44,28 @@ struct Delivery {
 pub struct Deliveries {
     receiver: Receiver,
     seen: Arc<Mutex<Vec<Delivery>>>,
+    names: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Deliveries {
     /// Starts the receiver.
     pub async fn start() -> Self {
         let seen: Arc<Mutex<Vec<Delivery>>> = Arc::default();
-        let refused: Mutex<HashMap<String, ()>> = Mutex::default();
-        let deliveries = Arc::clone(&seen);
+        let refused: Mutex<BTreeSet<String>> = Mutex::default();
+        let names: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+        let (deliveries, delivered) = (Arc::clone(&seen), Arc::clone(&names));
         let receiver = Receiver::start(move |asked, _| {
             let name = asked.path.trim_start_matches('/').to_owned();
             let mut refused = refused.lock().expect("not poisoned");
-            if name.starts_with(AGAIN) && refused.insert(name.clone(), ()).is_none() {
+            if name.starts_with(AGAIN) && refused.insert(name.clone()) {
                 return Answer::status(500);
             }
+            delivered.lock().expect("not poisoned").insert(name.clone());
             let (id, body) = (asked.header("webhook-id").to_owned(), asked.body.clone());
             deliveries.lock().expect("not poisoned").push(Delivery { at: now(), name, id, body });
             Answer::status(200)
         });
-        Self { receiver: receiver.await, seen }
+        Self { receiver: receiver.await, seen, names }
     }
 
     /// Where the result of a correction is to be sent.
@@ -72,8 +75,7 @@ impl Deliveries {
 
     /// How many corrections have their result.
     pub fn corrections(&self) -> usize {
-        let seen = self.seen.lock().expect("not poisoned");
-        seen.iter().map(|one| &one.name).collect::<std::collections::BTreeSet<_>>().len()
+        self.names.lock().expect("not poisoned").len()
     }
 }
 
@@ -200,12 +202,14 @@ pub fn times(kills: &[Kill], keys: &mut Keys) -> (Vec<Duration>, Vec<Duration>) 
         }
         for (number, death) in deaths.iter().enumerate() {
             let since = |at: i64| Duration::from_micros((at - death).unsigned_abs());
+            let last_death = number.checked_sub(1).map_or(0, |before| deaths[before]);
             let next_death = deaths.get(number + 1).copied().unwrap_or(i64::MAX);
             let ended = events.iter().find(|event| event.what == "completed" && event.at > *death);
             resumed.extend(ended.filter(|event| event.at < next_death).map(|event| since(event.at)));
             for events in jobs.values() {
                 let last = events.iter().rev().find(|event| event.at <= *death);
-                let held = last.is_some_and(|event| event.what == "active");
+                // What an earlier death left behind is not this one's.
+                let held = last.is_some_and(|event| event.what == "active" && event.at > last_death);
                 let again = events.iter().find(|event| event.at > *death && event.what == "active");
                 recovered.extend(again.filter(|_| held).map(|event| since(event.at)));
             }

@@ -16,9 +16,14 @@ pub struct Shot {
 /// The deaths of one component's processes, one after the other.
 pub type Chain = VecDeque<Shot>;
 
-/// A chain of deaths, all at the same pass.
+/// A chain of deaths, all at the same pass where it comes about so often in the life of one process.
 pub fn chain(points: &[Point], pass: u32) -> Chain {
-    points.iter().map(|point| Shot { point: *point, pass }).collect()
+    let most = |point: &Point| match point {
+        Point::WorkerRecovered | Point::WorkerReleased => 1,
+        Point::StarterResolved | Point::StarterReplaced => 2,
+        _ => u32::MAX,
+    };
+    points.iter().map(|point| Shot { point: *point, pass: pass.min(most(point)) }).collect()
 }
 
 /// The chains of the components of one system: the process's name, and where it dies.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::super::campaign::Expected;
 use super::super::figures::note;
-use super::Host;
+use super::{FOR_EVER, Host};
 use crate::support::second_engine::SecondEngine;
 
 const AWAY: &str = "engine_unavailable";
@@ -47,30 +48,35 @@ fn children(pid: u32) -> Vec<u32> {
 async fn kill(pids: &[u32]) {
     let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
     // One that was a child of another may be gone already.
-    let _ = tokio::process::Command::new("kill").arg("-9").args(&pids).status().await.expect("kill runs");
+    let _ = Command::new("kill").arg("-9").args(&pids).status().await.expect("kill runs");
 }
 
-/// One time that the engine is away: with corrections that run all the while, that end meanwhile, and
-/// that ended just before without anybody having heard of it. Waits for all results.
+/// One time that the engine is away: with corrections that run all the while, that end in this moment,
+/// and that ended just before without anybody having heard of it. Waits for all results.
 async fn absence(host: &mut Host, way: Way, away: Duration, row: &str) {
     let before = host.campaign.submitted();
-    let mut ended = Vec::new();
-    for _ in 0..2 {
-        let name = format!("endless-{}", host.campaign.submitted());
+    for number in 0..2 {
+        let name = format!("endless-{before}-{number}");
         host.submit_endless(&name, Expected::Outcome(AWAY)).await;
     }
-    for run_time in [1500, 1600] {
-        let name = host.submit(Duration::from_millis(run_time)).await;
-        let grade = host.campaign.submitted() as u64;
-        host.campaign.expect(&name, Expected::Either(grade, &[AWAY]));
+    let mut ending = Vec::new();
+    for number in 0..2 {
+        let name = format!("ending-{before}-{number}");
+        ending.push(host.submit_waiting(&name, Expected::Either(7, &[AWAY])).await);
     }
-    for _ in 0..2 {
-        ended.push(host.submit(Duration::from_millis(1000)).await);
+    let mut ended = Vec::new();
+    for number in 0..2 {
+        let name = format!("ended-{before}-{number}");
+        ended.push((host.submit_waiting(&name, Expected::Grade(7)).await, name));
     }
     host.until_running(6).await;
     host.campaign.system.signal("all", "STOP").await;
-    for name in &ended {
+    for (gate, name) in &ended {
+        gate.open();
         host.container(name, "exited").await;
+    }
+    for gate in &ending {
+        gate.open();
     }
     way.end(&mut host.engine).await;
     host.campaign.system.signal("all", "CONT").await;
@@ -78,30 +84,108 @@ async fn absence(host: &mut Host, way: Way, away: Duration, row: &str) {
     host.engine.run().await;
     let back = Instant::now();
     host.campaign.until_delivered(before + 6).await;
-    note(row, &format!("{way:?}, away {away:?}: all results after"), format!("{:.1?}", back.elapsed()));
+    let after = format!("{:.1} s", back.elapsed().as_secs_f64());
+    note(row, &format!("away for {away:?}: all results after its return"), after);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_is_killed_and_comes_back_loses_no_correction_and_is_told_at_fault() {
+/// Several such times, one after the other.
+async fn absences(way: Way, seconds: &[u64], row: &str) {
     let mut host = Host::start(&[], &[]).await;
-    for away in [0, 3] {
-        absence(&mut host, Way::Kill, Duration::from_secs(away), "dockerd killed").await;
+    for seconds in seconds {
+        absence(&mut host, way, Duration::from_secs(*seconds), row).await;
     }
     host.prove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_is_asked_to_stop_and_comes_back_loses_no_correction_and_is_told_at_fault() {
-    let mut host = Host::start(&[], &[]).await;
-    for away in [0, 3] {
-        absence(&mut host, Way::Stop, Duration::from_secs(away), "dockerd stopped").await;
-    }
-    host.prove().await;
+async fn an_engine_that_is_killed_loses_no_correction_and_is_told_at_fault() {
+    absences(Way::Kill, &[0, 3], "dockerd killed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_asked_to_stop_loses_no_correction_and_is_told_at_fault() {
+    absences(Way::Stop, &[0], "dockerd stopped").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn an_engine_that_is_killed_again_and_again_loses_no_correction() {
+    absences(Way::Kill, &[0, 3, 20, 0, 3, 0], "dockerd killed repeatedly").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn an_engine_that_is_stopped_again_and_again_loses_no_correction() {
+    absences(Way::Stop, &[0, 3, 20, 0, 3, 0], "dockerd stopped repeatedly").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
 async fn an_engine_that_dies_with_all_its_shims_loses_no_correction() {
+    absences(Way::PowerCut, &[1, 0, 3, 20], "power cut").await;
+}
+
+/// While it goes down it tells deaths and answers over the connections that it has.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn who_was_stopped_by_an_engine_that_took_long_to_stop_was_stopped_by_it() {
     let mut host = Host::start(&[], &[]).await;
-    absence(&mut host, Way::PowerCut, Duration::from_secs(1), "power cut").await;
+    for number in 0..4 {
+        host.submit_endless(&format!("endless-{number}"), Expected::Outcome(AWAY)).await;
+    }
+    // It does not listen to SIGTERM, so that the engine waits 10 s for it after the others ended.
+    let script = format!("trap '' TERM; sleep {} & while :; do wait; done", FOR_EVER.as_secs());
+    let stubborn = host.campaign.system.job("stubborn", &script);
+    host.campaign.submit_one("stubborn", &stubborn, Expected::Outcome(AWAY)).await;
+    host.until_running(5).await;
+    host.engine.stop().await;
+    host.engine.run().await;
+    host.prove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn a_machine_that_is_shut_down_and_started_again_tells_the_engine_at_fault() {
+    let mut host = Host::start(&[], &[]).await;
+    for number in 0..3 {
+        host.submit_endless(&format!("endless-{number}"), Expected::Outcome(AWAY)).await;
+    }
+    let gate = host.submit_waiting("ended", Expected::Grade(7)).await;
+    host.until_running(4).await;
+    host.campaign.system.stop("all").await;
+    gate.open();
+    host.container("ended", "exited").await;
+    host.engine.stop().await;
+    host.engine.run().await;
+    host.campaign.system.spawn("all");
+    host.prove().await;
+}
+
+/// With live-restore containers run on without their dockerd, and their graders never notice.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn with_live_restore_what_runs_on_gets_its_own_result() {
+    let mut host = Host::start(&["--live-restore"], &[]).await;
+    for (way, away) in [(Way::Kill, 0), (Way::Stop, 3), (Way::Kill, 5)] {
+        let before = host.campaign.submitted();
+        let mut through = Vec::new();
+        for number in 0..3 {
+            let name = format!("through-{before}-{number}");
+            through.push(host.submit_waiting(&name, Expected::Grade(7)).await);
+        }
+        let name = format!("meanwhile-{before}");
+        let meanwhile = host.submit_waiting(&name, Expected::Either(7, &[AWAY])).await;
+        host.until_running(4).await;
+        way.end(&mut host.engine).await;
+        meanwhile.open();
+        sleep(Duration::from_secs(away)).await;
+        host.engine.run().await;
+        // Its socket is there before it has taken its containers up again, and until then outputs are lost.
+        host.engine.docker(&["ps"]).await;
+        for gate in &through {
+            gate.open();
+        }
+        host.campaign.until_delivered(before + 4).await;
+    }
     host.prove().await;
 }

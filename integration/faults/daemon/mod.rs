@@ -7,6 +7,8 @@ mod going_away;
 mod leftovers;
 mod shims;
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -21,6 +23,23 @@ static ENGINES: Semaphore = Semaphore::const_new(2);
 
 /// Longer than any test: what a container runs that is not to end by itself.
 const FOR_EVER: Duration = Duration::from_secs(1000);
+
+/// What a grader does that ends once a line is added to its submission.
+const WAITING: &str = "while ! grep -q '^# open' /tmp/exercise; do sleep 0.1; done
+echo '{\"success\":true,\"grade\":7}'
+exit 0
+";
+
+/// What a grader waits for.
+struct Gate(PathBuf);
+
+impl Gate {
+    /// Lets the grader end.
+    fn open(&self) {
+        let file = std::fs::OpenOptions::new().append(true).open(&self.0);
+        file.and_then(|mut file| file.write_all(b"# open\n")).expect("the submission can be written to");
+    }
+}
 
 /// The runner as one process, on an engine of its own.
 struct Host {
@@ -48,10 +67,16 @@ impl Host {
         Self { campaign: Campaign::of(system), engine, turn }
     }
 
-    /// Submits a correction that prints its grade after a time, and gives its name.
-    async fn submit(&mut self, run_time: Duration) -> String {
+    /// Submits a correction that prints its grade after a time.
+    async fn submit(&mut self, run_time: Duration) {
         self.campaign.submit(1, run_time).await;
-        format!("c{}", self.campaign.submitted())
+    }
+
+    /// Submits a correction that ends, with the grade 7, once its gate is opened.
+    async fn submit_waiting(&mut self, name: &str, expected: Expected) -> Gate {
+        let data = self.campaign.system.job(name, WAITING);
+        self.campaign.submit_one(name, &data, expected).await;
+        Gate(data["file"].as_str().expect("a path").into())
     }
 
     /// Submits a correction that runs until something is done to it, and what is to be told then.

@@ -24,7 +24,7 @@ use crate::support::system::System;
 /// The run time of a container that a test ends.
 const AN_HOUR: Duration = Duration::from_secs(3600);
 /// What a machine that is busy with other tests may add to any time.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_secs(15);
 /// A sweep that comes too late for any test: what is found is found otherwise.
 const NO_SWEEP: (&str, &str) = ("SWEEP_INTERVAL", "1h");
 /// A sweep that is soon here.

@@ -38,11 +38,12 @@ impl AppendOnlyFile {
         Self { path, sizes, watching }
     }
 
-    /// Cuts it at what it held at a moment, and leaves some of the next command where there is more;
+    /// Cuts it at what it held so long before a moment, and leaves some of the next command where there is more;
     /// answers how many bytes were lost. The server must not run.
-    pub fn cut_at(&self, moment: Instant, and_some: u64) -> u64 {
+    pub fn cut_at(&self, before: Duration, moment: Instant, and_some: u64) -> u64 {
         let sizes = self.sizes.lock().expect("no panic");
-        let then = sizes.iter().take_while(|(at, _)| *at <= moment).last().map_or(0, |(_, size)| *size);
+        let then =
+            sizes.iter().take_while(|(at, _)| *at + before <= moment).last().map_or(0, |(_, size)| *size);
         self.cut(then + and_some)
     }
 
@@ -120,6 +121,9 @@ fn command(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 /// Whether words stand one after another in the commands.
 fn contains(text: &[u8], words: &[&str]) -> bool {
-    let wanted: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-    text.windows(wanted.len()).any(|part| part == wanted.as_bytes())
+    let mut wanted = Vec::new();
+    for word in words {
+        wanted.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+    }
+    text.windows(wanted.len()).any(|part| part == wanted)
 }

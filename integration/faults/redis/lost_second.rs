@@ -1,13 +1,17 @@
 //! The append-only file loses its end while results of what it lost are out already: each step of one
 //! correction is forgotten in turn, Redis coming back at once or after the containers' grace is over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use correction_runner::docker::Listed;
 use correction_runner::job::FINISHED_QUEUE;
 
 use super::append_only::AppendOnlyFile;
 use super::{EVERY_SECOND, lasts, nothing_ran_twice, start};
+use crate::faults::campaign::Campaign;
 use crate::faults::figures::note;
+use crate::support::system::System;
 
 /// Longer than a container whose result is safe is kept.
 const BEYOND_THE_GRACE: Duration = Duration::from_secs(4);
@@ -38,7 +42,7 @@ async fn forgets(words: &[&str], away: Duration, and_some: u64) {
     nothing_ran_twice(&engine, proof.results);
     note(
         "lost second",
-        &format!("POSTs repeated where {} is forgotten (of 3)", words.join(" ")),
+        &format!("POSTs repeated of 3, from {} on forgotten", words.join(" ")),
         proof.repeats,
     );
 }
@@ -70,4 +74,25 @@ async fn a_forgotten_take_of_a_submission_does_not_start_it_again() {
 async fn a_forgotten_submission_whose_container_was_there_is_finished_from_it() {
     let words = ["HSET", "bull:pending_corrections:1"];
     forgets(&words, BEYOND_THE_GRACE, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_start_of_a_real_container_does_not_start_another() {
+    let mut system = System::prepare_with_redis(EVERY_SECOND).await;
+    system.set(&[("SWEEP_INTERVAL", "2s")]);
+    system.spawn("all");
+    let mut campaign = Campaign::of(system);
+    campaign.allow_repeats();
+    let file = AppendOnlyFile::of(campaign.system.server.directory());
+    campaign.submit(2, Duration::from_millis(100)).await;
+    campaign.until_delivered(2).await;
+    campaign.system.server.kill();
+    file.cut_before(&["ZADD", "bull:pending_corrections:completed"], 0, A_PART);
+    campaign.system.server.restart();
+    let ids = |listed: Vec<Listed>| listed.into_iter().map(|one| one.id).collect::<BTreeSet<_>>();
+    let before = ids(campaign.system.containers().await);
+    assert_eq!(before.len(), 2);
+    campaign.until_delivered(4).await;
+    assert_eq!(ids(campaign.system.containers().await), before, "each ran once");
+    campaign.prove().await;
 }

@@ -47,7 +47,7 @@ async fn start(options: &[&str]) -> (SimulatedEngine, Campaign) {
 /// No submission ran twice, and no container was started twice.
 fn nothing_ran_twice(engine: &SimulatedEngine, submitted: usize) {
     let stats = engine.stats();
-    assert_eq!((stats.started as usize, stats.max_starts_of_one), (submitted, 1), "{stats:?}");
+    assert_eq!((stats.started, stats.max_starts_of_one), (submitted as u64, 1), "{stats:?}");
 }
 
 /// Lets time pass in which a fault lasts: that is the fault, and no synchronisation.

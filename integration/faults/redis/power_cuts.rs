@@ -59,7 +59,7 @@ async fn cut(
         }
     }
     if let Some(file) = file {
-        file.cut_at(moment - LAST, 3);
+        file.cut_at(LAST, moment, 3);
     }
     lasts(away).await;
     campaign.system.server.restart();
@@ -124,7 +124,7 @@ async fn writes_lost(options: &[&str], power_cut: bool) -> (u64, u64) {
     let moment = Instant::now();
     server.kill();
     if let Some(file) = file {
-        file.cut_at(moment - LAST, 0);
+        file.cut_at(LAST, moment, 0);
     }
     server.restart();
     let mut wire = Wire::open(server.port()).await.expect("it listens");

@@ -99,12 +99,11 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, rules: &Mutex<Rules
         while let Some(length) = length_of(&from_client) {
             let command: Vec<u8> = from_client.drain(..length).collect();
             let answer = rules.lock().expect("no panic").answer_itself();
-            match answer {
-                Some(answer) => awaited.push_back(Awaited::Relay(answer)),
-                None => {
-                    awaited.push_back(Awaited::Redis(digest_of(&command)));
-                    server.write_all(&command).await?;
-                }
+            if let Some(answer) = answer {
+                awaited.push_back(Awaited::Relay(answer));
+            } else {
+                awaited.push_back(Awaited::Redis(digest_of(&command)));
+                server.write_all(&command).await?;
             }
         }
         loop {

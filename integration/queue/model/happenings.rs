@@ -10,7 +10,7 @@ use serde_json::json;
 use super::lane::OVER_STALLED;
 use super::operation::{Kind, Operation};
 use super::taken::HOUR;
-use super::world::{FINISHED, World};
+use super::world::{FINISHED, NAMES, World};
 use crate::queue::job;
 use crate::support::node::Version;
 
@@ -59,6 +59,7 @@ impl World<'_> {
                 self.lanes[lane].concurrency = most;
                 self.lanes[lane].muffled = true;
             }
+            Op::LeftOver { lane } => self.leave_over(lane),
             Op::OpenLimiter { lane } => {
                 self.ask::<u32>(lane, ["DEL", "limiter"], &[]);
                 self.lanes[lane].limiter = 0;
@@ -149,8 +150,8 @@ impl World<'_> {
                 let job = self.new_job(lane, &id, options.priority, options.lifo);
                 self.lanes[lane].add(&id, job, !options.delay.is_zero());
                 let marker: Vec<String> = self.ask(lane, ["ZRANGE", "marker"], &["0", "-1"]);
-                let marked = marker.iter().any(|member| member == "1");
-                assert!(marked || options.delay.is_zero(), "nobody is told when {id} is due");
+                let is_told = marker.iter().any(|member| member == "1");
+                assert!(is_told || options.delay.is_zero(), "nobody is told when {id} is due");
             }
         }
     }
@@ -200,8 +201,8 @@ impl World<'_> {
     }
 
     fn stalled(&mut self, lane: usize, pick: Index, six: bool) {
-        let line = [&self.lanes[lane].paused[..], &self.lanes[lane].wait[..]].concat();
-        let Some(id) = pick_of(pick, line) else { return };
+        let waiting = [&self.lanes[lane].paused[..], &self.lanes[lane].wait[..]].concat();
+        let Some(id) = pick_of(pick, waiting) else { return };
         let field = if six { "stc" } else { "stalledCounter" };
         self.ask::<u32>(lane, ["HINCRBY", &id], &[field, "1"]);
         self.lanes[lane].job(&id).count(field);
@@ -209,6 +210,16 @@ impl World<'_> {
             self.ask::<u32>(lane, ["HSET", &id], &["defa", OVER_STALLED]);
             self.lanes[lane].job(&id).set("defa", OVER_STALLED);
         }
+    }
+
+    fn leave_over(&mut self, lane: usize) {
+        let model = &mut self.lanes[lane];
+        if model.is_paused || model.wait.is_empty() || !model.paused.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut model.wait, &mut model.paused);
+        let paused = format!("{}:{}:paused", Self::prefix(), NAMES[lane]);
+        self.ask::<String>(lane, ["RENAME", "wait"], &[&paused]);
     }
 
     async fn revive(&mut self, lane: usize) {
@@ -256,8 +267,8 @@ impl World<'_> {
         }
         // 6.x keeps to `wait`, 5.12 forgets the priority.
         let five = version == Version::Five && model.is_paused;
-        let line = if five { &mut model.paused } else { &mut model.wait };
-        line.insert(if lifo { line.len() } else { 0 }, id);
+        let list = if five { &mut model.paused } else { &mut model.wait };
+        list.insert(if lifo { list.len() } else { 0 }, id);
     }
 
     pub async fn bring_back(&mut self, lane: usize) {

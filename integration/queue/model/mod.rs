@@ -74,7 +74,7 @@ async fn wind_up(world: &mut World<'_>) {
 
 #[test]
 fn whatever_is_done_every_job_is_in_exactly_the_one_place_it_should_be() {
-    cases_hold(40, 100);
+    cases_hold(100, 100);
 }
 
 #[test]

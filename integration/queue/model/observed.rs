@@ -114,9 +114,9 @@ impl Observed {
             (id.clone(), fields)
         });
         assert_eq!(self.jobs, jobs.collect(), "{name}: the jobs and their locks");
-        let marked = marker.iter().any(|member| member == "0");
-        assert!(marked || !lane.must_be_marked(), "{name}: work waits and nobody is woken");
-        assert!(!marked || !lane.is_paused, "{name}: paused, and somebody is woken");
+        let somebody_is_woken = marker.iter().any(|member| member == "0");
+        assert!(somebody_is_woken || !lane.must_be_marked(), "{name}: work waits and nobody is woken");
+        assert!(!somebody_is_woken || !lane.is_paused, "{name}: paused, and somebody is woken");
         if with_events {
             let told: Vec<_> = lane.events.iter().map(|(event, id)| format!("{event} {id}")).collect();
             assert_eq!(self.events, told, "{name}: events");

@@ -112,6 +112,10 @@ pub enum Operation {
         lane: usize,
         version: Version,
     },
+    /// Waiting jobs stand in `paused` although the queue is not: 6.x moves 7,000 a resume.
+    LeftOver {
+        lane: usize,
+    },
     Concurrency {
         lane: usize,
         most: Option<usize>,
@@ -201,6 +205,7 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         5 => (lane(), version()).prop_map(|(lane, version)| Op::Pause { lane, version }),
         7 => (lane(), version()).prop_map(|(lane, version)| Op::Resume { lane, version }),
         2 => (lane(), prop::option::of(1_usize..4)).prop_map(|(lane, most)| Op::Concurrency { lane, most }),
+        8 => lane().prop_map(|lane| Op::LeftOver { lane }),
         3 => lane().prop_map(|lane| Op::BringBack { lane }),
     ];
     prop_oneof![70 => common, 20 => others, 14 => settings, 1 => Just(Op::Reset)]

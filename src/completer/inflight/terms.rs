@@ -6,7 +6,7 @@ use crate::identity::ContainerId;
 
 /// One take of one running job. Answers of effects carry it, so that an answer to an earlier take of
 /// the same job changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
 /// How it is known that a container ended.

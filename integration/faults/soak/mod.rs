@@ -1,0 +1,163 @@
+//! The soak: very many corrections while everything goes wrong by chance, all the time. Each has its one right
+//! result in the end, nothing is left, and nothing has grown.
+
+mod bytes;
+mod receiver;
+mod trouble;
+mod vitals;
+
+use std::time::Duration;
+
+use correction_runner::identity::JobId;
+use correction_runner::job::PENDING_QUEUE;
+use correction_runner::queue::{JobOptions, NewJob};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use self::receiver::Receiver;
+use self::trouble::{Trouble, VICTIMS};
+use self::vitals::Vitals;
+use super::campaign::Campaign;
+use super::figures::note;
+use crate::support::simulated_engine::{Options, SimulatedEngine, script};
+use crate::support::system::System;
+
+/// The processes that live as long as the soak.
+const WATCHED: [&str; 3] = ["starter", "completer", "notifier"];
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How many corrections are on their way at once.
+const ON_THEIR_WAY: usize = 1500;
+/// How many are submitted in one turn of a loop that also looks to the faults.
+const AT_A_TIME: usize = 20;
+
+/// Ended jobs that Redis keeps for a day, and notes that it keeps for a week, are made so much older whenever
+/// they are older than three minutes: a soak of minutes reaches what a week reaches.
+const AGE: &str = "local now = tonumber(redis.call('TIME')[1]) * 1000
+local set = 'bull:running_corrections:completed'
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 180000)) do
+  redis.call('ZINCRBY', set, -90000000, id)
+end
+local cursor = '0'
+repeat
+  local found = redis.call('SCAN', cursor, 'MATCH', 'bull:correction-runner:done:*', 'COUNT', 1000)
+  cursor = found[1]
+  for _, key in ipairs(found[2]) do
+    if redis.call('TTL', key) > 180 then redis.call('EXPIRE', key, 180) end
+  end
+until cursor == '0'
+return 'aged'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_thousand_corrections_under_random_faults_have_their_one_right_result_each() {
+    soak("soak of 3,000", 3_000, Duration::from_secs(300), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn a_hundred_thousand_corrections_under_random_faults_leave_nothing_behind_and_nothing_grows() {
+    soak("soak of 100,000", 100_000, Duration::from_secs(15 * 60), true).await;
+}
+
+/// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer.
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: what is {text}?")))
+}
+
+async fn soak(row: &str, count: usize, limit: Duration, watched: bool) {
+    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let count = from_environment("SOAK_SIZE").filter(|_| watched).map_or(count, |size| size as usize);
+    println!("{row}: SOAK_SEED={seed}");
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let receiver = Receiver::start(count).await;
+    let mut system = System::prepare_on(&engine).await;
+    system.set(&[
+        ("SWEEP_INTERVAL", "2s"),
+        ("DOCKER_TIMEOUT", "2s"),
+        ("CONCURRENT_STARTERS", "16"),
+        // Of the tasks only the processes themselves know.
+        ("LOG_LEVEL", "debug"),
+    ]);
+    for name in WATCHED {
+        system.spawn(name);
+    }
+    for (name, component) in VICTIMS {
+        system.spawn_as(name, component);
+    }
+    let file = system.submission("not looked at").display().to_string();
+    let (mut trouble, mut vitals) = (Trouble::of(seed), Vitals::default());
+    let (begun, mut submitted, mut next_sample) = (Instant::now(), 0, Instant::now() + SAMPLE_EVERY);
+    while receiver.delivered() < count {
+        // A few at a time, so that the faults go on.
+        for _ in 0..AT_A_TIME {
+            if submitted < count.min(receiver.delivered() + ON_THEIR_WAY) {
+                submit(&system, submitted, &receiver, &file).await;
+                submitted += 1;
+            }
+        }
+        if submitted < count {
+            trouble.go_on(&engine, &receiver, &mut system).await;
+        } else {
+            trouble.end(&engine, &receiver, &mut system);
+        }
+        if watched && Instant::now() >= next_sample {
+            next_sample = Instant::now() + SAMPLE_EVERY;
+            vitals.sample(&system, &WATCHED).await;
+            system.ask(&["EVAL", AGE, "0"]).await;
+        }
+        let delivered = receiver.delivered();
+        assert!(begun.elapsed() < limit, "{row}: {delivered} of {submitted}; SOAK_SEED={seed}");
+        sleep(Duration::from_millis(10)).await;
+    }
+    let took = begun.elapsed();
+    trouble.end(&engine, &receiver, &mut system);
+    if watched {
+        for name in WATCHED {
+            vitals.read_tasks(&system, name);
+        }
+    }
+    if let Some(wrong) = receiver.wrong() {
+        panic!("{row}: SOAK_SEED={seed}: {wrong}; its story:\n{}", story(&system, &wrong));
+    }
+    Campaign::of(system).prove().await;
+    let stats = engine.stats();
+    assert_eq!((stats.max_starts_of_one, stats.alive, engine.containers().len()), (1, 0, 0), "{stats:?}");
+    let (repeats, refused) = receiver.prove();
+    assert!(trouble.faults > 10, "only {} faults", trouble.faults);
+    note(row, "corrections, lost, wrong, started twice", format!("{count}, 0, 0, 0"));
+    note(row, "time, faults, processes ended", format!("{took:.0?}, {}, {}", trouble.faults, trouble.ended));
+    note(row, "results sent again under the same id, refused with 500", format!("{repeats}, {refused}"));
+    if watched {
+        vitals.prove_flat(row);
+    }
+}
+
+/// What the processes logged of the first correction that went wrong.
+fn story(system: &System, wrong: &str) -> String {
+    let number = wrong.split(':').next().unwrap_or_default();
+    let names = [format!("\"soak-{number}\""), format!("\"work_id\":\"{number}\"")];
+    let logs = system.logs();
+    let about = |line: &&str| names.iter().any(|name| line.contains(name.as_str()));
+    logs.lines().filter(about).collect::<Vec<_>>().join("\n")
+}
+
+/// Redis may break off at any moment: the same id is never added twice.
+async fn submit(system: &System, number: usize, receiver: &Receiver, file: &str) {
+    let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
+    let data = json!({
+        "work_id": number.to_string(), "image": "grader", "file": file, "callback": receiver.url(number),
+        "params": [
+            format!("{}={}", script::RUN_MS, fastrand::u32(..200)),
+            format!("{}={verdict}", script::STDOUT),
+        ],
+    });
+    let job = NewJob {
+        id: Some(JobId::new(format!("soak-{number}"))),
+        name: "Correction soak".to_owned(),
+        data: data.to_string(),
+        options: JobOptions::default(),
+    };
+    let queue = system.redis.queue(PENDING_QUEUE);
+    while queue.add(&job).await.is_err() {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
