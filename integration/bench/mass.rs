@@ -20,6 +20,9 @@ const RENEWALS: Duration = Duration::from_secs(11);
 /// A lock's time in milliseconds, as a renewal sends it.
 const LOCK: &str = "15000";
 
+/// An entry of Redis's slow log: id, seconds of Unix time, microseconds, arguments.
+type Entry = (u64, u64, u64, Vec<String>);
+
 /// Runs it.
 ///
 /// # Errors
@@ -110,7 +113,6 @@ async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     pipe.cmd("SLOWLOG").arg("RESET").ignore();
     pipe.exec_async(&mut connection).await?;
     tokio::time::sleep(RENEWALS).await;
-    type Entry = (u64, u64, u64, Vec<String>);
     let entries: Vec<redis::Value> =
         redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(&mut connection).await?;
     redis::cmd("CONFIG")
