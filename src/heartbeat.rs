@@ -177,7 +177,7 @@ pub struct Stuck {
     pub stood_for: Duration,
 }
 
-fn told(waited_for: Option<&'static str>, after: Option<&'static str>) -> String {
+fn told(waited_for: Option<&str>, after: Option<&str>) -> String {
     match (waited_for, after) {
         (Some(call), _) => format!("waiting for `{call}`"),
         (None, Some(call)) => format!("in work of its own after `{call}`"),

@@ -20,6 +20,9 @@ const RENEWALS: Duration = Duration::from_secs(11);
 /// A lock's time in milliseconds, as a renewal sends it.
 const LOCK: &str = "15000";
 
+/// An entry of Redis's slow log: id, seconds of Unix time, microseconds, arguments.
+type Entry = (u64, u64, u64, Vec<String>);
+
 /// Runs it.
 ///
 /// # Errors

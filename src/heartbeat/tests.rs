@@ -12,21 +12,19 @@ async fn during<T>(words: &'static str, at_most: Duration, call: impl Future<Out
     call.await
 }
 
+const MOMENT: Duration = Duration::from_millis(10);
 const CALL: Duration = Duration::from_secs(2);
 
 fn state_of(hearts: &Hearts, name: &str) -> Option<State> {
     hearts.snapshot().into_iter().find(|beat| beat.name == name).map(|beat| beat.state)
 }
 
-/// A loop that was begun, and is not waited for.
-struct Begun(AbortOnDropHandle<()>);
-
 /// Starts a loop with hearts of its own.
 async fn begun(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> (Hearts, CancellationToken, AbortOnDropHandle<()>) {
     let (hearts, stop) = (Hearts::default(), CancellationToken::new());
-    let task = hearts.loop_of("outer", async { Begun(spawn("inner", &stop, work)) }).await.0;
+    let task = HEARTS.sync_scope(hearts.clone(), || spawn("inner", &stop, work));
     tokio::task::yield_now().await;
     (hearts, stop, task)
 }
@@ -39,7 +37,7 @@ async fn an_idle_loop_is_well_for_ever_and_one_with_a_rhythm_is_not() {
         pending::<()>().await;
     })
     .await;
-    sleep(CALL + MARGIN.saturating_sub(Duration::from_millis(10))).await;
+    sleep((CALL + MARGIN).saturating_sub(MOMENT)).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Idle));
     sleep(Duration::from_millis(20)).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Stuck));
@@ -93,7 +91,7 @@ async fn work_that_makes_headway_may_last() {
     let work = async {
         for _ in 0..100 {
             during("inspect", CALL, sleep(CALL)).await;
-            sleep(OWN_WORK.saturating_sub(Duration::from_millis(10))).await;
+            sleep(OWN_WORK.saturating_sub(MOMENT)).await;
         }
         7
     };
@@ -131,8 +129,7 @@ async fn a_loop_that_never_waits_is_seen_from_outside_the_executor() {
         std::thread::sleep(Duration::from_millis(200));
     };
     stop.cancel();
-    let task = hearts.loop_of("outer", async { Begun(spawn("inner", &stop, busy)) }).await.0;
-    task.await.expect("it ends");
+    HEARTS.sync_scope(hearts.clone(), || spawn("inner", &stop, busy)).await.expect("it ends");
     let beats = seen.join().expect("it looked");
     assert_eq!((beats[0].state, beats[0].doing), (State::Working, "its own work, without ever waiting"));
 }
