@@ -59,25 +59,30 @@ fn no_link_leads_nowhere() {
     }
 }
 
-fn check_links(page: &str) -> usize {
-    let headings: BTreeSet<String> = page
-        .lines()
+/// What the headings of a page are linked as.
+fn headings(page: &str) -> BTreeSet<String> {
+    page.lines()
         .filter(|line| line.starts_with('#'))
         .map(|line| {
             let text = line.trim_start_matches('#').trim().to_lowercase();
             let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-            format!("#{}", kept.collect::<String>().replace(' ', "-"))
+            kept.collect::<String>().replace(' ', "-")
         })
-        .collect();
+        .collect()
+}
+
+fn check_links(page: &str) -> usize {
     // A link's text may be broken over two lines; its target never is.
     let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let mut seen = 0;
     for target in targets.filter(|target| !target.starts_with("http")) {
         seen += 1;
-        if target.starts_with('#') {
-            assert!(headings.contains(target), "no heading is {target}");
-        } else {
-            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(), "there is no {target}");
+        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists();
+        assert!(there, "there is no {file}");
+        if !heading.is_empty() {
+            let known = if file.is_empty() { headings(page) } else { headings(&document(file)) };
+            assert!(known.contains(heading), "no heading is {target}");
         }
     }
     seen
