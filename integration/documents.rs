@@ -1,5 +1,5 @@
 //! The README and the example settings say what the program does: each setting with its default, each
-//! outcome, and no link that leads nowhere.
+//! outcome, and no link that leads nowhere. The page on reliability lists every row of the campaign.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -52,29 +52,86 @@ fn the_readme_explains_every_outcome() {
 }
 
 #[test]
-fn no_link_of_the_readme_leads_nowhere() {
-    let readme = document("README.md");
-    let headings: BTreeSet<String> = readme
-        .lines()
+fn no_link_leads_nowhere() {
+    for (name, links) in [("README.md", 20), ("RELIABILITY.md", 5)] {
+        let seen = check_links(&document(name));
+        assert!(seen > links, "{name}: only {seen} links were found");
+    }
+}
+
+/// What the headings of a page are linked as.
+fn headings(page: &str) -> BTreeSet<String> {
+    page.lines()
         .filter(|line| line.starts_with('#'))
         .map(|line| {
             let text = line.trim_start_matches('#').trim().to_lowercase();
             let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-            format!("#{}", kept.collect::<String>().replace(' ', "-"))
+            kept.collect::<String>().replace(' ', "-")
         })
-        .collect();
+        .collect()
+}
+
+fn check_links(page: &str) -> usize {
     // A link's text may be broken over two lines; its target never is.
-    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let mut seen = 0;
     for target in targets.filter(|target| !target.starts_with("http")) {
         seen += 1;
-        if target.starts_with('#') {
-            assert!(headings.contains(target), "no heading is {target}");
-        } else {
-            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(), "there is no {target}");
+        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists();
+        assert!(there, "there is no {file}");
+        if !heading.is_empty() {
+            let known = if file.is_empty() { headings(page) } else { headings(&document(file)) };
+            assert!(known.contains(heading), "no heading is {target}");
         }
     }
-    assert!(seen > 20, "only {seen} links were found");
+    seen
+}
+
+/// The rows of the fault campaign in its source: module, test, whether only `make faults` runs it.
+fn campaign_rows() -> BTreeSet<(String, String, bool)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/faults");
+    let attribute = regex::Regex::new(r"#\[tokio::test[^\]]*\]((?:\s*#\[[^\n]*\])*)\s*async fn (\w+)\(\)");
+    let attribute = attribute.expect("an expression");
+    let mut rows = BTreeSet::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(&root).expect("inside").with_extension("");
+            let module = inside.display().to_string().replace("/mod", "").replace('/', "::");
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            for found in attribute.captures_iter(&text) {
+                rows.insert((module.clone(), found[2].to_owned(), found[1].contains("ignore")));
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_page_on_reliability_lists_every_row_of_the_campaign_and_no_other() {
+    let page = document("RELIABILITY.md");
+    let (_, list) = page.split_once("## Every row").expect("the list of rows");
+    let mut module = "";
+    let mut listed = BTreeSet::new();
+    for line in list.lines() {
+        if let Some(name) = line.strip_prefix("`faults::") {
+            module = name.trim_end_matches('`');
+        } else if let Some(row) = line.strip_prefix("- `") {
+            let (name, rest) = row.split_once('`').expect("a name in backticks");
+            listed.insert((module.to_owned(), name.to_owned(), rest.contains("long")));
+        }
+    }
+    let rows = campaign_rows();
+    assert!(rows.len() > 100, "only {} rows were found", rows.len());
+    let missing: Vec<_> = rows.difference(&listed).collect();
+    let unknown: Vec<_> = listed.difference(&rows).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:#?}, unknown: {unknown:#?}");
 }
 
 #[test]

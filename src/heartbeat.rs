@@ -167,7 +167,7 @@ impl Drop for Waiting {
 
 /// Work was given up since it made no headway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no headway for {} s: {}", .stood_for.as_secs(), told(.waited_for, .after))]
+#[error("no headway for {} s: {}", .stood_for.as_secs(), told(*.waited_for, *.after))]
 pub struct Stuck {
     /// The call that did not end, although it has a deadline of its own.
     pub waited_for: Option<&'static str>,
@@ -177,7 +177,7 @@ pub struct Stuck {
     pub stood_for: Duration,
 }
 
-fn told(waited_for: &Option<&'static str>, after: &Option<&'static str>) -> String {
+fn told(waited_for: Option<&str>, after: Option<&str>) -> String {
     match (waited_for, after) {
         (Some(call), _) => format!("waiting for `{call}`"),
         (None, Some(call)) => format!("in work of its own after `{call}`"),

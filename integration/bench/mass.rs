@@ -20,6 +20,9 @@ const RENEWALS: Duration = Duration::from_secs(11);
 /// A lock's time in milliseconds, as a renewal sends it.
 const LOCK: &str = "15000";
 
+/// An entry of Redis's slow log: id, seconds of Unix time, microseconds, arguments.
+type Entry = (u64, u64, u64, Vec<String>);
+
 /// Runs it.
 ///
 /// # Errors
@@ -98,6 +101,9 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
     Ok(renewals)
 }
 
+/// An entry of the slow log: id, seconds of Unix time, microseconds, arguments.
+type Entry = (u64, u64, u64, Vec<String>);
+
 /// Watches a few rounds in which all locks are renewed.
 async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     // The slow log is long.
@@ -110,7 +116,6 @@ async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     pipe.cmd("SLOWLOG").arg("RESET").ignore();
     pipe.exec_async(&mut connection).await?;
     tokio::time::sleep(RENEWALS).await;
-    type Entry = (u64, u64, u64, Vec<String>);
     let entries: Vec<redis::Value> =
         redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(&mut connection).await?;
     redis::cmd("CONFIG")

@@ -83,7 +83,7 @@ async fn a_panic_in_the_work_on_one_job_harms_that_job_only_and_it_gets_its_resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_whose_reading_panics_each_time_is_a_failure_that_its_caller_is_told() {
-    let traps = vec!["completer-collected=panic"; 3];
+    let traps = ["completer-collected=panic"; 3];
     // Each of them springs once, the first that has not yet.
     let (_engine, mut campaign) = trapped(&traps.join(",")).await;
     campaign.system.spawn("all");

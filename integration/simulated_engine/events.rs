@@ -168,7 +168,7 @@ impl EventLog {
         &mut self,
         action: &'static str,
         container: &Arc<Identity>,
-        extra: Option<(&'static str, String)>,
+        extra: Option<&(&'static str, String)>,
         time: i128,
     ) {
         self.happened += 1;
@@ -180,7 +180,7 @@ impl EventLog {
             return;
         }
         for repeat in 0..=self.repeats {
-            let (container, extra) = (Arc::clone(container), extra.clone());
+            let (container, extra) = (Arc::clone(container), extra.cloned());
             let (time, shape) = (time + i128::from(repeat), self.shape);
             let event = Arc::new(Event { action, container, extra, time, shape, line: OnceLock::new() });
             self.tell(event, loss.is_none());

@@ -237,7 +237,7 @@ impl World {
             let (id, name) = (identity.id.clone(), identity.name.clone());
             self.deaths.push(Death { id, name, note, time: now });
         }
-        self.log.emit("die", &identity, Some(("exitCode", exit_code.to_string())), now);
+        self.log.emit("die", &identity, Some(&("exitCode", exit_code.to_string())), now);
         self.stats.end(now);
         true
     }
@@ -259,7 +259,7 @@ impl World {
             "HUP" | "1" => 1,
             _ => return Err(Refusal(400, format!("Invalid signal: {signal}"))),
         };
-        self.log.emit("kill", &identity, Some(("signal", number.to_string())), now);
+        self.log.emit("kill", &identity, Some(&("signal", number.to_string())), now);
         if number == 9 {
             self.stats.killed += 1;
             self.end(&identity.id, None, 137);

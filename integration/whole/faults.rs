@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::simulated_engine::{Call, Ending, Fault, Loss, Options, Rule, SimulatedEngine};
+use crate::support::simulated_engine::{Call, Ending, Fault, Loss, Options, SimulatedEngine};
 use crate::support::system::System;
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -89,11 +89,11 @@ async fn an_end_without_a_verdict_that_nobody_saw_is_the_engines_fault_and_not_t
     system.end().await;
 }
 
-/// Of nobody's record, far beyond its time, and it cannot be killed.
+/// Of nobody's record, far beyond their time, and they cannot be killed: one ends by itself then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_cannot_be_killed_holds_up_no_other() {
     let (engine, system) =
-        on_simulated_engine(&[("SWEEP_INTERVAL", "1s"), ("CONTAINER_TIMEOUT", "100s")]).await;
+        on_simulated_engine(&[("SWEEP_INTERVAL", "1s"), ("CONTAINER_TIMEOUT", "3s")]).await;
     run(&system, &["stuck", "orphan"]).await;
     let containers = system.containers().await;
     let container = |name: &str| {
@@ -104,14 +104,14 @@ async fn a_container_that_cannot_be_killed_holds_up_no_other() {
         found.id.as_str().to_owned()
     };
     let refused = Fault::Refuse(500, "it will not die".to_owned());
-    let stuck = container("/stuck");
-    let rule =
-        Rule { call: Some(Call::Kill), container: Some(stuck.clone()), fault: refused, left: usize::MAX };
-    engine.add_rule(rule);
+    engine.inject(Call::Kill, refused, usize::MAX);
     system.lose("bull:running_corrections*").await;
     system.until_running("the records are gone", |counts| counts.active == 0).await;
-    // Past its time and the grace that its holder would have.
-    engine.set_clock_skew(140_000);
+    // Nobody holds them any more, and they are past their time and the grace that a holder would have.
+    let lost = async || (system.logs().matches("the lock of job").count() == 2).then_some(());
+    system.until("the locks are known to be lost", lost).await;
+    let killed = engine.stats().calls(Call::Kill);
+    engine.until(|seen| seen.calls(Call::Kill) > killed).await;
     engine.lose_events(None, 100, Loss::Everywhere);
     engine.end(&container("/orphan"), 0);
     assert_eq!(system.result("orphan").await.json()["grade"], 7.5);

@@ -12,6 +12,7 @@ async fn during<T>(words: &'static str, at_most: Duration, call: impl Future<Out
     call.await
 }
 
+const MOMENT: Duration = Duration::from_millis(10);
 const CALL: Duration = Duration::from_secs(2);
 
 fn state_of(hearts: &Hearts, name: &str) -> Option<State> {
@@ -23,7 +24,7 @@ async fn begun(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> (Hearts, CancellationToken, AbortOnDropHandle<()>) {
     let (hearts, stop) = (Hearts::default(), CancellationToken::new());
-    let task = hearts.loop_of("outer", async { spawn("inner", &stop, work) }).await;
+    let task = HEARTS.sync_scope(hearts.clone(), || spawn("inner", &stop, work));
     tokio::task::yield_now().await;
     (hearts, stop, task)
 }
@@ -33,10 +34,10 @@ async fn an_idle_loop_is_well_for_ever_and_one_with_a_rhythm_is_not() {
     let (idle, _stop, _task) = begun(pending()).await;
     let (rhythmic, _stop, _task) = begun(async {
         beats_every(CALL);
-        pending().await
+        pending::<()>().await;
     })
     .await;
-    sleep(CALL + MARGIN - Duration::from_millis(10)).await;
+    sleep((CALL + MARGIN).saturating_sub(MOMENT)).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Idle));
     sleep(Duration::from_millis(20)).await;
     assert_eq!(state_of(&rhythmic, "inner"), Some(State::Stuck));
@@ -58,7 +59,7 @@ async fn a_loop_that_waits_for_a_call_is_stuck_once_its_time_and_a_margin_are_ov
 async fn a_call_that_was_given_up_is_not_waited_for() {
     let (hearts, _stop, _task) = begun(async {
         let _ = tokio::time::timeout(CALL, during("take", CALL, pending::<()>())).await;
-        pending().await
+        pending::<()>().await;
     })
     .await;
     sleep(Duration::from_secs(60)).await;
@@ -90,7 +91,7 @@ async fn work_that_makes_headway_may_last() {
     let work = async {
         for _ in 0..100 {
             during("inspect", CALL, sleep(CALL)).await;
-            sleep(OWN_WORK - Duration::from_millis(10)).await;
+            sleep(OWN_WORK.saturating_sub(MOMENT)).await;
         }
         7
     };
@@ -128,7 +129,7 @@ async fn a_loop_that_never_waits_is_seen_from_outside_the_executor() {
         std::thread::sleep(Duration::from_millis(200));
     };
     stop.cancel();
-    hearts.loop_of("outer", async { spawn("inner", &stop, busy) }).await.await.expect("it ends");
+    HEARTS.sync_scope(hearts.clone(), || spawn("inner", &stop, busy)).await.expect("it ends");
     let beats = seen.join().expect("it looked");
     assert_eq!((beats[0].state, beats[0].doing), (State::Working, "its own work, without ever waiting"));
 }

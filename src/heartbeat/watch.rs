@@ -161,7 +161,7 @@ pub fn stop_if_blocked(hearts: &Hearts, give_up: impl FnOnce() + Send + 'static)
             missed += 1;
             if missed == ROUNDS_MISSED {
                 say(move || {
-                    error!(seconds = missed, "the executor is blocked: for {missed} s it has run no task")
+                    error!(seconds = missed, "the executor is blocked: for {missed} s it has run no task");
                 });
             }
             if LOOK_EVERY * missed >= GIVEN_UP_AFTER {

@@ -118,7 +118,7 @@ async fn garbage_and_unknown_events_between_the_deaths_cost_none_of_them() {
             }
             assert!(row.engine.end(&container.id, 0));
         }
-        let ended = row.campaign.submitted() - row.engine.stats().alive as usize;
+        let ended = row.campaign.submitted() - usize::try_from(row.engine.stats().alive).expect("a few");
         row.campaign.until_delivered(ended).await;
         assert!(begun.elapsed() < REOPENED + BUSY, "{:?} {}", begun.elapsed(), piece.escape_ascii());
     }

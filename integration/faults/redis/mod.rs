@@ -55,9 +55,12 @@ async fn lasts(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// From now until a result comes that was not there yet.
+/// From now until a result comes that was not there yet; nothing where all have come.
 async fn until_next_result(campaign: &Campaign) -> Duration {
     let before = campaign.system.receiver.all().len();
+    if campaign.outstanding().is_empty() {
+        return Duration::ZERO;
+    }
     let started = tokio::time::Instant::now();
     campaign.until_delivered(before + 1).await;
     started.elapsed()
