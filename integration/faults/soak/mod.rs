@@ -69,14 +69,14 @@ async fn a_hundred_thousand_corrections_under_random_faults_leave_nothing_behind
 
 /// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer; `SOAK_AGE` is the age in seconds at which Redis
 /// forgets what ended (0 = as it does at defaults).
-fn from_environment(name: &str) -> Option<u64> {
+fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: what is {text}?")))
 }
 
 async fn soak(row: &str, count: usize, watched: bool) {
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let count = from_environment("SOAK_SIZE").filter(|_| watched).map_or(count, |size| size as usize);
-    let age = from_environment("SOAK_AGE").unwrap_or(FORGOTTEN_AFTER);
+    let count = from_environment("SOAK_SIZE").filter(|_| watched).unwrap_or(count);
+    let age = from_environment::<u64>("SOAK_AGE").unwrap_or(FORGOTTEN_AFTER);
     println!("{row}: SOAK_SEED={seed}");
     // Removals are as many at once as the engine has processors.
     let engine = SimulatedEngine::start(Options { cpus: 8, ..Options::default() }).await;

@@ -111,7 +111,7 @@ async fn take(
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let id = request.headers().get("webhook-id").map(|id| id.as_bytes().to_vec());
     let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let taken = book.lock().unwrap_or_else(PoisonError::into_inner).enter(&path, id, &body);
+    let taken = book.lock().unwrap_or_else(PoisonError::into_inner).enter(&path, id.as_deref(), &body);
     let mut response = Response::new(Full::new(Bytes::new()));
     if !taken {
         *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
@@ -121,7 +121,7 @@ async fn take(
 
 impl Book {
     /// Whether it is taken, and not refused.
-    fn enter(&mut self, path: &str, id: Option<Vec<u8>>, body: &Bytes) -> bool {
+    fn enter(&mut self, path: &str, id: Option<&[u8]>, body: &Bytes) -> bool {
         if self.refuses && fastrand::u32(..5) == 0 {
             self.refused += 1;
             return false;
