@@ -101,9 +101,6 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
     Ok(renewals)
 }
 
-/// An entry of the slow log: id, seconds of Unix time, microseconds, arguments.
-type Entry = (u64, u64, u64, Vec<String>);
-
 /// Watches a few rounds in which all locks are renewed.
 async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {
     // The slow log is long.

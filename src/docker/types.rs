@@ -43,6 +43,14 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// Whether it runs or has run: there is something to wait for, or to read.
+    #[must_use]
+    pub fn was_started(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting | Self::Exited)
+    }
+}
+
 /// What the engine knows of one container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inspected {
