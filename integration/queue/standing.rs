@@ -86,6 +86,23 @@ async fn an_orphan_is_finished_once_under_its_own_id() {
 }
 
 #[tokio::test]
+async fn that_a_correction_is_done_is_remembered_for_as_long_as_its_container_is_seen() {
+    let place = Place::new("remembered");
+    let (noted, completed) = (labels(&JobId::new("8"), 5, 0), labels(&JobId::new("9"), 5, 0));
+    let key = |labels: &Labels| format!("{}:correction-runner:done:{}", place.prefix, labels.correction);
+    let days_left = |labels: &Labels| place.tell::<i64>(&["TTL", &key(labels)]) / (24 * 3600);
+    place.tell::<()>(&["SET", &key(&noted), "a token", "PX", "60000"]);
+    place.next.add(&job_with_id(completed.correction.as_str(), "{}")).await.expect("added");
+    let taken = next(&mut worker(&place.next, 1)).await;
+    place.next.complete(&taken.job, "null", KEEP).await.expect("answered");
+
+    let standing = place.redis.standing(&[noted.clone(), completed.clone()]).await.expect("told");
+    assert_eq!(standing, [Standing::Done; 2]);
+    assert!(days_left(&noted) >= 6 && days_left(&completed) >= 6);
+    assert_eq!(place.tell::<String>(&["GET", &key(&noted)]), "a token");
+}
+
+#[tokio::test]
 async fn a_persons_retry_of_an_ended_pending_job_is_another_correction() {
     let place = Place::new("generation");
     let id = place.add("{}").await;

@@ -38,7 +38,8 @@ pub struct Ended {
     pub tries: Tries,
 }
 
-/// Reads the container's output and makes the result of it.
+/// Reads the container's output and makes the result of it; `None` = the container is not there (any more),
+/// so that nobody can tell how it ended.
 ///
 /// # Errors
 /// The engine is away or gave no answer: nothing is decided, try again later. `Exchanged` where the
@@ -48,34 +49,35 @@ pub async fn result_of(
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
-) -> Result<FinishedJob, EngineError> {
+) -> Result<Option<FinishedJob>, EngineError> {
     if ended.end == End::Gone {
         is_still(session, engine).await?;
-        return Ok(FinishedJob::of_failure(errand, &removed()));
+        return Ok(None);
     }
     if ended.end == End::Unstoppable {
-        return Ok(FinishedJob::of_failure(errand, &unstoppable()));
+        return Ok(Some(FinishedJob::of_failure(errand, &unstoppable())));
     }
     if ended.tries.faults >= MOST_FAULTS {
-        return Ok(FinishedJob::of_failure(errand, &faulty()));
+        return Ok(Some(FinishedJob::of_failure(errand, &faulty())));
     }
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
         Ok(Some(output)) => output,
         Ok(None) => {
             is_still(session, engine).await?;
-            return Ok(FinishedJob::of_failure(errand, &removed()));
+            return Ok(None);
         }
         Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
             // An engine that is here to stay and answers other questions will not answer this one any more.
             session.engine_stays().await?;
-            return Ok(FinishedJob::of_failure(errand, &unreadable(&error)));
+            return Ok(Some(FinishedJob::of_failure(errand, &unreadable(&error))));
         }
     };
     match verdict::read(&output) {
-        Ok(verdict) => Ok(FinishedJob::of_verdict(errand, verdict.json)),
+        Ok(verdict) => Ok(Some(FinishedJob::of_verdict(errand, verdict.json))),
         Err(problem) => {
             let inspected = match session.engine.inspect(ended.container.as_str()).await {
+                Ok(None) if ended.end == End::Found => return Ok(None),
                 Ok(inspected) => inspected,
                 Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT || error.is_away() => {
                     return Err(error);
@@ -83,19 +85,19 @@ pub async fn result_of(
                 Err(_) => None,
             };
             if let Some(error) = inspected.as_ref().and_then(start_error) {
-                return Ok(FinishedJob::of_failure(errand, &not_started(error)));
+                return Ok(Some(FinishedJob::of_failure(errand, &not_started(error))));
             }
             let ending = ending_of(session, ended, inspected.as_ref());
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
                 if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
-                    return Ok(FinishedJob::of_failure(errand, &full));
+                    return Ok(Some(FinishedJob::of_failure(errand, &full)));
                 }
             }
             if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
-                return Ok(FinishedJob::of_failure(errand, &not_started(&complaint)));
+                return Ok(Some(FinishedJob::of_failure(errand, &not_started(&complaint))));
             }
-            Ok(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output)))
+            Ok(Some(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output))))
         }
     }
 }
@@ -154,7 +156,8 @@ fn not_started(error: &str) -> Failure {
     )
 }
 
-fn removed() -> Failure {
+/// What is told of a container that was removed while a record of its correction was open.
+pub fn removed() -> Failure {
     Failure::new(
         Outcome::Killed,
         "The container of this correction was removed before its result could be read. Somebody or \

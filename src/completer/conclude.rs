@@ -16,7 +16,7 @@ use crate::queue::{
     Assignment, Conclusion, Finished, Keep, Leftover, RetryCount, Settled, Standing, TakenJob,
 };
 
-use super::collect::{Ended, result_of};
+use super::collect::{Ended, removed, result_of};
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
 use super::session::Session;
@@ -49,7 +49,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let result = match result_of(session, ended, engine, job.errand.clone()).await {
-        Ok(result) => result,
+        Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
         Err(EngineError::Exchanged { .. }) => {
             let passed_on = back_to_its_engine(session, taken).await;
             return (if passed_on { Finish::Settled } else { Finish::Again }, None);
@@ -130,7 +130,13 @@ pub async fn conclude_orphan(
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let result = match result_of(session, &ended, Some(&engine), labels.errand.clone()).await {
-        Ok(result) => result,
+        Ok(Some(result)) => result,
+        // Only the container told of this correction: as if it had been removed before the list was made.
+        // Whoever removed it did so because the result is safe, even if Redis has forgotten that by now.
+        Ok(None) => {
+            debug!(container_id = %container, work_id, "a container without a record is gone before it was read");
+            return None;
+        }
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
                 "the result of a container without a record cannot be read yet; the next sweep tries again");

@@ -14,7 +14,8 @@ use crate::labels::Labels;
 const BATCH: usize = 500;
 
 impl Redis {
-    /// Where each of these corrections stands, in the same order.
+    /// Where each of these corrections stands, in the same order. That one is done is remembered for
+    /// another 7 days from a look at its container on.
     ///
     /// # Errors
     /// Redis cannot be asked.
@@ -23,6 +24,7 @@ impl Redis {
         for batch in of.chunks(BATCH) {
             let mut call = scripts::STANDING.prepare_invoke();
             self.places(&mut call);
+            call.arg(millis(DONE_FOR));
             for labels in batch {
                 identity(&mut call, labels);
             }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{lasts, nothing_ran_twice, prepare, start};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::{note, note_times};
-use crate::support::simulated_engine::SimulatedEngine;
+use crate::support::simulated_engine::{Call, Fault, SimulatedEngine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_locks_and_notes_deleted_one_by_one_lose_and_double_nothing() {
@@ -59,6 +59,31 @@ async fn records_deleted_while_their_containers_run_are_made_good_by_the_contain
     campaign.system.lose("bull:running_corrections:*").await;
     campaign.prove().await;
     nothing_ran_twice(&engine, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_container_that_is_gone_when_it_is_to_be_read_has_no_second_result() {
+    let (engine, mut campaign) = start(&[]).await;
+    engine.inject(Call::Remove, Fault::Refuse(500, "device or resource busy".to_owned()), usize::MAX);
+    campaign.submit(4, Duration::ZERO).await;
+    campaign.until_delivered(4).await;
+    engine.inject(Call::Logs, Fault::Delay(Duration::from_secs(2)), 4);
+    for pattern in
+        ["bull:running_corrections:*", "bull:finished_corrections:*", "bull:correction-runner:done:*"]
+    {
+        campaign.system.lose(pattern).await;
+    }
+    // Each was read once before.
+    engine.until(|stats| stats.calls(Call::Logs) == 8).await;
+    for container in engine.containers() {
+        assert!(engine.remove(&container.id));
+    }
+    let seen = async || {
+        let dropped = campaign.system.logs().matches("is gone before it was read").count();
+        (dropped == 4 || campaign.system.receiver.all().len() > 4).then_some(())
+    };
+    campaign.system.until("all were found gone", seen).await;
+    campaign.prove().await;
 }
 
 /// What was submitted before all keys went may be lost; what comes after is served as ever.

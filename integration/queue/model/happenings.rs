@@ -74,6 +74,11 @@ impl World<'_> {
                 let found = self.redis.standing(&self.corrections).await.expect("an answer");
                 let expected: Vec<_> = self.corrections.iter().map(|labels| self.standing(labels)).collect();
                 assert_eq!(found, expected);
+                for (labels, _) in
+                    self.corrections.iter().zip(found).filter(|(_, found)| *found == Standing::Done)
+                {
+                    self.done.entry(labels.correction.to_string()).or_insert_with(|| "seen".to_owned());
+                }
             }
             Op::FinishOrphan { pick, again } => self.finish_orphan(pick, again).await,
             Op::SettleIn => self.settle_in().await,
