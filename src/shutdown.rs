@@ -41,11 +41,12 @@ impl Stop {
     async fn obey(self, signals: impl Stream<Item = &'static str>) {
         let mut signals = std::pin::pin!(signals);
         let Some(signal) = signals.next().await else { return };
-        info!(signal, "{signal}: stopping; a second signal stops at once");
+        // Before it is logged: a log that blocks holds up no stop.
         self.asked.cancel();
+        info!(signal, "{signal}: stopping; a second signal stops at once");
         let Some(signal) = signals.next().await else { return };
-        warn!(signal, "{signal} again: stopping at once");
         self.at_once.cancel();
+        warn!(signal, "{signal} again: stopping at once");
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::process::Process;
+use crate::simulated_engine::reading::Lag;
 use crate::simulated_engine::{Options, SimulatedEngine};
 
 /// The argument that asks for an engine whose connections are narrow.
@@ -51,7 +52,7 @@ impl EngineProcess {
         Self::start_as("engine", run_time).await
     }
 
-    /// The same, measuring how long events wait for their reader: its connections are narrow.
+    /// The same, measuring how long events wait for their reader: its event streams are narrow.
     ///
     /// # Errors
     /// Where it does not say that it listens.
@@ -104,11 +105,11 @@ impl EngineProcess {
         self.ask(&format!("end-all-within {}", time.as_millis())).await
     }
 
-    /// The longest time since the last call that an event waited for its reader, in nanoseconds.
+    /// How long events waited for their reader since the last call.
     ///
     /// # Errors
     /// Where it does not answer.
-    pub async fn lag(&mut self) -> anyhow::Result<u64> {
+    pub async fn lag(&mut self) -> anyhow::Result<Lag> {
         self.ask("lag").await
     }
 
@@ -167,7 +168,7 @@ pub async fn be_engine(mode: &str, socket: &str, run_time: &str) -> anyhow::Resu
                 serde_json::to_string(&deaths.collect::<Vec<_>>())?
             }
             "end-all" => serde_json::to_string(&engine.end_all(0))?,
-            "lag" => serde_json::to_string(&engine.longest_unread())?,
+            "lag" => serde_json::to_string(&engine.lag())?,
             other => match other.strip_prefix("end-all-within ") {
                 Some(time) => {
                     engine.end_all_within(Duration::from_millis(time.parse()?), 0).await;

@@ -33,9 +33,12 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
         "last death to last hand-over",
         "to last callback",
         "reader's lag at its most",
+        "longest blocked write",
+        "the engine's own lag",
         "handed back on a stop",
         "stop took",
-        "peak memory",
+        "peak memory, before the stop",
+        "after it",
     ];
     table::head(&format!("(f) {} corrections running at once", size.running), &columns);
     let mut notes = Vec::new();
@@ -87,22 +90,22 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
     anyhow::ensure!(added.len() == count, "{} results were added for {count} corrections", added.len());
     let last_added = added.iter().map(|(_, at)| (at + 1) * 1_000_000).max().unwrap_or(0);
     let last_death = engine.counted().await?.last_death;
-    let peak = runner.memory()?.1.max(before_stop);
+    let peak = runner.memory()?.1;
     runner.stop().await?;
     table::row(&[
         if within.is_zero() { "at once".to_owned() } else { format!("within {} ms", within.as_millis()) },
         table::ms(last_added.saturating_sub(last_death)),
         table::ms(last_callback.saturating_sub(last_death)),
-        table::ms(lag),
+        table::ms(lag.reader),
+        table::ms(lag.blocked),
+        table::ms(lag.engine),
         handed_back.to_string(),
         format!("{stopped:.1?}"),
+        table::mib(before_stop),
         table::mib(peak),
     ]);
     Ok(renewals)
 }
-
-/// An entry of the slow log: id, seconds of Unix time, microseconds, arguments.
-type Entry = (u64, u64, u64, Vec<String>);
 
 /// Watches a few rounds in which all locks are renewed.
 async fn renewals(redis: &RedisServer) -> anyhow::Result<String> {

@@ -72,15 +72,15 @@ async fn two_installations_on_one_engine_list_only_their_own() {
     let (one, other) = (bench().await, bench().await);
     let (created, ended, foreign) =
         (one.create("true").await, one.ran("true").await, other.create("true").await);
-    let mut listed = one.engine.list(&one.instance).await.unwrap();
+    let mut listed = one.engine.list(&one.instance, Some).await.unwrap();
     listed.sort_by_key(|listed| listed.state == State::Exited);
     let found: Vec<_> = listed.iter().map(|listed| (&listed.id, listed.state)).collect();
     assert_eq!(found, [(&created, State::Created), (&ended, State::Exited)]);
     let age = one.engine.now().as_second() - listed[0].created;
     assert!((-1..60).contains(&age), "{age}");
-    let found = one.engine.list(&other.instance).await.unwrap();
+    let found = one.engine.list(&other.instance, Some).await.unwrap();
     assert_eq!(found.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&foreign]);
-    assert_eq!(one.engine.list(&InstanceId::new("nobody")).await.unwrap(), []);
+    assert_eq!(one.engine.list(&InstanceId::new("nobody"), Some).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +223,7 @@ async fn calls_share_kept_alive_connections_and_one_negotiation() {
     let bench = Bench::on(engine_at(proxy.socket())).await;
     for _ in 0..20 {
         bench.engine.ping().await.unwrap();
-        bench.engine.list(&bench.instance).await.unwrap();
+        bench.engine.list(&bench.instance, Some).await.unwrap();
         let id = bench.create("true").await;
         bench.engine.inspect(id.as_str()).await.unwrap();
         bench.engine.remove(&id, false).await.unwrap();

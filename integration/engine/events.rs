@@ -1,16 +1,16 @@
 //! The event stream of the real engine, through a proxy that breaks.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use correction_runner::docker::{Notice, Outage, Rhythm, Watch};
-use correction_runner::identity::ContainerId;
+use correction_runner::identity::{ContainerId, CorrectionId, InstanceId, JobId};
+use correction_runner::job::Errand;
+use correction_runner::labels::Labels;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bench, engine_at, impatient_engine_at};
-use crate::support::docker;
 use crate::support::proxy::{Mode, Proxy};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ struct Followed {
 }
 
 /// A death as a test looks at it.
-type Death = (Option<i64>, HashMap<String, String>);
+type Death = (Option<i64>, Option<InstanceId>);
 
 impl Followed {
     async fn start(rhythm: Rhythm) -> Self {
@@ -86,10 +86,10 @@ impl Followed {
 
     async fn death(&self, container: &ContainerId) -> Death {
         match self.told(container).await {
-            Notice::Died { exit_code, labels, at, .. } => {
+            Notice::Died { exit_code, instance, at, .. } => {
                 let age = self.bench.engine.now().duration_since(at);
                 assert!(age.abs().as_secs() < 60, "{age}");
-                (exit_code, labels)
+                (exit_code, instance)
             }
             other => panic!("{other:?}"),
         }
@@ -111,18 +111,26 @@ fn quick() -> Rhythm {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_death_is_told_with_its_code_and_labels_and_a_removal_after_it() {
+async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it() {
     let followed = Followed::start(Rhythm::default()).await;
     let mut spec = followed.bench.spec("exit 3");
-    spec.labels.insert("work".to_owned(), "ñ \"1\"".to_owned());
+    let instance = followed.bench.instance.clone();
+    let (job, attempt) = (JobId::new("ñ \"1\""), String::new());
+    let labels = Labels {
+        correction: CorrectionId::derive(&instance, &job, 1, 0),
+        instance: instance.clone(),
+        job,
+        name: "Correction".to_owned(),
+        timestamp: 1,
+        generation: 0,
+        attempt,
+        timeout_ms: 0,
+        errand: Errand::default(),
+    };
+    spec.labels = labels.to_map();
     let container = followed.bench.engine.create(&spec).await.unwrap();
     followed.bench.engine.start(&container).await.unwrap();
-    let (code, labels) = followed.death(&container).await;
-    assert_eq!(code, Some(3));
-    for (name, value) in &spec.labels {
-        assert_eq!(labels.get(name), Some(value));
-    }
-    assert_eq!(labels.get("image").map(String::as_str), Some(docker::GRADER_IMAGE));
+    assert_eq!(followed.death(&container).await, (Some(3), Some(instance)));
     followed.bench.engine.remove(&container, false).await.unwrap();
     assert_eq!(followed.told(&container).await, Notice::Destroyed { container: container.clone() });
     followed.watch.close().await;

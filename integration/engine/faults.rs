@@ -88,7 +88,7 @@ async fn every_call_has_a_deadline_with_its_body_too() {
         async { engine.kill(&container).await.unwrap_err() },
         async { engine.unpause(&container).await.unwrap_err() },
         async { engine.remove(&container, true).await.unwrap_err() },
-        async { engine.list(&bench.instance).await.unwrap_err() },
+        async { engine.list(&bench.instance, Some).await.unwrap_err() },
     );
     let (ping, about, create, start, inspect, output, kill, unpause, remove, list) = errors;
     for error in [create, start, kill, unpause, remove] {
@@ -149,7 +149,7 @@ async fn answers_that_are_no_dockers_are_told_as_such() {
     let engine = impatient_engine_at(impostor.socket(), Duration::from_millis(500));
     let garbled = engine.inspect("c").await.unwrap_err();
     assert!(matches!(garbled, EngineError::Garbled { call: Call::Inspect, .. }), "{garbled}");
-    let garbled = engine.list(&InstanceId::new("i")).await.unwrap_err();
+    let garbled = engine.list(&InstanceId::new("i"), Some).await.unwrap_err();
     assert!(matches!(garbled, EngineError::Garbled { call: Call::List, .. }), "{garbled}");
 }
 
@@ -161,7 +161,7 @@ async fn a_container_of_which_too_much_is_said_fails_no_list() {
     let answer =
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let impostor = Impostor::answering(&[VERSION, ("/containers/json", answer.leak())]);
-    let listed = engine_at(impostor.socket()).list(&InstanceId::new("i")).await.unwrap();
+    let listed = engine_at(impostor.socket()).list(&InstanceId::new("i"), Some).await.unwrap();
     let listed: Vec<&str> = listed.iter().map(|listed| listed.id.as_str()).collect();
     assert_eq!(listed, ["a", "b"]);
 }
@@ -175,7 +175,7 @@ async fn an_answer_that_stops_midway_ends_at_the_deadline() {
     let engine = impatient_engine_at(impostor.socket(), Duration::from_millis(200));
     let timeout = |error: EngineError| assert!(matches!(error, EngineError::Timeout { .. }), "{error}");
     timeout(engine.inspect("c").await.unwrap_err());
-    timeout(engine.list(&InstanceId::new("i")).await.unwrap_err());
+    timeout(engine.list(&InstanceId::new("i"), Some).await.unwrap_err());
     timeout(engine.output(&ContainerId::new("c"), 10).await.map(drop).unwrap_err());
 }
 

@@ -165,11 +165,11 @@ async fn a_starter_that_slept_between_its_check_and_its_start_starts_nothing() {
 async fn a_start_of_a_zombie_between_anothers_check_and_removal_is_the_only_one() {
     let mut row = Row::of("starter").await;
     row.engine.inject(Call::Create, Fault::DelayAnswer(WHILE_STOPPED), HELD);
-    row.engine.inject(Call::Inspect, Fault::DelayAnswer(AFTER_THE_ZOMBIE), HELD);
+    row.engine.inject(Call::Remove, Fault::Delay(AFTER_THE_ZOMBIE), HELD);
     row.campaign.submit(HELD, AFTER_THE_ZOMBIE * 2).await;
     row.until_asked(Call::Create, HELD as u64).await;
     let others = row.turn_into_zombie().await;
-    row.until_asked(Call::Inspect, HELD as u64).await;
+    row.until_asked(Call::Remove, HELD as u64).await;
     row.wake_and_refuse(&others).await;
     assert_eq!(row.engine.stats().started, HELD as u64, "the zombie started them");
     row.prove(others).await;

@@ -178,10 +178,27 @@ async fn free_retries_leave_the_attempts_and_are_forgotten_when_the_job_complete
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let taken = place.take_one().await;
+    // As the version before this one notes it.
+    place.ask::<u32>("HSET", "1", &["retrying-since", "1"]);
     place.queue.complete(&taken.job, "null", KEEP).await.expect("answered");
-    let left: (Option<u64>, Option<u64>) = place.ask("HMGET", "1", &["retries", "tried-for"]);
-    assert_eq!(left, (None, None));
+    let left: Vec<Option<u64>> = place.ask("HMGET", "1", &["retries", "tried-for", "retrying-since"]);
+    assert_eq!(left, [None; 3]);
     assert_eq!(place.queue.complete(&taken.job, "null", KEEP).await.expect("answered"), Settled::Already);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_an_hour_ahead_makes_no_try_longer() {
+    let place = Place::new("clock-step");
+    place.add("{}").await;
+    let taken = place.take_one().await;
+    // As if it had been taken an hour before by the clock that everybody can read.
+    let begun: i64 = place.ask("HGET", "1", &["processedOn"]);
+    place.ask::<u32>("HSET", "1", &["processedOn", &(begun - 3_600_000).to_string()]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let settled = place.queue.retry_later(&taken.job, Duration::ZERO, "away", RetryCount::Free);
+    assert_eq!(settled.await.expect("answered"), Settled::Done);
+    let counted = place.take_one().await.job.tried_for;
+    assert!(counted >= Duration::from_millis(100) && counted < Duration::from_secs(60), "{counted:?}");
 }
 
 #[tokio::test]

@@ -68,6 +68,24 @@ async fn deaths_in_short_order_count_as_one_stall() {
 }
 
 #[tokio::test]
+async fn a_stall_that_a_wrong_clock_noted_in_the_future_hides_no_other() {
+    let place = Place::new("future-stall");
+    place.add("{}").await;
+    let in_an_hour = jiff::Timestamp::now().as_millisecond() + 3_600_000;
+    for (stalled, noted) in [(0, in_an_hour), (1, in_an_hour), (2, in_an_hour - 3_600_000 + 2000), (2, 0)] {
+        let held = place.take_one().await;
+        assert_eq!(held.job.stalled, stalled);
+        let token = held.job.token.to_string();
+        drop(held);
+        let owner = token.split('.').next().expect("a place");
+        place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
+        // The third is that of a clock which goes two seconds before ours.
+        place.ask::<u32>("HSET", "1", &["stalled-at", &noted.to_string()]);
+        assert_eq!(place.queue.recover().await.expect("recovered"), [JobId::new("1")]);
+    }
+}
+
+#[tokio::test]
 async fn closing_hands_back_everything_in_its_order_and_wakes_another_worker() {
     let place = Place::new("closing");
     for _ in 0..6 {

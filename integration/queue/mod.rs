@@ -10,6 +10,7 @@ mod model;
 mod pausing;
 mod resetting;
 mod scale;
+mod searching;
 mod seen_by_node;
 mod standing;
 mod stopping;

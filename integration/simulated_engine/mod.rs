@@ -12,7 +12,7 @@ mod events;
 mod faults;
 mod images;
 mod query;
-mod reading;
+pub mod reading;
 mod reply;
 mod server;
 mod stats;
@@ -65,7 +65,7 @@ pub struct Options {
     pub min_api_version: &'static str,
     /// Its `Server` header.
     pub server: &'static str,
-    /// Whether [`SimulatedEngine::longest_unread`] is measured: connections take little ahead of their readers.
+    /// Whether [`SimulatedEngine::lag`] is measured: event streams take little ahead of their readers.
     pub measure_reading: bool,
     /// Whether every death is recorded, for [`SimulatedEngine::deaths`].
     pub record_deaths: bool,

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, calls, reading};
+use super::reading::{Connection, Switch};
+use super::{Shared, calls};
 
 /// Listens until the token that it gives back is cancelled; then every connection breaks.
 ///
@@ -36,16 +39,15 @@ pub fn listen(shared: Arc<Shared>, socket: &Path) -> CancellationToken {
 }
 
 async fn serve(shared: Arc<Shared>, stream: UnixStream, stop: CancellationToken) {
-    let narrow = shared.options.measure_reading;
-    if narrow {
-        reading::narrow(&stream);
-    }
-    let service = service_fn(move |request| calls::answer(Arc::clone(&shared), request));
-    let mut builder = http1::Builder::new();
-    if narrow {
-        builder.max_buf_size(8 * 1024);
-    }
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let switch = Arc::new(Switch::default());
+    let stream = Connection::new(stream, Arc::clone(&switch), Arc::clone(&shared.reading));
+    let service = service_fn(move |request: Request<Incoming>| {
+        if shared.options.measure_reading && request.uri().path().ends_with("/events") {
+            switch.narrow();
+        }
+        calls::answer(Arc::clone(&shared), request)
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = stop.cancelled() => {}
         // An error is the client's going away, or a fault that was asked for.

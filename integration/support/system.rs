@@ -255,7 +255,7 @@ impl System {
 
     /// The system's containers.
     pub async fn containers(&self) -> Vec<Listed> {
-        self.engine.list(&self.instance().await).await.expect("Docker answers")
+        self.engine.list(&self.instance().await, Some).await.expect("Docker answers")
     }
 
     /// Waits until a look at the outside gives what is wanted.
@@ -356,4 +356,10 @@ pub fn docker_settings() -> DockerSettings {
         pull_timeout: Duration::from_secs(15),
         credentials: HashMap::new(),
     }
+}
+
+/// Whether it is the container of the correction whose result is posted to a path that ends so.
+pub fn calls_back_at(container: &Listed, end: &str) -> bool {
+    let callback = container.labels.as_ref().and_then(|labels| labels.errand.callback.as_deref());
+    callback.is_some_and(|callback| callback.ends_with(end))
 }

@@ -1,7 +1,7 @@
 //! Corrections that run too long: stopped in time, told as a time-out, unless a verdict came before.
 
 use crate::support::docker;
-use crate::support::system::System;
+use crate::support::system::{System, calls_back_at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_correction_past_its_time_is_stopped_whatever_it_does() {
@@ -14,8 +14,7 @@ async fn a_correction_past_its_time_is_stopped_whatever_it_does() {
         .until("the container runs", async || {
             let all = system.containers().await;
             all.into_iter().find(|one| {
-                one.labels["org.correctomatic.callback"].ends_with("/paused")
-                    && one.state == correction_runner::docker::State::Running
+                calls_back_at(one, "/paused") && one.state == correction_runner::docker::State::Running
             })
         })
         .await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::docker;
-use crate::support::system::System;
+use crate::support::system::{System, calls_back_at};
 
 /// A submission, what its outcome is, and what a teacher is told of it.
 struct Case {
@@ -117,7 +117,7 @@ async fn a_container_killed_or_removed_by_hand_is_told_as_killed() {
     system.submit(&system.job("removed", "exec sleep 600")).await;
     system.until_running("both run", |counts| counts.active == 2).await;
     for (number, container) in system.containers().await.into_iter().enumerate() {
-        let killed = container.labels["org.correctomatic.callback"].ends_with("/killed");
+        let killed = calls_back_at(&container, "/killed");
         let arguments = if killed { vec!["kill"] } else { vec!["rm", "-f"] };
         docker::command(&[&arguments[..], &[container.id.as_str()]].concat()).await;
         assert!(number < 2);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::simulated_engine::{Call, Ending, Fault, Loss, Options, SimulatedEngine};
-use crate::support::system::System;
+use crate::support::system::{System, calls_back_at};
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
@@ -97,10 +97,7 @@ async fn a_container_that_cannot_be_killed_holds_up_no_other() {
     run(&system, &["stuck", "orphan"]).await;
     let containers = system.containers().await;
     let container = |name: &str| {
-        let of = |labels: &std::collections::HashMap<String, String>| {
-            labels["org.correctomatic.callback"].ends_with(name)
-        };
-        let found = containers.iter().find(|one| of(&one.labels)).expect("it was started");
+        let found = containers.iter().find(|one| calls_back_at(one, name)).expect("it was started");
         found.id.as_str().to_owned()
     };
     let refused = Fault::Refuse(500, "it will not die".to_owned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use crate::crash_points::{Point, pass};
-use crate::docker::{Engine, EngineError, Inspected, Killed, Listed, State};
+use crate::docker::{Engine, EngineError, Inspected, Killed, State};
 use crate::identity::ContainerId;
 use crate::job::{InvalidJob, RunningJob};
 use crate::labels::Labels;
@@ -18,7 +18,7 @@ use super::inflight::{Finding, Finish, Ticket};
 use super::removal::Removal;
 use super::run_time::no_longer_than;
 use super::session::Session;
-use super::sweep::{self, Found};
+use super::sweep::{self, Found, Listing, Stranger};
 
 /// What came of an effect.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum Report {
     /// An attempt at finishing ended.
     Finished(Ticket, Finish, Option<Removal>),
     /// The sweep has its list, or could not get it.
-    Listed(Option<Vec<Listed>>),
+    Listed(Option<Listing>),
     /// The sweep knows what the containers are that nobody here holds.
     Examined(Found),
     /// A container without a record was looked at.
@@ -118,7 +118,7 @@ pub async fn list(session: Arc<Session>) -> Report {
 }
 
 /// Asks what the containers are that nobody here holds.
-pub async fn examine(session: Arc<Session>, strangers: Vec<Listed>) -> Report {
+pub async fn examine(session: Arc<Session>, strangers: Vec<Stranger>) -> Report {
     match sweep::examine(&session, strangers).await {
         Ok(found) => {
             pass(Point::SweepExamined).await;
@@ -132,7 +132,7 @@ pub async fn examine(session: Arc<Session>, strangers: Vec<Listed>) -> Report {
 }
 
 /// Kills what runs far beyond its time and nobody here holds.
-pub async fn stop_overdue(session: Arc<Session>, overdue: Vec<(Listed, Labels)>) -> Report {
+pub async fn stop_overdue(session: Arc<Session>, overdue: Vec<Stranger>) -> Report {
     sweep::stop_overdue(&session, overdue).await;
     Report::Nothing
 }

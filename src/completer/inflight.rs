@@ -148,11 +148,11 @@ impl Inflight {
     /// started by hand after it was looked at, it is how its deadline begins to count.
     pub fn listed(&mut self, seen: &HashMap<ContainerId, Seen>) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut open: Vec<(Ticket, ContainerId)> =
-            self.records.iter().map(|(ticket, record)| (*ticket, record.container.clone())).collect();
+        let mut open: Vec<Ticket> = self.records.keys().copied().collect();
         open.sort_unstable();
-        for (ticket, container) in open {
-            match seen.get(&container) {
+        for ticket in open {
+            let Some(record) = self.records.get(&ticket) else { continue };
+            match seen.get(&record.container) {
                 Some(Seen::Ended) => self.finish(ticket, End::Found, &mut actions),
                 Some(Seen::Running) if !self.has_unwatched_deadline(ticket) => {}
                 Some(Seen::Waiting) => {}

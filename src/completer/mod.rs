@@ -29,10 +29,9 @@ use tracing::{debug, info, warn};
 
 use crate::config::CompleterSettings;
 use crate::crash_points::{Point, pass};
-use crate::docker::{Engine, Listed, Notice, Watch};
+use crate::docker::{Engine, Notice, Watch};
 use crate::heartbeat::{self, Gauge, Vital};
 use crate::job::{RUNNING_QUEUE, RunningJob};
-use crate::labels::Labels;
 use crate::queue::{Assignment, CLOSE_WITHIN, Redis, Worker, WorkerOptions};
 use crate::startup::wait_for;
 
@@ -44,7 +43,7 @@ use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
 use self::removal::{Removal, Removals};
 use self::session::Session;
-use self::sweep::Found;
+use self::sweep::{Found, Listing};
 use self::work::{Doing, Done, Tries, Work};
 
 /// How many running corrections one completer holds at most.
@@ -169,9 +168,8 @@ impl Loop {
                 self.session.outages.begin(from);
                 Vec::new()
             }
-            Notice::Died { container, exit_code, labels, .. } => {
-                let ours = Labels::from_map(&labels)
-                    .is_some_and(|labels| labels.instance == self.session.instance());
+            Notice::Died { container, exit_code, instance, .. } => {
+                let ours = instance.is_some_and(|instance| instance == self.session.instance());
                 self.inflight.died(&container, exit_code, ours, now)
             }
             Notice::Oom { container } => {
@@ -342,10 +340,12 @@ impl Loop {
         self.work.begin(effects::list(Arc::clone(&self.session)));
     }
 
-    fn listed(&mut self, listed: Vec<Listed>) -> Vec<Action> {
-        let mut actions = self.inflight.listed(&sweep::seen(&listed));
+    fn listed(&mut self, listing: Listing) -> Vec<Action> {
+        let Listing { seen, mut strangers } = listing;
+        let mut actions = self.inflight.listed(&seen);
         actions.extend(self.inflight.round());
-        let strangers = listed.into_iter().filter(|one| !self.inflight.holds(&one.id)).collect();
+        strangers.retain(|one| !self.inflight.holds(&one.id));
+        strangers.shrink_to_fit();
         self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
         actions
     }

@@ -36,14 +36,34 @@ pub struct Found {
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
     /// They run, and should have ended some time ago.
-    pub overdue: Vec<(Listed, Labels)>,
+    pub overdue: Vec<Stranger>,
 }
 
-/// The engine's list, cut down to what belongs to this installation.
+/// The engine's list of our labelled containers, as much of it as a sweep needs.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What it says of each container, for the state machine.
+    pub seen: HashMap<ContainerId, Seen>,
+    /// Those to which something may have to be done if nobody here holds a record of them: of thousands
+    /// that run in time nothing more than the state is kept.
+    pub strangers: Vec<Stranger>,
+}
+
+/// A listed container that may have been left behind.
+#[derive(Debug, PartialEq)]
+pub struct Stranger {
+    /// Its id.
+    pub id: ContainerId,
+    state: State,
+    created: i64,
+    labels: Box<Labels>,
+}
+
+/// Lists the containers of this installation.
 ///
 /// # Errors
 /// Redis or the engine did not answer.
-pub async fn list(session: &Session) -> anyhow::Result<Vec<Listed>> {
+pub async fn list(session: &Session) -> anyhow::Result<Listing> {
     let pinned = session.settings.common.instance.as_ref();
     let instance = session.redis.instance(pinned).await.context("the installation's id cannot be read")?;
     if instance != session.instance() {
@@ -55,18 +75,44 @@ pub async fn list(session: &Session) -> anyhow::Result<Vec<Listed>> {
             warn!(job_id = %job, "a job that another client gave up as stalled waits again");
         }
     }
-    session.engine.list(&instance).await.context("the containers cannot be listed")
+    let (mut seen, now) = (HashMap::new(), session.engine.now());
+    let keep = |one: Listed| {
+        seen.insert(one.id.clone(), seen_as(one.state));
+        Stranger::of(one, now)
+    };
+    let strangers = session.engine.list(&instance, keep).await.context("the containers cannot be listed")?;
+    Ok(Listing { seen, strangers })
 }
 
-/// What the list says of each container, for the state machine.
-#[must_use]
-pub fn seen(listed: &[Listed]) -> HashMap<ContainerId, Seen> {
-    let seen = |state| match state {
+impl Stranger {
+    /// What has to be known of a listed container if nobody here holds a record of it; `None` where it is left
+    /// alone then: somebody else's, on its way out, or running in time.
+    fn of(one: Listed, now: Timestamp) -> Option<Self> {
+        let Listed { id, state, created, labels } = one;
+        let one = Self { id, state, created, labels: labels? };
+        (one.is_still() || one.may_be_overdue(now)).then_some(one)
+    }
+
+    /// Whether it ended, or was never started.
+    fn is_still(&self) -> bool {
+        has_ended(self.state) || self.state == State::Created
+    }
+
+    /// Whether its time would be up if it had been started when it was created.
+    fn may_be_overdue(&self, now: Timestamp) -> bool {
+        let age = Timestamp::from_second(self.created).ok().and_then(|created| elapsed(created, now));
+        allowed(&self.labels)
+            .zip(age)
+            .is_some_and(|(allowed, age)| age >= allowed && was_submitted_before(&self.labels, allowed))
+    }
+}
+
+fn seen_as(state: State) -> Seen {
+    match state {
         State::Exited | State::Dead => Seen::Ended,
         State::Running | State::Paused | State::Restarting => Seen::Running,
         State::Created | State::Removing => Seen::Waiting,
-    };
-    listed.iter().map(|one| (one.id.clone(), seen(one.state))).collect()
+    }
 }
 
 fn has_ended(state: State) -> bool {
@@ -77,32 +123,27 @@ fn has_ended(state: State) -> bool {
 ///
 /// # Errors
 /// Redis did not answer.
-pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Result<Found> {
+pub async fn examine(session: &Session, strangers: Vec<Stranger>) -> anyhow::Result<Found> {
     let leftovers = session.redis.leftovers(&session.engine_id()).await.context("removals cannot be read")?;
     let removable = leftovers.into_iter().map(Removal::of_leftover).collect();
     let mut found = Found { removable, ..Found::default() };
-    let labelled: Vec<(Listed, Labels)> = strangers
-        .into_iter()
-        .filter_map(|one| Labels::from_map(&one.labels).map(|labels| (one, labels)))
-        .collect();
-    let (still, running): (Vec<_>, Vec<_>) =
-        labelled.into_iter().partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
-    let now = session.engine.now();
-    found.overdue = running.into_iter().filter(|(one, labels)| may_be_overdue(one, labels, now)).collect();
-    let asked: Vec<Labels> = still.iter().map(|(_, labels)| labels.clone()).collect();
+    let (still, overdue): (Vec<_>, Vec<_>) = strangers.into_iter().partition(Stranger::is_still);
+    found.overdue = overdue;
+    let asked: Vec<&Labels> = still.iter().map(|one| &*one.labels).collect();
     let standings = session.redis.standing(&asked).await.context("the records cannot be read")?;
-    for ((one, labels), standing) in still.into_iter().zip(standings) {
-        classify(&mut found, one, labels, standing, now);
+    let now = session.engine.now();
+    for (one, standing) in still.into_iter().zip(standings) {
+        classify(&mut found, one, standing, now);
     }
     Ok(found)
 }
 
-fn classify(found: &mut Found, one: Listed, labels: Labels, standing: Standing, now: Timestamp) {
+fn classify(found: &mut Found, one: Stranger, standing: Standing, now: Timestamp) {
     let removal = |because| Removal::of(one.id.clone(), because);
     match standing {
         Standing::Live => {}
-        Standing::Done => found.removable.push(removal(Because::Done(Box::new(labels)))),
-        Standing::Orphan if has_ended(one.state) => found.orphans.push((one.id, labels)),
+        Standing::Done => found.removable.push(removal(Because::Done(one.labels))),
+        Standing::Orphan if has_ended(one.state) => found.orphans.push((one.id, *one.labels)),
         Standing::Orphan => {
             let age = now.as_second().saturating_sub(one.created);
             if age >= CREATED_GRACE.as_secs().cast_signed() {
@@ -124,31 +165,23 @@ fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
     now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
 }
 
-/// Whether its time would be up if it had been started when it was created.
-fn may_be_overdue(one: &Listed, labels: &Labels, now: Timestamp) -> bool {
-    let age = Timestamp::from_second(one.created).ok().and_then(|created| elapsed(created, now));
-    allowed(labels)
-        .zip(age)
-        .is_some_and(|(allowed, age)| age >= allowed && was_submitted_before(labels, allowed))
-}
-
 /// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.
-pub async fn stop_overdue(session: &Session, overdue: Vec<(Listed, Labels)>) {
-    for (one, labels) in overdue {
-        if let Err(error) = stop_if_overdue(session, &one, &labels).await {
+pub async fn stop_overdue(session: &Session, overdue: Vec<Stranger>) {
+    for one in overdue {
+        if let Err(error) = stop_if_overdue(session, &one).await {
             warn!(container_id = %one.id, error = format!("{error:#}"), "an overdue container could not be stopped");
         }
     }
 }
 
-async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels) -> Result<(), EngineError> {
+async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), EngineError> {
     let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) =
         session.engine.inspect(one.id.as_str()).await?
     else {
         return Ok(());
     };
     let run_for = elapsed(started, session.engine.now());
-    if allowed(labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
+    if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
         super::effects::kill(session, &one.id).await?;
         pass(Point::SweepKilled).await;
@@ -176,14 +209,14 @@ mod tests {
         }
     }
 
-    fn listed(state: State, created: i64) -> Listed {
-        Listed { id: ContainerId::new("c"), state, created, labels: HashMap::new() }
+    fn stranger(state: State, created: i64) -> Stranger {
+        Stranger { id: ContainerId::new("c"), state, created, labels: Box::new(labels()) }
     }
 
     fn classified(state: State, standing: Standing, age: i64) -> Found {
         let now = Timestamp::from_second(1_000_000).expect("a time");
         let mut found = Found::default();
-        classify(&mut found, listed(state, now.as_second() - age), labels(), standing, now);
+        classify(&mut found, stranger(state, now.as_second() - age), standing, now);
         found
     }
 
@@ -191,10 +224,24 @@ mod tests {
     fn what_runs_beyond_its_time_and_a_grace_may_be_overdue() {
         let now = Timestamp::from_second(1_000_000).expect("a time");
         let overdue = |timeout_ms, age: i64| {
-            let one = Listed { created: 1_000_000 - age, ..listed(State::Running, 0) };
-            may_be_overdue(&one, &Labels { timeout_ms, ..labels() }, now)
+            let labels = Box::new(Labels { timeout_ms, ..labels() });
+            kept(State::Running, 1_000_000 - age, Some(labels), now)
         };
         assert!(overdue(60_000, 90) && !overdue(60_000, 89) && !overdue(0, 1_000_000));
+    }
+
+    fn kept(state: State, created: i64, labels: Option<Box<Labels>>, now: Timestamp) -> bool {
+        Stranger::of(Listed { id: ContainerId::new("c"), state, created, labels }, now).is_some()
+    }
+
+    #[test]
+    fn of_a_list_only_what_is_still_or_overdue_and_ours_is_kept() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let still = [State::Exited, State::Dead, State::Created];
+        for state in still.into_iter().chain([State::Running, State::Paused, State::Removing]) {
+            assert_eq!(kept(state, 0, Some(Box::new(labels())), now), still.contains(&state), "{state:?}");
+            assert!(!kept(state, 0, None, now), "{state:?}");
+        }
     }
 
     #[test]

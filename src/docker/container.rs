@@ -18,7 +18,7 @@ use super::spec;
 use super::transport::told;
 use super::types::{ContainerSpec, Inspected, Killed, Listed, Removed, State};
 use crate::identity::{ContainerId, InstanceId};
-use crate::labels::INSTANCE_LABEL;
+use crate::labels::{INSTANCE_LABEL, Labels};
 
 /// How much longer than other calls a list may take.
 const LIST_FACTOR: u32 = 6;
@@ -125,13 +125,18 @@ impl Engine {
         .await
     }
 
-    /// Lists the containers of an installation, whatever they are doing. It is given six times
-    /// `DOCKER_TIMEOUT`, since it takes the engine the longer the more containers there are. One of which the
-    /// engine says too much (4 MiB) is left out, with a warning.
+    /// Lists the containers of an installation, whatever they are doing. Each is shown to `keep` as soon as it
+    /// was read, and only what that makes of it is held: there may be ten thousand. The call is given six
+    /// times `DOCKER_TIMEOUT`, since it takes the engine the longer the more containers there are. One of
+    /// which the engine says too much (4 MiB) is left out, with a warning.
     ///
     /// # Errors
-    /// Those of every call.
-    pub async fn list(&self, instance: &InstanceId) -> Result<Vec<Listed>, EngineError> {
+    /// Those of every call; then some containers may have been shown.
+    pub async fn list<T: Send>(
+        &self,
+        instance: &InstanceId,
+        mut keep: impl FnMut(Listed) -> Option<T> + Send,
+    ) -> Result<Vec<T>, EngineError> {
         let filters = serde_json::json!({ "label": [format!("{INSTANCE_LABEL}={instance}")] }).to_string();
         self.within(Call::List, self.timeout() * LIST_FACTOR, async {
             let query = [("all", "true"), ("filters", filters.as_str())];
@@ -155,7 +160,7 @@ impl Engine {
                         }
                     };
                     let answer: ListAnswer = serde_json::from_slice(element).map_err(garbled_list)?;
-                    listed.push(answer.into());
+                    listed.extend(keep(answer.into()));
                     Ok::<_, EngineError>(())
                 })?;
             }
@@ -282,7 +287,8 @@ impl From<ListAnswer> for Listed {
     fn from(answer: ListAnswer) -> Self {
         let ListAnswer { id, state, created, labels } = answer;
         let (id, state) = (ContainerId::new(id), State::read(&state));
-        Self { id, state, created, labels: labels.unwrap_or_default() }
+        let labels = labels.as_ref().and_then(Labels::from_map).map(Box::new);
+        Self { id, state, created, labels }
     }
 }
 

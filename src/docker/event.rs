@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::identity::ContainerId;
+use crate::identity::{ContainerId, InstanceId};
+use crate::labels::Labels;
 
 /// What the engine is asked for. Docker says `die` and `destroy`, Podman `died` and `remove`.
 pub(super) const ACTIONS: [&str; 5] = ["die", "died", "oom", "destroy", "remove"];
@@ -20,7 +21,11 @@ pub(super) struct Event {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    Died { exit_code: Option<i64>, labels: HashMap<String, String> },
+    /// `instance` is told where the labels are ours and complete.
+    Died {
+        exit_code: Option<i64>,
+        instance: Option<InstanceId>,
+    },
     Oom,
     Destroyed,
 }
@@ -74,9 +79,12 @@ impl Line {
         };
         let action = match self.action.as_str() {
             "die" | "died" => {
-                let labels = self.actor.attributes.unwrap_or_default();
-                let code = ["exitCode", "containerExitCode"].iter().find_map(|name| labels.get(*name));
-                Action::Died { exit_code: code.and_then(|code| code.parse().ok()), labels }
+                let attributes = self.actor.attributes.unwrap_or_default();
+                let code = ["exitCode", "containerExitCode"].iter().find_map(|name| attributes.get(*name));
+                Action::Died {
+                    exit_code: code.and_then(|code| code.parse().ok()),
+                    instance: Labels::from_map(&attributes).map(|labels| labels.instance),
+                }
             }
             "oom" => Action::Oom,
             "destroy" | "remove" => Action::Destroyed,
@@ -92,14 +100,19 @@ mod tests {
 
     use super::*;
 
+    const LABELS: &str = r#""org.correctomatic.instance":"v","org.correctomatic.correction":"x",
+        "org.correctomatic.job":"1","org.correctomatic.name":"n","org.correctomatic.timestamp":"1",
+        "org.correctomatic.generation":"0","org.correctomatic.attempt":"t","org.correctomatic.timeout_ms":"0""#;
+
     fn read(text: &str) -> Option<Event> {
         decode(text.as_bytes()).unwrap()
     }
 
     fn died(text: &str) -> (String, Option<i64>, Option<String>, i64) {
         let event = read(text).unwrap();
-        let Action::Died { exit_code, labels } = event.action else { panic!("{event:?}") };
-        (event.container.to_string(), exit_code, labels.get("l").cloned(), event.at.as_millisecond())
+        let Action::Died { exit_code, instance } = event.action else { panic!("{event:?}") };
+        let instance = instance.map(|instance| instance.to_string());
+        (event.container.to_string(), exit_code, instance, event.at.as_millisecond())
     }
 
     #[test]
@@ -115,7 +128,10 @@ mod tests {
             {"ID":"c1","Attributes":{"containerExitCode":"7","name":"n","l":"v"}},
             "time":1795414619,"timeNano":1795414619363288678}"#;
         for text in [docker_20, docker_29, podman] {
-            assert_eq!(died(text), expected, "{text}");
+            let text = text.replace(r#""l":"v""#, LABELS);
+            assert_eq!(died(&text), expected, "{text}");
+            // One label less, and it is somebody else's.
+            assert_eq!(died(&text.replace("org.correctomatic.job", "job")).2, None, "{text}");
         }
     }
 

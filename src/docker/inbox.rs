@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::event::{Action, Event};
 use crate::heartbeat::{Gauge, Vital};
-use crate::identity::ContainerId;
+use crate::identity::{ContainerId, InstanceId};
 
 /// How many containers' notices are kept.
 const MOST: usize = 20_000;
@@ -49,8 +49,8 @@ pub enum Notice {
         container: ContainerId,
         /// Its exit code, where the event told it.
         exit_code: Option<i64>,
-        /// The event's attributes: the container's labels, and `image`, `name` and `exitCode`.
-        labels: HashMap<String, String>,
+        /// The installation whose container it is; `None` where its labels are not ours or are incomplete.
+        instance: Option<InstanceId>,
         /// When, on the daemon's clock.
         at: Timestamp,
     },
@@ -101,7 +101,7 @@ struct Told {
 #[derive(Debug)]
 struct Death {
     exit_code: Option<i64>,
-    labels: HashMap<String, String>,
+    instance: Option<InstanceId>,
     at: Timestamp,
 }
 
@@ -124,7 +124,7 @@ impl Inbox {
         }
         let told = waiting.of.entry(container).or_default();
         match action {
-            Action::Died { exit_code, labels } => told.died = Some(Death { exit_code, labels, at }),
+            Action::Died { exit_code, instance } => told.died = Some(Death { exit_code, instance, at }),
             Action::Oom => told.oom = true,
             Action::Destroyed => told.destroyed = true,
         }
@@ -206,8 +206,8 @@ impl Told {
         if std::mem::take(&mut self.oom) {
             return Some(Notice::Oom { container });
         }
-        if let Some(Death { exit_code, labels, at }) = self.died.take() {
-            return Some(Notice::Died { container, exit_code, labels, at });
+        if let Some(Death { exit_code, instance, at }) = self.died.take() {
+            return Some(Notice::Died { container, exit_code, instance, at });
         }
         std::mem::take(&mut self.destroyed).then_some(Notice::Destroyed { container })
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn died(code: i64) -> Action {
-        Action::Died { exit_code: Some(code), labels: HashMap::new() }
+        Action::Died { exit_code: Some(code), instance: None }
     }
 
     fn at(second: i64) -> Timestamp {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
+use crate::labels::Labels;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -43,6 +44,14 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// Whether it runs or has run: there is something to wait for, or to read.
+    #[must_use]
+    pub fn was_started(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting | Self::Exited)
+    }
+}
+
 /// What the engine knows of one container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inspected {
@@ -73,8 +82,8 @@ pub struct Listed {
     pub state: State,
     /// When it was made, in seconds of Unix time on the daemon's clock.
     pub created: i64,
-    /// Its labels.
-    pub labels: HashMap<String, String>,
+    /// What its labels say of its correction; `None` where they are not ours or are incomplete.
+    pub labels: Option<Box<Labels>>,
 }
 
 /// Which engine this is.

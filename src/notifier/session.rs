@@ -235,6 +235,7 @@ mod tests {
             stalled: 0,
             deferred_failure: None,
             tried_for: Duration::ZERO,
+            taken_at: tokio::time::Instant::now(),
             retries: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),

@@ -30,26 +30,41 @@ const SEARCH_EVERY: Duration = Duration::from_secs(15);
 /// A search takes at most one part in so many of the time, however many keys others have in this Redis.
 const PAUSE_OF_SEARCHES: u32 = 50;
 
+/// For each call of a search so long passes before the next one, so that an idle component asks for little.
+const PAUSE_FOR_CALL: Duration = Duration::from_secs(1);
+
+/// Between two steps through all keys others have their turn.
+const PAUSE_OF_STEPS: Duration = Duration::from_millis(5);
+
+/// How often it is tried whether a search is allowed by now, where it was not.
+const TRY_DENIED_EVERY: Duration = Duration::from_secs(600);
+
 /// While more jobs than these stand in line, nobody searches: it would cost everybody too much. What is
 /// astray is found once the line is shorter; until then it would have to wait for its turn anyway.
 const LONGEST_LINE: usize = 20_000;
 
-/// Keys, or ids, that one call passes.
+/// Keys, or ids, that one call passes; and how many jobs one search finds at most, the next one the rest.
 const STEP: usize = 1000;
 
 impl Queue {
-    /// Searches for jobs that seem to stand in no list; for none while very many stand in line. Nothing is
-    /// changed, and jobs that move meanwhile may be among them: [`Queue::bring_back`] makes sure.
+    /// Searches for jobs that seem to stand in no list, a thousand at most; for none while very many stand in
+    /// line. Nothing is changed, and jobs that move meanwhile may be among them: [`Queue::bring_back`] makes sure.
     ///
     /// # Errors
     /// Redis cannot be asked.
     pub async fn astray(&self) -> Result<Vec<JobId>, QueueError> {
-        let Some(standing) = self.in_lists().await? else { return Ok(Vec::new()) };
+        self.find_astray(&mut 0).await
+    }
+
+    /// As [`Queue::astray`]; counts its calls, those before an error too.
+    async fn find_astray(&self, calls: &mut u32) -> Result<Vec<JobId>, QueueError> {
+        let Some(standing) = self.in_lists(calls).await? else { return Ok(Vec::new()) };
         let (mut cursor, mut found) = (0_u64, Vec::new());
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(pattern(&self.base)).arg("COUNT").arg(STEP);
             scan.arg("TYPE").arg("hash");
+            *calls += 1;
             let (next, keys): (u64, Vec<Vec<u8>>) = self.redis.command("scan", &scan).await?;
             let ids: Vec<_> = keys
                 .iter()
@@ -58,15 +73,19 @@ impl Queue {
                 .filter(|id| !id.contains(&b':') && !standing.contains(*id))
                 .filter_map(|id| std::str::from_utf8(id).ok().map(JobId::new))
                 .collect();
+            *calls += u32::from(!ids.is_empty());
             found.extend(self.look_at(&ids, false).await?);
             cursor = next;
-            if cursor == 0 {
+            if cursor == 0 || found.len() >= STEP {
+                found.truncate(STEP);
                 return Ok(found);
             }
+            sleep(PAUSE_OF_STEPS).await;
         }
     }
 
-    /// Puts those of the jobs back in front of the line that stand in no list; answers which.
+    /// Puts those of the jobs back in front of the line that stand in no list; answers which. None while
+    /// very many stand in line.
     ///
     /// # Errors
     /// Redis cannot be asked; some may have been put back.
@@ -78,7 +97,7 @@ impl Queue {
         let mut found = Vec::new();
         for batch in jobs.chunks(STEP) {
             let mut call = scripts::ASTRAY.key(&*self.base);
-            call.arg(u8::from(put_back));
+            call.arg(u8::from(put_back)).arg(LONGEST_LINE);
             for id in batch {
                 call.arg(id.as_str());
             }
@@ -89,13 +108,14 @@ impl Queue {
     }
 
     /// The ids in the queue's lists, read piece by piece so that nobody is held up; `None` = too many.
-    async fn in_lists(&self) -> Result<Option<HashSet<Vec<u8>>>, QueueError> {
+    async fn in_lists(&self, calls: &mut u32) -> Result<Option<HashSet<Vec<u8>>>, QueueError> {
         let mut ids = HashSet::new();
         for list in ["wait", "paused", "active"] {
             let key = format!("{}{list}", self.base);
             for from in (0..).step_by(STEP) {
                 let mut range = redis::cmd("LRANGE");
                 range.arg(&key).arg(from).arg(from + STEP - 1);
+                *calls += 1;
                 let piece: Vec<Vec<u8>> = self.redis.command("read a list", &range).await?;
                 let full = piece.len() == STEP;
                 ids.extend(piece);
@@ -116,30 +136,46 @@ impl Queue {
 pub(super) async fn search(queue: Queue, resumed: Arc<AtomicBool>) {
     heartbeat::beats_every(LOOK_EVERY);
     let mut trouble = Trouble::with("jobs that other clients left behind are not put back");
+    let mut blind = Trouble::with("jobs that other clients left in no list are not searched for");
     let mut suspects = Vec::new();
-    let mut search_at = Instant::now();
+    let mut turn = Turn::at_once();
     loop {
-        if resumed.swap(false, Ordering::Relaxed) {
-            search_at = Instant::now();
-        }
-        let begun = Instant::now();
-        let is_due = begun >= search_at;
-        let pause = match pass(&queue, &mut suspects, is_due).await {
+        let pause = match put_back(&queue, &mut suspects).await {
             Ok(()) => {
-                if is_due {
-                    search_at = Instant::now() + SEARCH_EVERY.max(begun.elapsed() * PAUSE_OF_SEARCHES);
-                }
                 trouble.is_over();
                 LOOK_EVERY
             }
             Err(error) => trouble.met(&error),
         };
+        if resumed.swap(false, Ordering::Relaxed) {
+            turn.hurry();
+        }
+        let begun = Instant::now();
+        if begun >= turn.due {
+            let mut calls = 0;
+            let found = queue.find_astray(&mut calls).await;
+            let denied = found.as_ref().is_err_and(QueueError::is_denial);
+            turn = Turn::after(begun.elapsed(), calls, denied);
+            match found {
+                Ok(found) => {
+                    blind.is_over();
+                    suspects = found;
+                }
+                Err(error) => _ = blind.met(&error),
+            }
+        }
         sleep(jittered(pause)).await;
     }
 }
 
-/// Puts back what the last search suspected and is astray still, then looks further.
-async fn pass(queue: &Queue, suspects: &mut Vec<JobId>, search: bool) -> Result<(), QueueError> {
+/// Puts back what the last search suspected and is astray still, and what was failed for stalling.
+async fn put_back(queue: &Queue, suspects: &mut Vec<JobId>) -> Result<(), QueueError> {
+    // Most were only on their way, and stand in a list by now: that is seen without holding anybody up.
+    if !suspects.is_empty()
+        && let Some(standing) = queue.in_lists(&mut 0).await?
+    {
+        suspects.retain(|id| !standing.contains(id.as_str().as_bytes()));
+    }
     for id in queue.bring_back(suspects).await? {
         tracing::warn!(queue = queue.name(), job = %id, "job {id} stood in no list and is back in line");
     }
@@ -147,8 +183,67 @@ async fn pass(queue: &Queue, suspects: &mut Vec<JobId>, search: bool) -> Result<
     for id in queue.revive_overstalled().await? {
         tracing::warn!(queue = queue.name(), job = %id, "job {id} was given up as stalled and is back in line");
     }
-    if search {
-        *suspects = queue.astray().await?;
-    }
     Ok(())
+}
+
+/// When the next search has its turn.
+#[derive(Debug)]
+struct Turn {
+    /// When it comes.
+    due: Instant,
+    /// What the last search cost forbids one before this, whatever happens.
+    earliest: Instant,
+}
+
+impl Turn {
+    fn at_once() -> Self {
+        let now = Instant::now();
+        Self { due: now, earliest: now }
+    }
+
+    /// After a search that ended now, well or not.
+    fn after(took: Duration, calls: u32, denied: bool) -> Self {
+        let bound = (took * PAUSE_OF_SEARCHES).max(PAUSE_FOR_CALL * calls);
+        let bound = if denied { bound.max(TRY_DENIED_EVERY) } else { bound };
+        let now = Instant::now();
+        Self { due: now + bound.max(SEARCH_EVERY), earliest: now + bound }
+    }
+
+    /// There is reason to search as soon as may be.
+    fn hurry(&mut self) {
+        self.due = self.due.min(self.earliest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_search_cost_bounds_the_next_one_and_a_resume_shortens_no_more_than_that() {
+        for (took_ms, calls, denied, due, hurried) in [
+            (10, 5, false, 15, 5),
+            (100, 2, false, 15, 5),
+            (10, 1000, false, 1000, 1000),
+            (4000, 70, false, 200, 200),
+            (1, 4, true, 600, 600),
+            (1, 1000, true, 1000, 1000),
+        ] {
+            let mut turn = Turn::after(Duration::from_millis(took_ms), calls, denied);
+            assert_eq!(turn.due - Instant::now(), seconds(due), "{took_ms} ms, {calls} calls");
+            turn.hurry();
+            assert_eq!(turn.due - Instant::now(), seconds(hurried), "{took_ms} ms, {calls} calls, resumed");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resume_puts_off_no_search() {
+        let mut turn = Turn::at_once();
+        turn.hurry();
+        assert_eq!(turn.due, Instant::now());
+    }
 }

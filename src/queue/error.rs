@@ -102,6 +102,15 @@ impl QueueError {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. })
     }
 
+    /// Whether Redis does not let us do it: the user has no right to, or there is no such command here.
+    pub(super) fn is_denial(&self) -> bool {
+        match self {
+            Self::Denied { .. } => true,
+            Self::Refused { source, .. } => source.to_string().contains("unknown command"),
+            _ => false,
+        }
+    }
+
     /// Whether the connection that brought this error should not be used again.
     pub(super) fn spoils_connection(&self) -> bool {
         self.is_ambiguous()

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::options::{BackoffOption, JobOptions, Retained};
 use crate::identity::{JobId, LockToken};
 
@@ -66,6 +68,8 @@ pub struct TakenJob {
     /// How long its tries before this one took, with the waits that were meant to be between them
     /// (`tried-for`, in milliseconds). What it waited beyond them in line, since nobody took it, is no trying.
     pub tried_for: Duration,
+    /// When this take brought it.
+    pub taken_at: Instant,
     /// How many retries of ours it had (`retries`).
     pub retries: u32,
     /// The proof that this take owns it.

@@ -13,6 +13,9 @@ use crate::identity::{CorrectionId, JobId};
 /// How long a correction is remembered as done.
 pub(super) const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// What one try counts for at most, whatever a clock says: it takes minutes.
+const LONGEST_TRY: Duration = Duration::from_secs(24 * 3600);
+
 /// Lines that a job's log keeps.
 const LOG_LINES: u32 = 100;
 
@@ -129,7 +132,8 @@ impl Queue {
         };
         let mut call = scripts::RETRY.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
-        call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo));
+        let held_for = job.taken_at.elapsed().min(LONGEST_TRY);
+        call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo)).arg(millis(held_for));
         self.settle("retry later", job, &call).await
     }
 

@@ -1,5 +1,7 @@
 //! Where the correction of a found container stands, and finishing those that no job knows of.
 
+use std::borrow::Borrow;
+
 use deadpool_redis::redis::{self, ScriptInvocation};
 
 use super::operations::{DONE_FOR, job_arguments, now_ms};
@@ -19,14 +21,14 @@ impl Redis {
     ///
     /// # Errors
     /// Redis cannot be asked.
-    pub async fn standing(&self, of: &[Labels]) -> Result<Vec<Standing>, QueueError> {
+    pub async fn standing(&self, of: &[impl Borrow<Labels> + Sync]) -> Result<Vec<Standing>, QueueError> {
         let mut all = Vec::with_capacity(of.len());
         for batch in of.chunks(BATCH) {
             let mut call = scripts::STANDING.prepare_invoke();
             self.places(&mut call);
             call.arg(millis(DONE_FOR));
             for labels in batch {
-                identity(&mut call, labels);
+                identity(&mut call, labels.borrow());
             }
             let found: Vec<String> = self.script("standing", &call).await?;
             if found.len() != batch.len() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
+use tokio::time::Instant;
 
 use super::operations::now_ms;
 use super::options::{ReadOptions, millis};
@@ -138,6 +139,7 @@ impl Queue {
             stalled,
             deferred_failure: field(),
             tried_for: Duration::from_millis(number(field()).unwrap_or_default()),
+            taken_at: Instant::now(),
             retries: small(number(field())),
             token,
             retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },

@@ -108,17 +108,30 @@ async fn resolve(
             Some(Launch::Started(container))
         }
         Prepared::Mine(container) => Some(start(session, spec, container).await),
-        Prepared::Stale(container) => match session.engine.remove(&container, false).await? {
-            Removed::Done | Removed::Gone => {
-                pass(Point::StarterReplaced).await;
-                None
-            }
-            // It was started after all, by the attempt that created it: it is adopted.
-            Removed::Running => Some(Launch::Started(container)),
-            Removed::InProgress => Some(later("the container of an earlier attempt is being removed", None)),
-        },
+        Prepared::Stale(container) => give_up(session, container).await?,
         Prepared::Leaving => Some(later("the container of an earlier attempt is being removed", None)),
         Prepared::Foreign => Some(Launch::Failed { failure: name_taken(&spec.name), container: None }),
+    })
+}
+
+/// Removes a container that another attempt created and did not start. `None` = the name is free now.
+///
+/// The start may be on its way, whatever became of that attempt, and Docker removes what has ended as well
+/// as what never ran: so it is looked at once more, a moment later.
+async fn give_up(session: &Session, container: ContainerId) -> Result<Option<Launch>, EngineError> {
+    tokio::time::sleep(LOOK_EVERY).await;
+    let inspected = session.engine.inspect(container.as_str()).await?;
+    if inspected.is_some_and(|inspected| inspected.state.was_started()) {
+        return Ok(Some(Launch::Started(container)));
+    }
+    Ok(match session.engine.remove(&container, false).await? {
+        Removed::Done | Removed::Gone => {
+            pass(Point::StarterReplaced).await;
+            None
+        }
+        // It was started after all, by the attempt that created it: it is adopted.
+        Removed::Running => Some(Launch::Started(container)),
+        Removed::InProgress => Some(later("the container of an earlier attempt is being removed", None)),
     })
 }
 

@@ -1,13 +1,16 @@
 -- Looks at jobs that seem to stand in no list: a resume by BullMQ 5.12 renames `paused` over a `wait` that
 -- 6.x left, and the other way round.
--- KEYS: base. ARGV: '1' where they are to be put back in front of the line, then ids.
+-- KEYS: base. ARGV: '1' where they are to be put back in front of the line, how many jobs may stand in
+-- the lists at most for that (all are read at once, and Redis does nothing else meanwhile), then ids.
 -- Answers those that have not ended, that nobody works on and that are in no sorted set; where they are to
 -- be put back, those that are in no list either, and are back now.
+local LISTS = { 'wait', 'paused', 'active' }
+
 local queue = open_queue(KEYS[1])
 local base = queue.base
 
 local suspects, ids = {}, {}
-for at = 2, #ARGV do
+for at = 3, #ARGV do
   local id = ARGV[at]
   local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'finishedOn', 'priority')
   local open = fields[1] and fields[2] and fields[3] and not fields[4]
@@ -22,8 +25,12 @@ for at = 2, #ARGV do
 end
 if ARGV[1] ~= '1' or #suspects == 0 then return ids end
 
+local length = 0
+for _, list in ipairs(LISTS) do length = length + call('LLEN', base .. list) end
+if length > tonumber(ARGV[2]) then return {} end
+
 local standing = {}
-for _, list in ipairs({ 'wait', 'paused', 'active' }) do
+for _, list in ipairs(LISTS) do
   for _, id in ipairs(call('LRANGE', base .. list, 0, -1)) do standing[id] = true end
 end
 local put_back = {}

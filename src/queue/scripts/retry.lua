@@ -1,10 +1,11 @@
 -- Puts a job back to be taken again, after a delay or at once.
 -- KEYS: base. ARGV: id, token, now, delay, 'attempt' (BullMQ counts it) or 'free' (we do), reason,
--- the reason as a JSON string, whether the job is a LIFO one.
+-- the reason as a JSON string, whether the job is a LIFO one, ms since the take (by a clock that nobody
+-- can set).
 local queue = open_queue(KEYS[1])
 local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = queue.base .. id
-local fields = call('HMGET', key, 'ended-by', 'priority', 'processedOn')
+local fields = call('HMGET', key, 'ended-by', 'priority')
 if call('GET', key .. ':lock') ~= token then
   return fields[1] == token and 'already' or 'lost'
 end
@@ -14,8 +15,7 @@ if ARGV[5] == 'attempt' then
   call('HSET', key, 'failedReason', ARGV[6], 'stacktrace', append_trace(key, ARGV[7]),
     'delay', delay, 'ended-by', token)
 else
-  local begun = tonumber(fields[3]) or now
-  call('HINCRBY', key, 'tried-for', math.max(0, now - begun) + delay)
+  call('HINCRBY', key, 'tried-for', tonumber(ARGV[9]) + delay)
   call('HINCRBY', key, 'retries', 1)
   call('HSET', key, 'delay', delay, 'ended-by', token)
 end

@@ -149,10 +149,10 @@ local function finish(queue, id, job, now, state, field, value, more, keep)
 end
 
 -- A completed job counts as one generation more, so that a retry by hand is a new correction; what
--- our own retries noted is over.
+-- our own retries noted is over; `retrying-since` is what they noted in a version before this one.
 local function complete(queue, id, job, token, now, value, keep)
   local key = queue.base .. id
-  if job.retries then call('HDEL', key, 'retries', 'tried-for') end
+  if job.retries then call('HDEL', key, 'retries', 'tried-for', 'retrying-since') end
   finish(queue, id, job, now, 'completed', 'returnvalue', value,
     { 'gen', (tonumber(job.gen) or 0) + 1, 'ended-by', token }, keep)
 end
