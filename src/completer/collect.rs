@@ -85,7 +85,7 @@ pub async fn result_of(
             if let Some(error) = inspected.as_ref().and_then(start_error) {
                 return Ok(FinishedJob::of_failure(errand, &not_started(error)));
             }
-            let ending = ending_of(session, ended, inspected.as_ref());
+            let ending = ending_of(session, ended, inspected.as_ref(), output.total() == 0);
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
                 if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
