@@ -11,6 +11,8 @@ use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::queue::{JobOptions, NewJob, Queue, Redis};
 
+use super::sweep::Sightings;
+
 /// How many outages of the event stream are remembered.
 const OUTAGES_KEPT: usize = 32;
 /// How long an engine may take from when it begins to go down, and ends its containers, to when the
@@ -36,6 +38,8 @@ pub struct Session {
     pub settings: CompleterSettings,
     /// When the event stream was away.
     pub outages: Outages,
+    /// What runs on the engine that nobody here holds.
+    pub sightings: Sightings,
     /// Which installation we are, and which engine we watch.
     pub whereabouts: Whereabouts,
 }
@@ -58,6 +62,7 @@ impl Session {
             engine,
             settings,
             outages: Outages::default(),
+            sightings: Sightings::default(),
             whereabouts: Whereabouts::new(instance, engine_id),
         }
     }
@@ -80,7 +85,7 @@ impl Session {
     /// # Errors
     /// It does not.
     pub async fn engine_stays(&self) -> Result<(), EngineError> {
-        Engine::new(&self.settings.docker)?.ping().await
+        self.engine.afresh().ping().await
     }
 
     /// The job in `finished_corrections` that a result becomes.

@@ -4,19 +4,20 @@
 //! of are the state machine's business; of the others Redis says where they stand.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::crash_points::{Point, pass};
-use crate::docker::{EngineError, Inspected, Listed, State};
+use crate::docker::{EngineError, Listed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
 use crate::queue::Standing;
 
-use super::collect::elapsed;
 use super::inflight::Seen;
 use super::removal::{Because, Removal};
 use super::session::Session;
@@ -24,8 +25,8 @@ use super::session::Session;
 /// A container that was created for a correction that nobody knows of any more is removed after this
 /// time: its starter may be between two steps, or a person may be about to start it by hand.
 const CREATED_GRACE: Duration = Duration::from_secs(60 * 60);
-/// How much longer than its limit a container may run before a completer that holds no record of it
-/// kills it: whoever holds the record comes first.
+/// How much longer than its limit a container may be seen running, by our own clock, before a completer that
+/// holds no record of it kills it: whoever holds the record comes first.
 const OVERDUE_GRACE: Duration = Duration::from_secs(30);
 
 /// What a sweep found among the containers of which this completer holds no record.
@@ -87,8 +88,8 @@ pub async fn examine(session: &Session, strangers: Vec<Listed>) -> anyhow::Resul
         .collect();
     let (still, running): (Vec<_>, Vec<_>) =
         labelled.into_iter().partition(|(one, _)| has_ended(one.state) || one.state == State::Created);
+    found.overdue = session.sightings.overdue(running, Instant::now());
     let now = session.engine.now();
-    found.overdue = running.into_iter().filter(|(one, labels)| may_be_overdue(one, labels, now)).collect();
     let asked: Vec<Labels> = still.iter().map(|(_, labels)| labels.clone()).collect();
     let standings = session.redis.standing(&asked).await.context("the records cannot be read")?;
     for ((one, labels), standing) in still.into_iter().zip(standings) {
@@ -118,37 +119,42 @@ fn allowed(labels: &Labels) -> Option<Duration> {
     labels.timeout().map(|timeout| timeout + OVERDUE_GRACE)
 }
 
-/// Whether it was submitted so long ago, by our clock: the engine's may have been set.
-fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
-    let now = Timestamp::now().as_millisecond().unsigned_abs();
-    now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
-}
+/// Since when the containers that nobody here holds are seen running, by our own clock: the engine's may have
+/// been set since they were started, and when they were submitted says nothing of their start.
+#[derive(Debug, Default)]
+pub struct Sightings(Mutex<HashMap<ContainerId, Instant>>);
 
-/// Whether its time would be up if it had been started when it was created.
-fn may_be_overdue(one: &Listed, labels: &Labels, now: Timestamp) -> bool {
-    let age = Timestamp::from_second(one.created).ok().and_then(|created| elapsed(created, now));
-    allowed(labels)
-        .zip(age)
-        .is_some_and(|(allowed, age)| age >= allowed && was_submitted_before(labels, allowed))
+impl Sightings {
+    /// Takes note of all that run now, and tells those that did for longer than they may. One that was first
+    /// seen late, since this process began late, gets that much more.
+    fn overdue(&self, running: Vec<(Listed, Labels)>, now: Instant) -> Vec<(Listed, Labels)> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *seen);
+        let mut overdue = Vec::new();
+        for (one, labels) in running {
+            let since = before.get(&one.id).copied().unwrap_or(now);
+            seen.insert(one.id.clone(), since);
+            if allowed(&labels).is_some_and(|allowed| now.saturating_duration_since(since) >= allowed) {
+                overdue.push((one, labels));
+            }
+        }
+        overdue
+    }
 }
 
 /// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.
 pub async fn stop_overdue(session: &Session, overdue: Vec<(Listed, Labels)>) {
-    for (one, labels) in overdue {
-        if let Err(error) = stop_if_overdue(session, &one, &labels).await {
+    for (one, _) in overdue {
+        if let Err(error) = stop_if_running(session, &one).await {
             warn!(container_id = %one.id, error = format!("{error:#}"), "an overdue container could not be stopped");
         }
     }
 }
 
-async fn stop_if_overdue(session: &Session, one: &Listed, labels: &Labels) -> Result<(), EngineError> {
-    let Some(Inspected { state: State::Running | State::Paused, started_at: Some(started), .. }) =
-        session.engine.inspect(one.id.as_str()).await?
-    else {
-        return Ok(());
-    };
-    let run_for = elapsed(started, session.engine.now());
-    if allowed(labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
+/// A list may say of one that ended long ago that it runs.
+async fn stop_if_running(session: &Session, one: &Listed) -> Result<(), EngineError> {
+    let inspected = session.engine.inspect(one.id.as_str()).await?;
+    if inspected.is_some_and(|inspected| matches!(inspected.state, State::Running | State::Paused)) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
         super::effects::kill(session, &one.id).await?;
         pass(Point::SweepKilled).await;
@@ -188,13 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_beyond_its_time_and_a_grace_may_be_overdue() {
-        let now = Timestamp::from_second(1_000_000).expect("a time");
-        let overdue = |timeout_ms, age: i64| {
-            let one = Listed { created: 1_000_000 - age, ..listed(State::Running, 0) };
-            may_be_overdue(&one, &Labels { timeout_ms, ..labels() }, now)
+    fn what_is_seen_running_beyond_its_time_and_a_grace_is_overdue_whatever_the_engines_clock() {
+        let (sightings, begun) = (Sightings::default(), Instant::now());
+        let overdue = |timeout_ms, second| {
+            // Made in 1970 by that clock.
+            let one = (listed(State::Running, 0), Labels { timeout_ms, ..labels() });
+            sightings.overdue(vec![one], begun + Duration::from_secs(second)).len()
         };
-        assert!(overdue(60_000, 90) && !overdue(60_000, 89) && !overdue(0, 1_000_000));
+        assert_eq!([overdue(60_000, 0), overdue(60_000, 89), overdue(60_000, 90)], [0, 0, 1]);
+        assert_eq!(overdue(0, 1_000_000), 0, "no time-out");
+        assert!(sightings.overdue(Vec::new(), begun).is_empty());
+        assert_eq!(overdue(60_000, 1_000_000), 0, "what was not there meanwhile is seen for the first time");
     }
 
     #[test]
