@@ -112,7 +112,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::super::work::Tries;
+    use super::super::tries::Tries;
     use super::*;
     use crate::docker::Outage;
     use crate::identity::ContainerId;
