@@ -88,7 +88,7 @@ async fn a_result_whose_reading_panics_each_time_is_a_failure_that_its_caller_is
     let (_engine, mut campaign) = trapped(&traps.join(",")).await;
     campaign.system.spawn("all");
     campaign.submit(1, RUN_TIME).await;
-    campaign.expect("c1", Expected::Outcome("no_verdict"));
+    campaign.expect("c1", Expected::Outcome("container_lost"));
     campaign.until_delivered(1).await;
     campaign.submit(3, RUN_TIME).await;
     campaign.prove().await;

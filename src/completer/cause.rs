@@ -9,6 +9,8 @@
 //!   verdict is concluded from before the engine has taken a new connection ([`Session::engine_stays`]);
 //! - where a container was stopped before this process watched, and nobody saw it: so ends what runs when a
 //!   machine is shut down;
+//! - where a container ended with code 0 before this process watched, nobody saw it, and nothing at all is
+//!   there of its output: what a daemon that was killed, or a machine that went down, leaves looks so too;
 //! - where the event tells 255 and the inspection another code: the engine lost the container's shim.
 
 use std::time::Duration;
@@ -26,8 +28,9 @@ const LOST_BY_ENGINE: i64 = 255;
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// What is known of the end of a container without a verdict.
-pub fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>) -> Ending {
-    Ending { no_network: session.settings.no_network, ..cause(&session.outages, ended, inspected) }
+/// `silent` = it printed nothing at all.
+pub fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
+    Ending { no_network: session.settings.no_network, ..cause(&session.outages, ended, inspected, silent) }
 }
 
 /// Whether an end that was told as it happened may be the first sign of an engine that goes down.
@@ -36,7 +39,7 @@ pub fn may_be_of_an_engine_going_down(ended: &Ended, ending: &Ending) -> bool {
     matches!(ended.end, End::Died { .. } | End::Found) && !known
 }
 
-fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>) -> Ending {
+fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
     let told = match ended.end {
         End::Died { exit_code } => exit_code,
         End::Found | End::Gone | End::Unstoppable => None,
@@ -50,16 +53,23 @@ fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>) -> End
     ending.timed_out = ended.timeout.filter(|limit| was_stopped_for_time(ended.timed_out, &ending, *limit));
     // What we stopped when its time was up had its time, whatever else befell the engine in that moment.
     let had_its_time = ended.timed_out && ending.timed_out.is_some();
-    ending.engine_outage =
-        !had_its_time && inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending));
+    ending.engine_outage = !had_its_time
+        && inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending, silent));
     ending
 }
 
 /// Whether the engine is to blame.
-fn is_the_engines(outages: &Outages, told: Option<i64>, inspected: &Inspected, ending: &Ending) -> bool {
+fn is_the_engines(
+    outages: &Outages,
+    told: Option<i64>,
+    inspected: &Inspected,
+    ending: &Ending,
+    silent: bool,
+) -> bool {
     let during = |when: &dyn Fn(jiff::Timestamp) -> bool| inspected.finished_at.is_some_and(when);
     let unseen = told.is_none();
     let stopped = matches!(ending.exit_code, Some(137 | 143)) && !ending.oom_killed;
+    let nothing_is_left = silent && ending.exit_code == Some(0);
     let lost = if unseen {
         ending.exit_code == Some(LOST_BY_ENGINE)
     } else {
@@ -67,7 +77,9 @@ fn is_the_engines(outages: &Outages, told: Option<i64>, inspected: &Inspected, e
     };
     lost || unseen && during(&|at| outages.covers(at))
         || stopped && during(&|at| outages.may_have_stopped(at))
-        || unseen && stopped && ending.timed_out.is_none() && during(&|at| outages.unwatched(at))
+        || unseen
+            && (stopped && ending.timed_out.is_none() || nothing_is_left)
+            && during(&|at| outages.unwatched(at))
 }
 
 /// The daemon says 255 of a container whose shim it lost; an inspection may know better. A container
@@ -100,7 +112,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::super::work::Tries;
+    use super::super::tries::Tries;
     use super::*;
     use crate::docker::Outage;
     use crate::identity::ContainerId;
@@ -136,13 +148,17 @@ mod tests {
     }
 
     fn ending(told: Option<i64>, exit_code: i64, finished: i64) -> Ending {
+        ending_with(told, exit_code, finished, false)
+    }
+
+    fn ending_with(told: Option<i64>, exit_code: i64, finished: i64, silent: bool) -> Ending {
         let end = told.map_or(End::Found, |code| End::Died { exit_code: Some(code) });
         let found = Inspected {
             started_at: Some(at(finished - 10)),
             finished_at: Some(at(finished)),
             ..inspected(State::Exited, exit_code)
         };
-        cause(&outages(), &ended(end, false), Some(&found))
+        cause(&outages(), &ended(end, false), Some(&found), silent)
     }
 
     #[test]
@@ -178,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn an_end_without_a_trace_before_anybody_watched_is_what_a_host_that_went_down_leaves() {
+        assert!(ending_with(None, 0, 900, true).engine_outage);
+        assert!(!ending_with(None, 0, 900, false).engine_outage, "it printed something");
+        assert!(!ending_with(None, 3, 900, true).engine_outage, "its own code was noted");
+        assert!(!ending_with(None, 0, 3000, true).engine_outage, "we watched");
+        assert!(!ending_with(Some(0), 0, 900, true).engine_outage, "its end was seen");
+    }
+
+    #[test]
     fn a_lost_shim_is_the_engines_and_an_exit_code_of_255_of_the_graders_own_is_not() {
         assert!(ending(Some(255), 137, 3000).engine_outage);
         assert!(!ending(Some(255), 255, 3000).engine_outage);
@@ -188,7 +213,7 @@ mod tests {
         let found =
             Inspected { finished_at: Some(at(2015)), oom_killed: true, ..inspected(State::Exited, 137) };
         let told = End::Died { exit_code: Some(137) };
-        let ending = cause(&outages(), &ended(told, false), Some(&found));
+        let ending = cause(&outages(), &ended(told, false), Some(&found), false);
         assert!(ending.oom_killed && !ending.engine_outage);
     }
 

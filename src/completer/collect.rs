@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::docker::{EngineError, Inspected, State};
 use crate::ending;
@@ -15,13 +16,18 @@ use crate::verdict;
 use super::cause::{ending_of, may_be_of_an_engine_going_down};
 use super::inflight::End;
 use super::session::Session;
-use super::work::Tries;
+use super::tries::{Reached, Tries};
 
-/// How often the output of an ended container is asked for while the engine answers with errors.
-pub const TRIES_FOR_OUTPUT: u32 = 6;
-
-/// After so many panics, or works that were given up, the output of a container is not looked at any more.
-const MOST_FAULTS: u32 = 3;
+/// A result, or why there is none yet; and how far the attempt came.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The result; `None` = the container is not there (any more), so that nobody can tell how it ended. An error:
+    /// the engine is away or gave no answer, or the container runs again, so that nothing is decided and it is
+    /// to be tried again later; `Exchanged` where it is not there and another engine answers.
+    pub result: Result<Option<FinishedJob>, EngineError>,
+    /// How far it came.
+    pub reached: Reached,
+}
 
 /// An ended container, and what is known of its end.
 #[derive(Clone, Debug)]
@@ -38,17 +44,25 @@ pub struct Ended {
     pub tries: Tries,
 }
 
-/// Reads the container's output and makes the result of it; `None` = the container is not there (any more),
-/// so that nobody can tell how it ended.
-///
-/// # Errors
-/// The engine is away or gave no answer: nothing is decided, try again later. `Exchanged` where the
-/// container is not there and another engine answers than `engine`, on which it was started.
+/// Reads the container's output and makes the result of it, where the container is there. `engine` = where it
+/// was started.
 pub async fn result_of(
     session: &Session,
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
+) -> Attempt {
+    let mut reached = Reached::Nothing;
+    let result = attempt(session, ended, engine, errand, &mut reached).await;
+    Attempt { result, reached }
+}
+
+async fn attempt(
+    session: &Session,
+    ended: &Ended,
+    engine: Option<&EngineId>,
+    errand: Errand,
+    reached: &mut Reached,
 ) -> Result<Option<FinishedJob>, EngineError> {
     if ended.end == End::Gone {
         is_still(session, engine).await?;
@@ -57,7 +71,7 @@ pub async fn result_of(
     if ended.end == End::Unstoppable {
         return Ok(Some(FinishedJob::of_failure(errand, &unstoppable())));
     }
-    if ended.tries.faults >= MOST_FAULTS {
+    if ended.tries.is_faulty() {
         return Ok(Some(FinishedJob::of_failure(errand, &faulty())));
     }
     let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
@@ -66,28 +80,38 @@ pub async fn result_of(
             is_still(session, engine).await?;
             return Ok(None);
         }
-        Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT => return Err(error),
         Err(error) => {
+            *reached = Reached::NoOutput { away: error.is_away() };
+            if !ended.tries.output.are_enough(&error, Instant::now()) {
+                return Err(error);
+            }
             // An engine that is here to stay and answers other questions will not answer this one any more.
             session.engine_stays().await?;
             return Ok(Some(FinishedJob::of_failure(errand, &unreadable(&error))));
         }
     };
+    *reached = Reached::All;
     match verdict::read(&output) {
         Ok(verdict) => Ok(Some(FinishedJob::of_verdict(errand, verdict.json))),
         Err(problem) => {
             let inspected = match session.engine.inspect(ended.container.as_str()).await {
                 Ok(None) if ended.end == End::Found => return Ok(None),
                 Ok(inspected) => inspected,
-                Err(error) if ended.tries.unanswered < TRIES_FOR_OUTPUT || error.is_away() => {
-                    return Err(error);
+                Err(error) => {
+                    *reached = Reached::NoInspection { away: error.is_away() };
+                    if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
+                        return Err(error);
+                    }
+                    None
                 }
-                Err(_) => None,
             };
+            if inspected.as_ref().is_some_and(runs_again) {
+                return Err(EngineError::RunsAgain);
+            }
             if let Some(error) = inspected.as_ref().and_then(start_error) {
                 return Ok(Some(FinishedJob::of_failure(errand, &not_started(error))));
             }
-            let ending = ending_of(session, ended, inspected.as_ref());
+            let ending = ending_of(session, ended, inspected.as_ref(), output.total() == 0);
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
                 if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
@@ -121,6 +145,11 @@ async fn disk_is_full(session: &Session, inspected: Option<&Inspected>) -> Optio
         Err(error @ EngineError::DiskFull { .. }) => Some(no_room(&error)),
         _ => None,
     }
+}
+
+/// Whether somebody started it by hand after it had ended without a verdict: its next run may have one.
+fn runs_again(inspected: &Inspected) -> bool {
+    matches!(inspected.state, State::Running | State::Paused | State::Restarting)
 }
 
 /// What the engine said of a start that failed; a container that did start has none.
@@ -175,7 +204,7 @@ fn unstoppable() -> Failure {
 
 fn faulty() -> Failure {
     Failure::new(
-        Outcome::NoVerdict,
+        Outcome::ContainerLost,
         "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
          internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
     )

@@ -12,15 +12,14 @@ use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{FinishedJob, InvalidJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{
-    Assignment, Conclusion, Finished, Keep, Leftover, RetryCount, Settled, Standing, TakenJob,
-};
+use crate::queue::{Assignment, Conclusion, Finished, Keep, Leftover, Settled, Standing, TakenJob};
 
-use super::collect::{Ended, removed, result_of};
+use super::collect::{Attempt, Ended, removed, result_of};
+use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
 use super::session::Session;
-use super::work::Tries;
+use super::tries::{Reached, Tries};
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
 const KEEP_RUNNING: Keep = Keep::Age(std::time::Duration::from_secs(24 * 60 * 60));
@@ -43,21 +42,23 @@ impl Held {
     }
 }
 
-/// Makes the result of a held correction and hands it over. Also tells which container can go.
-pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Option<Removal>) {
+/// Makes the result of a held correction and hands it over. Also tells how far that came, and which container
+/// can go.
+pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Reached, Option<Removal>) {
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
-    let result = match result_of(session, ended, engine, job.errand.clone()).await {
+    let Attempt { result, reached } = result_of(session, ended, engine, job.errand.clone()).await;
+    let result = match result {
         Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
         Err(EngineError::Exchanged { .. }) => {
             let passed_on = back_to_its_engine(session, taken).await;
-            return (if passed_on { Finish::Settled } else { Finish::Again }, None);
+            return (if passed_on { Finish::Settled } else { Finish::Again }, reached, None);
         }
         Err(error) => {
             warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
                 "the result cannot be read yet");
-            return (Finish::Again, None);
+            return (Finish::Again, reached, None);
         }
     };
     pass(Point::CompleterCollected).await;
@@ -80,13 +81,13 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
                 because: Because::HandedOver(job.correction()),
                 noted: leftover,
             });
-            (Finish::Settled, removal)
+            (Finish::Settled, reached, removal)
         }
         Some(Settled::Lost) => {
             debug!(job_id = %taken.id, container_id = %job.container, "another completer owns this correction now");
-            (Finish::Settled, None)
+            (Finish::Settled, reached, None)
         }
-        None => (Finish::Again, None),
+        None => (Finish::Again, reached, None),
     }
 }
 
@@ -111,43 +112,43 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
-/// before. Gives the container that can go.
+/// before. Tells how far that came, and gives the container that can go.
 pub async fn conclude_orphan(
     session: &Session,
     container: &ContainerId,
     labels: &Labels,
-    tries: u32,
-) -> Option<Removal> {
+    tries: Tries,
+) -> (Reached, Option<Removal>) {
     let ended = Ended {
         container: container.clone(),
         end: End::Found,
         timed_out: false,
         timeout: labels.timeout(),
-        // A panic is no answer either.
-        tries: Tries { unanswered: tries, faults: 0 },
+        tries,
     };
     let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
-    let result = match result_of(session, &ended, Some(&engine), labels.errand.clone()).await {
+    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), labels.errand.clone()).await;
+    let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.
         // Whoever removed it did so because the result is safe, even if Redis has forgotten that by now.
         Ok(None) => {
             debug!(container_id = %container, work_id, "a container without a record is gone before it was read");
-            return None;
+            return (reached, None);
         }
         Err(error) => {
             warn!(container_id = %container, work_id, error = format!("{error:#}"),
                 "the result of a container without a record cannot be read yet; the next sweep tries again");
-            return None;
+            return (reached, None);
         }
     };
     pass(Point::OrphanCollected).await;
     let job = session.finished_job(&labels.correction, &labels.name, &result);
     let finished = session.redis.finish_orphan(labels, &job).await;
     pass(Point::OrphanFinished).await;
-    match finished {
+    let removal = match finished {
         Ok(Finished::Added) => {
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
@@ -162,26 +163,12 @@ pub async fn conclude_orphan(
                 "a container without a record could not be finished; the next sweep tries again");
             None
         }
-    }
+    };
+    (reached, removal)
 }
 
-/// A job whose container is on another engine than the one that answers waits for that one to be back, or
-/// for its completer. Tells whether that is done.
-pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
-    let delay = Duration::from_millis(200) * 2_u32.pow(taken.retries.min(5));
-    let why = "its container runs on another Docker engine";
-    let settled = session.running.retry_later(taken, delay, why, RetryCount::Free).await;
-    pass(Point::CompleterPassedOn).await;
-    match settled {
-        Ok(_) => true,
-        Err(error) => {
-            warn!(job_id = %taken.id, error = format!("{error:#}"), "a running job could not be passed on");
-            false
-        }
-    }
-}
-
-async fn hand_over(
+/// Hands a result over; `None` where Redis did not take it.
+pub async fn hand_over(
     session: &Session,
     taken: &TakenJob,
     correction: &CorrectionId,

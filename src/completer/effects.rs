@@ -13,12 +13,13 @@ use crate::labels::Labels;
 use crate::queue::Assignment;
 
 use super::collect::{Ended, elapsed};
-use super::conclude::{Held, back_to_its_engine, conclude, conclude_orphan, refuse};
+use super::conclude::{Held, conclude, conclude_orphan, refuse};
 use super::inflight::{Finding, Finish, Ticket};
 use super::removal::Removal;
 use super::run_time::no_longer_than;
 use super::session::Session;
 use super::sweep::{self, Found, Listing, Stranger};
+use super::tries::{Reached, Tries};
 
 /// What came of an effect.
 #[derive(Debug)]
@@ -30,13 +31,13 @@ pub enum Report {
     /// The engine refused a kill.
     KillRefused(Ticket),
     /// An attempt at finishing ended.
-    Finished(Ticket, Finish, Option<Removal>),
+    Finished(Ticket, Finish, Reached, Option<Removal>),
     /// The sweep has its list, or could not get it.
     Listed(Option<Listing>),
     /// The sweep knows what the containers are that nobody here holds.
     Examined(Found),
     /// A container without a record was looked at.
-    Orphan(ContainerId, Option<Removal>),
+    Orphan(ContainerId, Reached, Option<Removal>),
     /// The container of a job is on this engine after all.
     Here(Box<(Assignment, RunningJob)>),
     /// Something was done that nobody waits for.
@@ -142,26 +143,16 @@ pub async fn finish_orphan(
     session: Arc<Session>,
     container: ContainerId,
     labels: Labels,
-    tries: u32,
+    tries: Tries,
 ) -> Report {
-    let removal = conclude_orphan(&session, &container, &labels, tries).await;
-    Report::Orphan(container, removal)
+    let (reached, removal) = conclude_orphan(&session, &container, &labels, tries).await;
+    Report::Orphan(container, reached, removal)
 }
 
 /// Hands over a job whose data cannot be used.
 pub async fn dispose(session: Arc<Session>, assignment: Assignment, invalid: Box<InvalidJob>) -> Report {
     refuse(&session, &assignment.job, &invalid).await;
     pass(Point::CompleterRefused).await;
-    Report::Nothing
-}
-
-/// A job whose container runs on another engine goes back, for that engine's completer. Its starter may
-/// not have known yet that the engine was exchanged: so the container is looked for first.
-pub async fn pass_on(session: Arc<Session>, assignment: Assignment, job: RunningJob) -> Report {
-    if let Ok(Some(_)) = session.engine.inspect(job.container.as_str()).await {
-        return Report::Here(Box::new((assignment, job)));
-    }
-    back_to_its_engine(&session, &assignment.job).await;
     Report::Nothing
 }
 
@@ -176,6 +167,6 @@ pub async fn identify(session: Arc<Session>) -> Report {
 
 /// Makes the result and hands it over.
 pub async fn finish(session: Arc<Session>, ticket: Ticket, held: Arc<Held>, ended: Ended) -> Report {
-    let (finish, removal) = conclude(&session, &held, &ended).await;
-    Report::Finished(ticket, finish, removal)
+    let (finish, reached, removal) = conclude(&session, &held, &ended).await;
+    Report::Finished(ticket, finish, reached, removal)
 }

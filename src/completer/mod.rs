@@ -8,14 +8,17 @@ mod cause;
 mod collect;
 mod conclude;
 mod effects;
+mod elsewhere;
 mod inflight;
 mod orphans;
 mod pacing;
 mod parked;
 mod removal;
+mod reports;
 mod run_time;
 mod session;
 mod sweep;
+mod tries;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
@@ -37,14 +40,13 @@ use crate::startup::wait_for;
 
 use self::collect::Ended;
 use self::conclude::Held;
-use self::effects::Report;
-use self::inflight::{Action, Finding, Finish, Inflight, Ticket};
+use self::inflight::{Action, Inflight, Ticket};
 use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
-use self::removal::{Removal, Removals};
+use self::removal::Removals;
 use self::session::Session;
-use self::sweep::{Found, Listing};
-use self::work::{Doing, Done, Tries, Work};
+use self::tries::Tries;
+use self::work::{Doing, Work};
 
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
@@ -77,6 +79,8 @@ struct Loop {
     held: HashMap<Ticket, Arc<Held>>,
     next_ticket: u64,
     waiting: VecDeque<Action>,
+    /// Jobs whose container is on another engine, to be passed on.
+    foreign: VecDeque<(Assignment, RunningJob)>,
     work: Work,
     tries: HashMap<Ticket, Tries>,
     orphans: Orphans,
@@ -93,6 +97,7 @@ impl Loop {
             held: HashMap::new(),
             next_ticket: 0,
             waiting: VecDeque::new(),
+            foreign: VecDeque::new(),
             work: Work::default(),
             tries: HashMap::new(),
             orphans: Orphans::default(),
@@ -193,7 +198,7 @@ impl Loop {
         };
         let elsewhere = job.origin.as_ref().is_some_and(|origin| origin.engine != session.engine_id());
         if elsewhere {
-            self.work.begin(effects::pass_on(session, assignment, job));
+            self.foreign.push_back((assignment, job));
             return;
         }
         self.hold(assignment, job, now);
@@ -256,109 +261,15 @@ impl Loop {
             let session = Arc::clone(&self.session);
             self.work.begin(effects::finish_orphan(session, container, labels, tries));
         }
+        while self.work.may_pass_on() {
+            let Some((assignment, job)) = self.foreign.pop_front() else { break };
+            if !assignment.lost.is_cancelled() {
+                self.work.pass_on(elsewhere::pass_on(Arc::clone(&self.session), assignment, job));
+            }
+        }
         let [queued, parked] = &self.gauges;
         queued.set(self.waiting.len());
         parked.set(self.inflight.parked());
-    }
-
-    fn done(&mut self, done: Done) {
-        let now = Instant::now();
-        match done {
-            Done::Reported(report) => self.apply(report, now),
-            Done::Failed(failed) => {
-                self.sweep.failed_if_running(now);
-                self.orphans.all_looked_at();
-                if let Some((ticket, doing)) = failed
-                    && let Some(held) = self.held.get(&ticket)
-                {
-                    let (job, container) = (&held.assignment.job.id, &held.job.container);
-                    warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
-                    self.tries.entry(ticket).or_default().faults += 1;
-                    // Of what was superseded meanwhile nobody waits for an answer.
-                    let report = match doing {
-                        Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),
-                        Doing::Kill => Report::Killed(ticket, false),
-                        Doing::Finish => Report::Finished(ticket, Finish::Again, None),
-                    };
-                    self.apply(report, now);
-                }
-            }
-        }
-    }
-
-    fn apply(&mut self, report: Report, now: Instant) {
-        let actions = match report {
-            Report::Inspected(ticket, finding) => self.inflight.inspected(ticket, &finding, now),
-            Report::Killed(ticket, sent) => {
-                self.inflight.kill_answered(ticket, sent, now);
-                Vec::new()
-            }
-            Report::KillRefused(ticket) => {
-                self.inflight.kill_refused(ticket, now);
-                Vec::new()
-            }
-            Report::Here(taken) => {
-                let (assignment, job) = *taken;
-                self.hold(assignment, job, now);
-                Vec::new()
-            }
-            Report::Finished(ticket, finish, removal) => {
-                // A record may have been forgotten meanwhile: its lock was lost.
-                if finish == Finish::Again && self.held.contains_key(&ticket) {
-                    self.tries.entry(ticket).or_default().unanswered += 1;
-                }
-                self.remove(removal);
-                self.inflight.finished(ticket, finish, now)
-            }
-            Report::Listed(Some(listed)) => self.listed(listed),
-            Report::Listed(None) => {
-                self.sweep.failed(now);
-                Vec::new()
-            }
-            Report::Examined(found) => {
-                self.examined(found, now);
-                Vec::new()
-            }
-            Report::Orphan(container, removal) => {
-                self.orphans.looked_at(&container);
-                self.remove(removal);
-                Vec::new()
-            }
-            Report::Nothing => Vec::new(),
-        };
-        self.enqueue(actions);
-    }
-
-    fn remove(&mut self, removal: Option<Removal>) {
-        if let Some(removal) = removal {
-            self.removals.add(removal);
-        }
-    }
-
-    fn start_sweep(&mut self) {
-        self.sweep.started();
-        self.work.begin(effects::list(Arc::clone(&self.session)));
-    }
-
-    fn listed(&mut self, listing: Listing) -> Vec<Action> {
-        let Listing { seen, mut strangers } = listing;
-        let mut actions = self.inflight.listed(&seen);
-        actions.extend(self.inflight.round());
-        strangers.retain(|one| !self.inflight.holds(&one.id));
-        strangers.shrink_to_fit();
-        self.work.begin(effects::examine(Arc::clone(&self.session), strangers));
-        actions
-    }
-
-    fn examined(&mut self, found: Found, now: Instant) {
-        for removal in found.removable {
-            self.removals.add(removal);
-        }
-        self.orphans.found(found.orphans);
-        if !found.overdue.is_empty() {
-            self.work.begin(effects::stop_overdue(Arc::clone(&self.session), found.overdue));
-        }
-        self.sweep.done(now);
     }
 
     /// Drops the records whose lock was lost: somebody else completes them.
@@ -378,6 +289,7 @@ impl Loop {
     /// Lets the effects that are under way end, so that what is as good as done is handed over by us.
     async fn finish_effects(&mut self) {
         self.waiting.clear();
+        self.foreign.clear();
         let all = async {
             while let Some(done) = self.work.next().await {
                 self.done(done);

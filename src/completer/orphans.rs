@@ -3,10 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use tokio::time::Instant;
+
 use crate::identity::ContainerId;
 use crate::labels::Labels;
 
-use super::collect::TRIES_FOR_OUTPUT;
+use super::tries::{Reached, Tries};
 
 /// How many are looked at at once.
 const AT_ONCE: usize = 4;
@@ -16,14 +18,14 @@ const AT_ONCE: usize = 4;
 pub struct Orphans {
     waiting: VecDeque<(ContainerId, Labels)>,
     /// How often each was tried, for as long as sweeps find it.
-    tries: HashMap<ContainerId, u32>,
+    tries: HashMap<ContainerId, Tries>,
     under_way: Vec<ContainerId>,
 }
 
 impl Orphans {
     /// Takes over what a sweep found: all orphans that there are now.
     pub fn found(&mut self, found: Vec<(ContainerId, Labels)>) {
-        let still: HashMap<ContainerId, u32> = found
+        let still: HashMap<ContainerId, Tries> = found
             .iter()
             .map(|(container, _)| (container.clone(), self.tries.get(container).copied().unwrap_or_default()))
             .collect();
@@ -33,7 +35,7 @@ impl Orphans {
     }
 
     /// The next to be looked at, and how often it was tried before.
-    pub fn next(&mut self) -> Option<(ContainerId, Labels, u32)> {
+    pub fn next(&mut self) -> Option<(ContainerId, Labels, Tries)> {
         if self.under_way.len() >= AT_ONCE {
             return None;
         }
@@ -41,13 +43,17 @@ impl Orphans {
         self.under_way.push(container.clone());
         let tries = self.tries.entry(container.clone()).or_default();
         let before = *tries;
-        // After the last try it is given up anyway; the count must not wrap in a year of sweeps.
-        *tries = tries.saturating_add(1).min(TRIES_FOR_OUTPUT);
+        // What panics reports nothing: it counts as a fault until it does.
+        tries.faults = tries.faults.saturating_add(1);
         Some((container, labels, before))
     }
 
     /// One was looked at.
-    pub fn looked_at(&mut self, container: &ContainerId) {
+    pub fn looked_at(&mut self, container: &ContainerId, reached: Reached, now: Instant) {
+        if let Some(tries) = self.tries.get_mut(container) {
+            tries.faults = tries.faults.saturating_sub(1);
+            tries.note(reached, now);
+        }
         self.under_way.retain(|other| other != container);
     }
 
@@ -61,6 +67,7 @@ impl Orphans {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::{Call, EngineError};
     use crate::identity::{CorrectionId, InstanceId, JobId};
     use crate::job::Errand;
 
@@ -87,19 +94,34 @@ mod tests {
         assert_eq!(first.len(), AT_ONCE);
         orphans.found((0..10).map(orphan).collect());
         assert_eq!(orphans.waiting.len(), 10 - AT_ONCE);
-        orphans.looked_at(&first[0].0);
+        orphans.looked_at(&first[0].0, Reached::Nothing, Instant::now());
         assert_eq!(orphans.next().map(|(container, ..)| container), Some(ContainerId::new("4")));
     }
 
     #[test]
     fn tries_are_counted_for_as_long_as_sweeps_find_it() {
         let mut orphans = Orphans::default();
-        for tries in 0..=TRIES_FOR_OUTPUT + 2 {
+        let refused = EngineError::Server { call: Call::Logs, status: 500, message: String::new() };
+        for (tries, reached) in
+            [[Reached::Nothing; 6], [Reached::NoOutput { away: false }; 6]].concat().into_iter().enumerate()
+        {
             orphans.found(vec![orphan(1)]);
             let (container, _, before) = orphans.next().expect("one");
-            assert_eq!(before, tries.min(TRIES_FOR_OUTPUT));
-            orphans.looked_at(&container);
+            assert!(!before.output.are_enough(&refused, Instant::now()), "{tries}");
+            assert_eq!(before.faults, 0);
+            orphans.looked_at(&container, reached, Instant::now());
         }
+        orphans.found(vec![orphan(1)]);
+        let (_, _, before) = orphans.next().expect("one");
+        assert!(before.output.are_enough(&refused, Instant::now()));
+        // That one panics, and the two after it.
+        for faults in 1..=3 {
+            orphans.all_looked_at();
+            orphans.found(vec![orphan(1)]);
+            let (_, _, before) = orphans.next().expect("one");
+            assert_eq!((before.faults, before.is_faulty()), (faults, faults == 3));
+        }
+        orphans.all_looked_at();
         orphans.found(Vec::new());
         assert!(orphans.tries.is_empty());
     }

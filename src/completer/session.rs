@@ -80,7 +80,7 @@ impl Session {
     /// # Errors
     /// It does not.
     pub async fn engine_stays(&self) -> Result<(), EngineError> {
-        Engine::new(&self.settings.docker)?.ping().await
+        self.engine.afresh().ping().await
     }
 
     /// The job in `finished_corrections` that a result becomes.

@@ -1,6 +1,6 @@
 //! What the completer has under way: its effects, each a task that makes headway or is given up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::task::{Id, JoinSet};
 use tracing::error;
@@ -13,11 +13,16 @@ use super::inflight::Ticket;
 /// How many effects are under way at once; more would only queue up inside the engine.
 const EFFECTS_AT_MOST: usize = 32;
 
+/// How many jobs of other engines are passed on at once. They are not counted among the others: however many
+/// there are, they keep none of our own waiting.
+const PASSED_ON_AT_ONCE: usize = 8;
+
 /// The effects that are under way.
 #[derive(Debug)]
 pub struct Work {
     effects: JoinSet<Result<Report, Stuck>>,
     working_on: HashMap<Id, (Ticket, Doing)>,
+    passing_on: HashSet<Id>,
     gauge: Gauge,
 }
 
@@ -44,7 +49,7 @@ pub enum Done {
 impl Default for Work {
     fn default() -> Self {
         let gauge = Gauge::of(Vital::Effects);
-        Self { effects: JoinSet::new(), working_on: HashMap::new(), gauge }
+        Self { effects: JoinSet::new(), working_on: HashMap::new(), passing_on: HashSet::new(), gauge }
     }
 }
 
@@ -74,13 +79,29 @@ impl Work {
     /// Whether no further one should be begun now.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.effects.len() >= EFFECTS_AT_MOST
+        self.effects.len() - self.passing_on.len() >= EFFECTS_AT_MOST
+    }
+
+    /// Starts the passing on of a job that is for another engine.
+    pub fn pass_on(&mut self, effect: impl Future<Output = Report> + Send + 'static) {
+        let id = self.start(effect);
+        self.passing_on.insert(id);
+    }
+
+    /// Whether one more job may be passed on now.
+    #[must_use]
+    pub fn may_pass_on(&self) -> bool {
+        self.passing_on.len() < PASSED_ON_AT_ONCE
     }
 
     /// Waits for the end of one; `None` while there is none. Cancel-safe.
     pub async fn next(&mut self) -> Option<Done> {
         let ended = self.effects.join_next_with_id().await?;
         self.gauge.set(self.effects.len());
+        self.passing_on.remove(&match &ended {
+            Ok((id, _)) => *id,
+            Err(panicked) => panicked.id(),
+        });
         Some(match ended {
             Ok((id, Ok(report))) => {
                 self.working_on.remove(&id);
@@ -99,15 +120,31 @@ impl Work {
     /// Drops what is still under way.
     pub async fn abort(&mut self) {
         self.effects.shutdown().await;
+        self.passing_on.clear();
         self.gauge.set(0);
     }
 }
 
-/// How often a record was tried.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tries {
-    /// The engine or Redis gave no answer.
-    pub unanswered: u32,
-    /// A panic, or work that was given up.
-    pub faults: u32,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_passed_on_keeps_no_work_of_our_own_waiting() {
+        let mut work = Work::default();
+        for _ in 0..PASSED_ON_AT_ONCE {
+            assert!(work.may_pass_on());
+            work.pass_on(async { Report::Nothing });
+        }
+        assert!(!work.may_pass_on());
+        for _ in 0..EFFECTS_AT_MOST {
+            assert!(!work.is_full());
+            work.begin(async { Report::Nothing });
+        }
+        assert!(work.is_full());
+        while work.next().await.is_some() {}
+        work.pass_on(async { panic!("on purpose") });
+        assert!(matches!(work.next().await, Some(Done::Failed(None))));
+        assert!(work.passing_on.is_empty() && work.may_pass_on());
+    }
 }

@@ -52,6 +52,7 @@ pub(super) struct Spoken {
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
     pub(super) has_init: bool,
+    is_podman: bool,
     version: Version,
     contact: u64,
 }
@@ -70,22 +71,46 @@ struct InfoAnswer {
     memory: u64,
 }
 
+impl InfoAnswer {
+    /// The engine's id. Podman has none: its `/info` makes up a new one for each answer
+    /// (`pkg/api/handlers/compat/info.go`), but the name in it is its host's and stays.
+    fn engine_id(&self, is_podman: bool) -> EngineId {
+        if !is_podman && !self.id.is_empty() {
+            return EngineId::new(&self.id);
+        }
+        let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+        EngineId::new(self.name.replace(|letter| !legal(letter), "-"))
+    }
+}
+
 impl Engine {
     /// Reads the certificates and prepares the connections; sends nothing.
     ///
     /// # Errors
     /// A certificate or key cannot be read, or the endpoint is of a kind that is not supported.
     pub fn new(settings: &DockerSettings) -> Result<Self, EngineError> {
+        let transport = Transport::new(&settings.endpoint, settings.timeout)?;
+        Ok(Self::with(transport, settings.timeout, settings.pull_timeout, Logins::new(&settings.credentials)))
+    }
+
+    /// The same engine, over connections that are not made yet. Reads no file and sends nothing.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        let Shared { transport, timeout, pull_timeout, logins, .. } = &*self.shared;
+        Self::with(transport.afresh(), *timeout, *pull_timeout, logins.clone())
+    }
+
+    fn with(transport: Transport, timeout: Duration, pull_timeout: Duration, logins: Logins) -> Self {
         let shared = Shared {
-            transport: Transport::new(&settings.endpoint, settings.timeout)?,
-            timeout: settings.timeout,
-            pull_timeout: settings.pull_timeout,
-            logins: Logins::new(&settings.credentials),
+            transport,
+            timeout,
+            pull_timeout,
+            logins,
             pulls: Mutex::new(HashMap::new()),
             spoken: RwLock::new(None),
             negotiating: tokio::sync::Mutex::new(()),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
     }
 
     /// Asks whether the engine is there, and speaks a version of the API that we speak.
@@ -106,12 +131,12 @@ impl Engine {
     /// See [`EngineError`].
     pub async fn about(&self) -> Result<About, EngineError> {
         self.within(Call::About, self.shared.timeout, async {
-            let api_version = self.spoken().await?.version.to_string();
+            let spoken = self.spoken().await?;
+            let api_version = spoken.version.to_string();
             let info: InfoAnswer = decoded(Call::About, self.get(Call::About, "/info", &[]).await?).await?;
-            // Podman has no id, and its name is its host's.
-            let id = if info.id.is_empty() { info.name } else { info.id };
+            let id = info.engine_id(spoken.is_podman);
             let InfoAnswer { version, cpus, memory, .. } = info;
-            Ok(About { id: EngineId::new(id), version, api_version, cpus, memory })
+            Ok(About { id, version, api_version, cpus, memory })
         })
         .await
     }
@@ -176,7 +201,7 @@ impl Engine {
 
     fn agree(&self, answer: VersionAnswer) -> Result<Spoken, EngineError> {
         let transport = &self.shared.transport;
-        let has_init = answer.has_init();
+        let (has_init, is_podman) = (answer.has_init(), answer.is_podman());
         let version = answer.agreed()?;
         if !has_init {
             tracing::warn!("the Docker engine has no docker-init: containers run without an init process");
@@ -188,7 +213,7 @@ impl Engine {
             &version.for_bollard(),
         )
         .map_err(|error| EngineError::Garbled { call: Call::Version, reason: error.to_string() })?;
-        Ok(Spoken { docker, has_init, version, contact: transport.contact() })
+        Ok(Spoken { docker, has_init, is_podman, version, contact: transport.contact() })
     }
 
     /// GETs a path of the negotiated version; an answer that is no success is an error.
@@ -287,4 +312,62 @@ pub(super) async fn decoded<T: DeserializeOwned>(
 ) -> Result<T, EngineError> {
     let body = read_whole(call, answer).await?;
     serde_json::from_slice(&body).map_err(|error| EngineError::Garbled { call, reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_is_known_by_its_host_since_its_id_is_another_in_each_answer() {
+        let info = |id: &str| InfoAnswer {
+            id: id.to_owned(),
+            name: "host: one.example".to_owned(),
+            version: String::new(),
+            cpus: 1,
+            memory: 1,
+        };
+        assert_eq!(info("a").engine_id(true), info("b").engine_id(true));
+        assert_eq!(info("a").engine_id(true), EngineId::new("host--one.example"));
+        assert_eq!(info("").engine_id(false), EngineId::new("host--one.example"));
+        assert_eq!(info("AB:CD").engine_id(false), EngineId::new("AB:CD"));
+    }
+
+    /// A key that cannot be read any more must not keep the next connection from being made.
+    #[tokio::test]
+    async fn new_connections_are_made_with_what_was_read_at_the_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = folder.path().join("ca.pem");
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ]);
+        openssl.arg("-keyout").arg(folder.path().join("key.pem")).arg("-out").arg(&authority);
+        assert!(openssl.output().expect("openssl").status.success());
+        let settings = DockerSettings {
+            endpoint: crate::config::Endpoint::Tls {
+                host: "127.0.0.1".to_owned(),
+                port: 1,
+                ca: Some(authority.clone()),
+                identity: None,
+            },
+            timeout: Duration::from_secs(5),
+            pull: false,
+            pull_timeout: Duration::from_secs(5),
+            credentials: HashMap::new(),
+        };
+        let engine = Engine::new(&settings).expect("a certificate that can be read");
+        std::fs::remove_file(&authority).expect("a file");
+        assert!(Engine::new(&settings).is_err());
+        let answer = engine.afresh().ping().await;
+        assert!(matches!(answer, Err(EngineError::Unreachable { .. })), "{answer:?}");
+    }
 }

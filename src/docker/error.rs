@@ -180,6 +180,9 @@ pub enum EngineError {
         /// The id of the one that is meant.
         expected: String,
     },
+    /// The container had ended, and runs again: somebody started it.
+    #[error("the container was started again after it had ended")]
+    RunsAgain,
     /// The engine failed in a way that is none of the above.
     #[error("the Docker engine failed at '{call}' ({status}): {message}")]
     Server {

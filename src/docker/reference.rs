@@ -26,6 +26,7 @@ pub(super) struct Reference {
 }
 
 /// Our logins, by the registries' domains. Never printed.
+#[derive(Clone)]
 pub(super) struct Logins(HashMap<String, RegistryLogin>);
 
 impl Reference {

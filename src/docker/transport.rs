@@ -51,12 +51,21 @@ pub(super) struct Transport {
 }
 
 struct Shared {
+    connector: Connector,
     wire: Wire,
     base: String,
     endpoint: String,
     clock: Clock,
     api: RwLock<Option<HeaderValue>>,
     contact: AtomicU64,
+}
+
+/// What makes connections; certificates and keys are read once, when it is made.
+#[derive(Clone)]
+enum Connector {
+    Unix(UnixConnector),
+    Tcp(HttpConnector),
+    Tls(HttpsConnector<HttpConnector>),
 }
 
 enum Wire {
@@ -68,22 +77,20 @@ enum Wire {
 impl Transport {
     /// Prepares the pool; connects to nothing.
     pub(super) fn new(endpoint: &Endpoint, timeout: Duration) -> Result<Self, EngineError> {
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).pool_max_idle_per_host(MOST_IDLE);
-        let (wire, base, endpoint) = match endpoint {
+        let (connector, base, endpoint) = match endpoint {
             Endpoint::Unix(path) => {
-                let wire = Wire::Unix(builder.build(UnixConnector(path.clone())));
-                (wire, "http://docker".to_owned(), format!("unix://{}", path.display()))
+                let connector = Connector::Unix(UnixConnector(path.clone()));
+                (connector, "http://docker".to_owned(), format!("unix://{}", path.display()))
             }
             Endpoint::Tcp { host, port } => {
                 let base = base("http", host, *port)?;
-                (Wire::Tcp(builder.build(tcp(timeout))), base.clone(), base)
+                (Connector::Tcp(tcp(timeout)), base.clone(), base)
             }
             Endpoint::Tls { host, port, ca, identity } => {
                 let base = base("https", host, *port)?;
                 let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
                 let connector = tls::connector(tcp(timeout), ca.as_deref(), identity)?;
-                (Wire::Tls(builder.build(connector)), base.clone(), base)
+                (Connector::Tls(connector), base.clone(), base)
             }
             Endpoint::Ssh { host, .. } => {
                 return Err(EngineError::BadEndpoint(format!(
@@ -92,15 +99,26 @@ impl Transport {
                 )));
             }
         };
+        Ok(Self::with(connector, base, endpoint))
+    }
+
+    fn with(connector: Connector, base: String, endpoint: String) -> Self {
         let shared = Shared {
-            wire,
+            wire: connector.wire(),
+            connector,
             base,
             endpoint,
             clock: Clock::default(),
             api: RwLock::default(),
             contact: AtomicU64::new(0),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A pool to the same engine that has no connection yet. Reads no file.
+    pub(super) fn afresh(&self) -> Self {
+        let Shared { connector, base, endpoint, .. } = &*self.shared;
+        Self::with(connector.clone(), base.clone(), endpoint.clone())
     }
 
     /// Scheme and authority of every request.
@@ -174,6 +192,18 @@ impl Transport {
     pub(super) fn exchanged(&self, message: &str) -> EngineError {
         self.shared.contact.fetch_add(1, Ordering::AcqRel);
         EngineError::Unreachable { endpoint: self.shared.endpoint.clone(), reason: message.to_owned() }
+    }
+}
+
+impl Connector {
+    fn wire(&self) -> Wire {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).pool_max_idle_per_host(MOST_IDLE);
+        match self.clone() {
+            Self::Unix(connector) => Wire::Unix(builder.build(connector)),
+            Self::Tcp(connector) => Wire::Tcp(builder.build(connector)),
+            Self::Tls(connector) => Wire::Tls(builder.build(connector)),
+        }
     }
 }
 

@@ -49,6 +49,11 @@ impl VersionAnswer {
         })
     }
 
+    /// Whether it is Podman, which calls the first of its parts `Podman Engine`.
+    pub(super) fn is_podman(&self) -> bool {
+        self.components.iter().flatten().any(|component| component.name.starts_with("Podman"))
+    }
+
     /// Whether the engine has an init process for containers. Docker lists its parts, without the one
     /// that it does not find; what lists no such parts is asked for one in good faith.
     pub(super) fn has_init(&self) -> bool {
@@ -102,6 +107,12 @@ mod tests {
         assert!(!answer(&[("runc", "1"), ("docker-init", "N/A")]).has_init());
         assert!(answer(&[("Podman Engine", "5"), ("Conmon", "2")]).has_init());
         assert!(answer(&[]).has_init());
+    }
+
+    #[test]
+    fn podman_is_told_from_docker_by_its_parts() {
+        assert!(answer(&[("Podman Engine", "5"), ("Conmon", "2")]).is_podman());
+        assert!(!answer(&[("Engine", "20"), ("runc", "1")]).is_podman() && !answer(&[]).is_podman());
     }
 
     #[test]

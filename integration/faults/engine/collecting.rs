@@ -42,7 +42,7 @@ async fn outputs_that_hang_stop_midway_or_are_refused_are_read_later_and_hold_up
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
-async fn an_output_that_can_never_be_read_is_told_as_lost_within_two_minutes() {
+async fn an_output_that_can_never_be_read_is_told_as_lost_within_three_minutes() {
     let mut row = Row::with(&[NO_SWEEP, ("DOCKER_TIMEOUT", "1s")]).await;
     row.hold(10).await;
     let containers = row.engine.containers();
@@ -60,6 +60,6 @@ async fn an_output_that_can_never_be_read_is_told_as_lost_within_two_minutes() {
     row.end_all();
     row.campaign.until_delivered(7).await;
     assert!(begun.elapsed() < BUSY, "{:?}", begun.elapsed());
-    row.delivered_within(Duration::from_secs(110), begun).await;
+    row.delivered_within(Duration::from_secs(150), begun).await;
     row.prove().await;
 }

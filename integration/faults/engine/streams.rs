@@ -72,7 +72,7 @@ async fn three_hundred_deaths_while_the_stream_is_away_are_found_when_it_is_back
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
 async fn three_thousand_deaths_while_the_stream_is_away_are_found_when_it_is_back() {
-    deaths_while_the_stream_is_away(3000, REOPENED + BUSY * 3).await;
+    deaths_while_the_stream_is_away(3000, REOPENED + BUSY * 6).await;
 }
 
 /// What breaks a stream, and what an engine may say that means nothing to us.

@@ -1,0 +1,127 @@
+//! Running jobs whose container is on another Docker engine than the one that answers us.
+//!
+//! They go back into their queue, for that engine's completer or until that engine is back, and each time for
+//! longer. An engine that was exchanged for good, or a host that nobody puts up again, must not keep a caller
+//! waiting for ever: in the end it is told that the container is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{error, warn};
+
+use crate::crash_points::{Point, pass};
+use crate::job::{FinishedJob, Origin, RunningJob};
+use crate::outcome::{Failure, Outcome};
+use crate::queue::{Assignment, RetryCount, Settled, TakenJob};
+
+use super::conclude::hand_over;
+use super::effects::Report;
+use super::session::Session;
+
+/// The first wait of a job that is passed on, at most; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// At so many retries the container is looked for each time, and afterwards at each eighth.
+const LOOKS: u32 = 4;
+/// How much longer than its container may run a job is passed on before it is given up.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+/// For how long, where its container may run for ever.
+const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Passes a job on. Its starter may not have known yet that the engine was exchanged, and an engine may get a new
+/// id: so the container is looked for first, now and then.
+pub async fn pass_on(session: Arc<Session>, assignment: Assignment, job: RunningJob) -> Report {
+    let taken = &assignment.job;
+    let given_up = is_given_up(taken.tried_for, job.origin.as_ref().and_then(Origin::timeout));
+    if given_up || is_looked_for(taken.retries) {
+        match session.engine.inspect(job.container.as_str()).await {
+            Ok(Some(_)) => return Report::Here(Box::new((assignment, job))),
+            Ok(None) if given_up && tell_as_lost(&session, taken, &job).await => return Report::Nothing,
+            Ok(None) | Err(_) => {}
+        }
+    }
+    back_to_its_engine(&session, taken).await;
+    Report::Nothing
+}
+
+/// Puts a job back for the engine that has its container. Tells whether that is done.
+pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
+    let why = "its container runs on another Docker engine";
+    let wait = wait_after(taken.retries, fastrand::f64());
+    let settled = session.running.retry_later(taken, wait, why, RetryCount::Free).await;
+    pass(Point::CompleterPassedOn).await;
+    match settled {
+        Ok(_) => true,
+        Err(error) => {
+            warn!(job_id = %taken.id, error = format!("{error:#}"), "a running job could not be passed on");
+            false
+        }
+    }
+}
+
+async fn tell_as_lost(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool {
+    let result = FinishedJob::of_failure(job.errand.clone(), &engine_did_not_come_back());
+    let settled = hand_over(session, taken, &job.correction(), &result, None).await;
+    pass(Point::CompleterHandedOver).await;
+    if matches!(settled, Some(Settled::Done | Settled::Already)) {
+        error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(),
+            "the Docker engine of a correction did not come back: it is given up");
+    }
+    settled.is_some()
+}
+
+/// Between half of the wait and all of it, which doubles with each retry.
+fn wait_after(retries: u32, chance: f64) -> Duration {
+    let most = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(retries)).min(LONGEST_WAIT);
+    most.mul_f64(0.5 + chance / 2.0)
+}
+
+fn is_looked_for(retries: u32) -> bool {
+    retries < LOOKS || retries.is_multiple_of(8)
+}
+
+/// Whether a job was passed on for so long that its container must have ended long ago, wherever it is. What it
+/// waited in line while no completer was there does not count, so that its own has had every opportunity.
+fn is_given_up(passed_on_for: Duration, timeout: Option<Duration>) -> bool {
+    passed_on_for >= timeout.map_or(UNLIMITED, |timeout| timeout.saturating_add(GRACE))
+}
+
+fn engine_did_not_come_back() -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        "The Docker engine that ran this correction did not come back, and its container is on no other. The \
+         administrator of the Docker host has to look at it; the work can be submitted again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_waits_double_up_to_a_minute_with_a_half_of_chance() {
+        let most: Vec<u128> = (0..11).map(|retries| wait_after(retries, 1.0).as_millis()).collect();
+        assert_eq!(most, [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
+        assert_eq!(wait_after(0, 0.0), Duration::from_millis(100));
+        assert_eq!(wait_after(u32::MAX, 0.0), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_container_is_looked_for_at_first_and_now_and_then() {
+        let looks: Vec<u32> = (0..20).filter(|retries| is_looked_for(*retries)).collect();
+        assert_eq!(looks, [0, 1, 2, 3, 8, 16]);
+    }
+
+    #[test]
+    fn a_job_is_given_up_an_hour_after_its_time_or_after_a_day_and_never_sooner() {
+        let second = Duration::from_secs(1);
+        for (timeout, end) in [(Some(600 * second), 4200 * second), (None, 86_400 * second)] {
+            assert!(
+                is_given_up(end, timeout) && !is_given_up(end.saturating_sub(second), timeout),
+                "{timeout:?}"
+            );
+        }
+        assert!(!is_given_up(UNLIMITED, Some(Duration::MAX)));
+    }
+}
