@@ -6,10 +6,11 @@ mod receiver;
 mod trouble;
 mod vitals;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use correction_runner::identity::JobId;
-use correction_runner::job::PENDING_QUEUE;
+use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use correction_runner::queue::{JobOptions, NewJob};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -118,7 +119,10 @@ async fn soak(row: &str, count: usize, watched: bool) {
         if delivered > progress.1 {
             progress = (Instant::now(), delivered);
         }
-        assert!(progress.0.elapsed() < STANDSTILL, "{row}: {delivered} of {submitted}; SOAK_SEED={seed}");
+        if progress.0.elapsed() >= STANDSTILL {
+            let state = standstill(&system, &engine, &receiver).await;
+            panic!("{row}: SOAK_SEED={seed}: {delivered} of {submitted} and no more; {state}");
+        }
         sleep(Duration::from_millis(10)).await;
     }
     let took = begun.elapsed();
@@ -143,6 +147,27 @@ async fn soak(row: &str, count: usize, watched: bool) {
     if watched && took > SHORT {
         vitals.prove_flat(row);
     }
+}
+
+/// Where everything is when nothing goes on, and the last that each process logged.
+async fn standstill(system: &System, engine: &SimulatedEngine, receiver: &Receiver) -> String {
+    let mut state = format!(
+        "wrong: {:?}; faults left: {}; {:?}; processes: {:?}; Redis: {}\n",
+        receiver.wrong(),
+        engine.rules_left(),
+        engine.stats(),
+        system.running_components(),
+        system.ask(&["PING"]).await,
+    );
+    for name in [PENDING_QUEUE, RUNNING_QUEUE, FINISHED_QUEUE] {
+        let _ = writeln!(state, "{name}: {:?}", system.redis.queue(name).counts().await);
+    }
+    for name in WATCHED.into_iter().chain(VICTIMS.map(|(name, _)| name)) {
+        let log = system.log_of(name);
+        let last = log.lines().rev().take(30).collect::<Vec<_>>();
+        let _ = writeln!(state, "--- {name}, the last first\n{}", last.join("\n"));
+    }
+    state
 }
 
 /// What the processes logged of the first correction that went wrong.
