@@ -6,10 +6,11 @@ mod receiver;
 mod trouble;
 mod vitals;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use correction_runner::identity::JobId;
-use correction_runner::job::PENDING_QUEUE;
+use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use correction_runner::queue::{JobOptions, NewJob};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -36,24 +37,21 @@ const SHORT: Duration = Duration::from_secs(180);
 /// How long no further result may come, of many that are on their way.
 const STANDSTILL: Duration = Duration::from_secs(120);
 
-/// Seconds.
-const FORGOTTEN_AFTER: u64 = 90;
+/// How many ended corrections Redis remembers.
+const REMEMBERED: usize = 10_000;
 
 /// Ended jobs that Redis keeps for a day, and notes that it keeps for a week, are made so much older whenever
-/// they are older than so many seconds: a soak of minutes reaches what a week reaches.
-const AGE: &str = "local now, seconds = tonumber(redis.call('TIME')[1]) * 1000, tonumber(ARGV[1])
+/// there are more than so many: a soak of minutes reaches what a week reaches. That is a number and no time, so
+/// that the memory does not follow the pace of the machine.
+const AGE: &str = "local now = tonumber(redis.call('TIME')[1]) * 1000
 local set = 'bull:running_corrections:completed'
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, now - 3600000, now - 1000 * seconds)) do
-  redis.call('ZINCRBY', set, -90000000, id)
-end
-local cursor = '0'
-repeat
-  local found = redis.call('SCAN', cursor, 'MATCH', 'bull:correction-runner:done:*', 'COUNT', 1000)
-  cursor = found[1]
-  for _, key in ipairs(found[2]) do
-    if redis.call('TTL', key) > seconds then redis.call('EXPIRE', key, seconds) end
+local old = redis.call('ZRANGE', set, 0, -1 - tonumber(ARGV[1]), 'WITHSCORES')
+for at = 1, #old, 2 do
+  if tonumber(old[at + 1]) > now - 3600000 then
+    redis.call('ZINCRBY', set, -90000000, old[at])
+    redis.call('EXPIRE', 'bull:correction-runner:done:' .. old[at], 2)
   end
-until cursor == '0'
+end
 return 'aged'";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,8 +65,8 @@ async fn a_hundred_thousand_corrections_under_random_faults_leave_nothing_behind
     soak("soak of 100,000", 100_000, true).await;
 }
 
-/// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer; `SOAK_AGE` is the age in seconds at which Redis
-/// forgets what ended (0 = as it does at defaults).
+/// `SOAK_SEED` and `SOAK_SIZE` repeat a run, or make it longer; `SOAK_KEEP` is how many ended
+/// corrections Redis remembers.
 fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: what is {text}?")))
 }
@@ -76,7 +74,7 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 async fn soak(row: &str, count: usize, watched: bool) {
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let count = from_environment("SOAK_SIZE").filter(|_| watched).unwrap_or(count);
-    let age = from_environment::<u64>("SOAK_AGE").unwrap_or(FORGOTTEN_AFTER);
+    let remembered = from_environment("SOAK_KEEP").unwrap_or(REMEMBERED).to_string();
     println!("{row}: SOAK_SEED={seed}");
     // Removals are as many at once as the engine has processors.
     let engine = SimulatedEngine::start(Options { cpus: 8, ..Options::default() }).await;
@@ -115,15 +113,16 @@ async fn soak(row: &str, count: usize, watched: bool) {
         if watched && Instant::now() >= next_sample {
             next_sample = Instant::now() + SAMPLE_EVERY;
             vitals.sample(&system, &WATCHED).await;
-            if age > 0 {
-                system.ask(&["EVAL", AGE, "0", &age.to_string()]).await;
-            }
+            system.ask(&["EVAL", AGE, "0", &remembered]).await;
         }
         let delivered = receiver.delivered();
         if delivered > progress.1 {
             progress = (Instant::now(), delivered);
         }
-        assert!(progress.0.elapsed() < STANDSTILL, "{row}: {delivered} of {submitted}; SOAK_SEED={seed}");
+        if progress.0.elapsed() >= STANDSTILL {
+            let state = standstill(&system, &engine, &receiver).await;
+            panic!("{row}: SOAK_SEED={seed}: {delivered} of {submitted} and no more; {state}");
+        }
         sleep(Duration::from_millis(10)).await;
     }
     let took = begun.elapsed();
@@ -148,6 +147,27 @@ async fn soak(row: &str, count: usize, watched: bool) {
     if watched && took > SHORT {
         vitals.prove_flat(row);
     }
+}
+
+/// Where everything is when nothing goes on, and the last that each process logged.
+async fn standstill(system: &System, engine: &SimulatedEngine, receiver: &Receiver) -> String {
+    let mut state = format!(
+        "wrong: {:?}; faults left: {}; {:?}; processes: {:?}; Redis: {}\n",
+        receiver.wrong(),
+        engine.rules_left(),
+        engine.stats(),
+        system.running_components(),
+        system.ask(&["PING"]).await,
+    );
+    for name in [PENDING_QUEUE, RUNNING_QUEUE, FINISHED_QUEUE] {
+        let _ = writeln!(state, "{name}: {:?}", system.redis.queue(name).counts().await);
+    }
+    for name in WATCHED.into_iter().chain(VICTIMS.map(|(name, _)| name)) {
+        let log = system.log_of(name);
+        let last = log.lines().rev().take(30).collect::<Vec<_>>();
+        let _ = writeln!(state, "--- {name}, the last first\n{}", last.join("\n"));
+    }
+    state
 }
 
 /// What the processes logged of the first correction that went wrong.

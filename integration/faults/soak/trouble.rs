@@ -14,6 +14,9 @@ use crate::support::system::System;
 pub const VICTIMS: [(&str, &str); 3] =
     [("starter-b", "starter"), ("completer-b", "completer"), ("notifier-b", "notifier")];
 
+/// How many calls of the engine are to go wrong at most.
+const AT_ONCE: usize = 30;
+
 /// What goes wrong, and until when.
 pub struct Trouble {
     random: Rng,
@@ -96,6 +99,8 @@ impl Trouble {
                 let loss = self.choose(&[Loss::Streams, Loss::Everywhere]);
                 engine.lose_events(Some("die"), self.random.usize(1..10), loss);
             }
+            // Of calls that are seldom made the faults would pile up: no such call would go right any more.
+            60..165 if engine.rules_left() >= AT_ONCE => engine.clear_rules(),
             60..165 => {
                 let call = self.choose(&[
                     Call::Create,
