@@ -26,8 +26,8 @@ use crate::support::system::System;
 /// The processes that live as long as the soak.
 const WATCHED: [&str; 3] = ["starter", "completer", "notifier"];
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// How many corrections are on their way at once.
-const ON_THEIR_WAY: usize = 1500;
+/// How many corrections are on their way at once: those of a process that was killed wait for their locks to end.
+const ON_THEIR_WAY: usize = 4000;
 /// How many are submitted in one turn of a loop that also looks to the faults.
 const AT_A_TIME: usize = 20;
 
