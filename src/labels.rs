@@ -105,6 +105,24 @@ impl Labels {
 }
 
 #[cfg(test)]
+impl Labels {
+    /// Those of a correction of which a test asks nothing but its id.
+    pub(crate) fn of_correction(correction: &str) -> Self {
+        Self {
+            instance: InstanceId::new("i"),
+            correction: CorrectionId::new(correction),
+            job: JobId::new("1"),
+            name: String::new(),
+            timestamp: 0,
+            generation: 0,
+            attempt: String::new(),
+            timeout_ms: 0,
+            errand: Errand::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::fields::raw;

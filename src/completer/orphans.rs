@@ -68,22 +68,9 @@ impl Orphans {
 mod tests {
     use super::*;
     use crate::docker::{Call, EngineError};
-    use crate::identity::{CorrectionId, InstanceId, JobId};
-    use crate::job::Errand;
 
     fn orphan(number: usize) -> (ContainerId, Labels) {
-        let labels = Labels {
-            instance: InstanceId::new("i"),
-            correction: CorrectionId::new(number.to_string()),
-            job: JobId::new("1"),
-            name: String::new(),
-            timestamp: 0,
-            generation: 0,
-            attempt: String::new(),
-            timeout_ms: 0,
-            errand: Errand::default(),
-        };
-        (ContainerId::new(number.to_string()), labels)
+        (ContainerId::new(number.to_string()), Labels::of_correction(&number.to_string()))
     }
 
     #[test]

@@ -192,21 +192,9 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{CorrectionId, InstanceId, JobId};
-    use crate::job::Errand;
 
     fn labels() -> Labels {
-        Labels {
-            instance: InstanceId::new("i"),
-            correction: CorrectionId::new("x"),
-            job: JobId::new("1"),
-            name: String::new(),
-            timestamp: 0,
-            generation: 0,
-            attempt: String::new(),
-            timeout_ms: 0,
-            errand: Errand::default(),
-        }
+        Labels::of_correction("x")
     }
 
     fn stranger(state: State, created: i64) -> Stranger {

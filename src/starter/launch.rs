@@ -223,21 +223,9 @@ fn later(why: &str, container: Option<ContainerId>) -> Launch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{CorrectionId, InstanceId, JobId};
-    use crate::job::Errand;
 
     fn labels(correction: &str, attempt: &str) -> Labels {
-        Labels {
-            instance: InstanceId::new("i"),
-            correction: CorrectionId::new(correction),
-            job: JobId::new("1"),
-            name: String::new(),
-            timestamp: 0,
-            generation: 0,
-            attempt: attempt.to_owned(),
-            timeout_ms: 0,
-            errand: Errand::default(),
-        }
+        Labels { attempt: attempt.to_owned(), ..Labels::of_correction(correction) }
     }
 
     fn found(state: State, error: &str, labels: &Labels) -> Inspected {
