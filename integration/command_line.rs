@@ -156,7 +156,9 @@ fn every_bad_setting_ends_it_with_64_and_is_named() {
         ("starter", "CONTAINER_NETWORK", "container:x"),
         ("starter", "CONTAINER_RUNTIME", "/bin/sh"),
         ("starter", "CONTAINER_CAPS", "ROOT"),
-        ("starter", "MAX_RUNNING", "3"),
+        ("starter", "MAX_RUNNING", "-3"),
+        ("starter", "MIN_FREE_DISK", "much"),
+        ("starter", "MIN_FREE_MEMORY", "10%"),
         ("starter", "NOTIFY_SIGNING_KEYS", "whsec_x"),
     ] {
         let (code, output, error) = Runner::new(component).env(name, value).output();

@@ -35,6 +35,8 @@ pub fn runner(component: &'static str, surroundings: &Surroundings<'_>) -> anyho
         ("CONCURRENT_NOTIFIERS", surroundings.concurrency.to_string()),
         ("CONTAINER_TIMEOUT", "2h".to_owned()),
         ("MAX_RUNNING", "0".to_owned()),
+        ("MIN_FREE_DISK", "0".to_owned()),
+        ("MIN_FREE_MEMORY", "0".to_owned()),
         ("KEEP_COMPLETED", surroundings.keep.to_string()),
         ("LOG_LEVEL", std::env::var("BENCH_LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned())),
         ("LOG_FORMAT", "json".to_owned()),

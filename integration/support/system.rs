@@ -69,6 +69,10 @@ impl System {
             ("REDIS_PORT".to_owned(), server.port().to_string()),
             ("NOTIFY_BACKOFF".to_owned(), "100ms".to_owned()),
             ("LOG_LEVEL".to_owned(), "debug".to_owned()),
+            // The machine may be busy, and its disk full of builds; a test of these says so.
+            ("MAX_RUNNING".to_owned(), "0".to_owned()),
+            ("MIN_FREE_DISK".to_owned(), "0".to_owned()),
+            ("MIN_FREE_MEMORY".to_owned(), "0".to_owned()),
         ]);
         Self {
             receiver: Receiver::start().await,

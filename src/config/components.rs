@@ -15,6 +15,8 @@ use crate::identity::InstanceId;
 /// Memory: what Docker accepts at least, and more than any machine has.
 const LEAST_MEMORY: u64 = 6 << 20;
 const MOST_MEMORY: u64 = 1 << 44;
+/// More than any file system has.
+const MOST_DISK: u64 = 1 << 60;
 
 /// Every capability of Linux 6, and all of them.
 const CAPABILITIES: &[&str] = &[
@@ -87,6 +89,9 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         container: container(inputs),
         dont_start: inputs.read("DONT_START_CONTAINER", formats::boolean),
         concurrency: concurrency(inputs, "CONCURRENT_STARTERS"),
+        max_running: inputs.read_optional("MAX_RUNNING", |text| formats::whole(text, 0, 1_000_000)),
+        min_free_disk: inputs.read("MIN_FREE_DISK", |text| formats::size_or_none(text, 1, MOST_DISK)),
+        min_free_memory: inputs.read("MIN_FREE_MEMORY", |text| formats::size_or_none(text, 1, MOST_MEMORY)),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
         retry_for: inputs.read("START_RETRY_FOR", |text| formats::duration(text, Unit::Hours)),
     };

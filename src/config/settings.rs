@@ -192,6 +192,12 @@ pub struct StarterSettings {
     pub dont_start: bool,
     /// Starts in flight.
     pub concurrency: usize,
+    /// Containers running at once on one engine; 0 = no limit, `None` = from its processors and memory.
+    pub max_running: Option<u32>,
+    /// Bytes that have to be free where the engine keeps its files; `None` = never mind.
+    pub min_free_disk: Option<u64>,
+    /// Bytes of memory that have to be free; `None` = never mind.
+    pub min_free_memory: Option<u64>,
     /// The optional limiter of starts.
     pub rate: Option<RateLimit>,
     /// How long a start that may heal is tried.

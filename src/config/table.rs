@@ -144,7 +144,6 @@ pub(super) struct Later {
 
 /// The settings of the contract that this version does not have yet.
 pub(super) const LATER: &[Later] = &[
-    Later { name: "MAX_RUNNING", harmless: &["0"] },
     Later { name: "REMOVE_EXERCISE", harmless: &["no", "n", "false", "0"] },
     Later { name: "NOTIFY_SIGNING_KEYS", harmless: &[] },
     Later { name: "NOTIFY_SIGNING_KEYS_FILE", harmless: &[] },

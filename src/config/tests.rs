@@ -78,6 +78,9 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         container,
         dont_start: false,
         concurrency: 8,
+        max_running: None,
+        min_free_disk: Some(1 << 30),
+        min_free_memory: Some(256 << 20),
         rate: None,
         retry_for: Duration::from_secs(3600),
     };
@@ -139,6 +142,7 @@ fn what_is_set_explicitly_wins_over_the_profile() {
     assert_eq!(starter.container.network, "none");
     assert_eq!(starter.container.pids, None);
     assert_eq!(starter.rate, None);
+    assert_eq!((starter.max_running, starter.min_free_disk), (Some(0), None));
     assert!(all.completer.unwrap().no_network);
     assert_eq!(all.notifier.unwrap().rate.unwrap().max, 7);
 }

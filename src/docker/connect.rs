@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ struct InfoAnswer {
     cpus: u32,
     #[serde(rename = "MemTotal", default)]
     memory: u64,
+    #[serde(rename = "DockerRootDir", default)]
+    root: Option<PathBuf>,
 }
 
 impl InfoAnswer {
@@ -135,8 +138,8 @@ impl Engine {
             let api_version = spoken.version.to_string();
             let info: InfoAnswer = decoded(Call::About, self.get(Call::About, "/info", &[]).await?).await?;
             let id = info.engine_id(spoken.is_podman);
-            let InfoAnswer { version, cpus, memory, .. } = info;
-            Ok(About { id, version, api_version, cpus, memory })
+            let InfoAnswer { version, cpus, memory, root, .. } = info;
+            Ok(About { id, version, api_version, cpus, memory, root })
         })
         .await
     }
@@ -326,6 +329,7 @@ mod tests {
             version: String::new(),
             cpus: 1,
             memory: 1,
+            root: None,
         };
         assert_eq!(info("a").engine_id(true), info("b").engine_id(true));
         assert_eq!(info("a").engine_id(true), EngineId::new("host--one.example"));

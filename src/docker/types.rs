@@ -1,6 +1,7 @@
 //! What goes to the engine and what comes back, in our own words.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -99,6 +100,8 @@ pub struct About {
     pub cpus: u32,
     /// Bytes of memory of its host.
     pub memory: u64,
+    /// Where it keeps its files, on its own host.
+    pub root: Option<PathBuf>,
 }
 
 /// What came of asking for a SIGKILL.

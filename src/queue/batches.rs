@@ -8,7 +8,7 @@ use deadpool_redis::redis::ScriptInvocation;
 use super::operations::now_ms;
 use super::options::millis;
 use super::taking::LOCK;
-use super::{Counts, Queue, QueueError, owner, scripts};
+use super::{Counts, House, Queue, QueueError, owner, scripts};
 use crate::crash_points::{Point, pass};
 use crate::identity::{JobId, LockToken};
 
@@ -161,6 +161,15 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn wake_others(&self) -> Result<(), QueueError> {
-        self.redis.script("wake", &scripts::WAKE.key(&*self.base)).await
+        self.wake_others_of(None).await
+    }
+
+    /// The same, also those that wait for room on an engine.
+    pub(super) async fn wake_others_of(&self, house: Option<&House>) -> Result<(), QueueError> {
+        let mut call = scripts::WAKE.key(&*self.base);
+        if let Some(house) = house {
+            call.key(self.redis.house_key(&house.engine));
+        }
+        self.redis.script("wake", &call).await
     }
 }

@@ -14,7 +14,7 @@ use super::taking::{LineState, Taken};
 use super::trouble::Trouble;
 use super::wakeup::Wakeup;
 use super::worker::jittered;
-use super::{Assignment, Queue, QueueError, WorkerOptions, owner};
+use super::{Assignment, House, Queue, QueueError, WorkerOptions, owner};
 use crate::crash_points::{Point, pass};
 use crate::heartbeat;
 use crate::identity::LockToken;
@@ -36,6 +36,8 @@ pub(super) struct Fetch {
     leases: Arc<Leases>,
     given: mpsc::UnboundedSender<Assignment>,
     paused: watch::Receiver<bool>,
+    /// Where the containers are counted that the jobs stand for, if they are.
+    house: watch::Receiver<Option<House>>,
     stop: CancellationToken,
     /// Told when the queue, seen paused, is so no more.
     resumed: Arc<AtomicBool>,
@@ -51,6 +53,7 @@ impl Fetch {
         leases: Arc<Leases>,
         given: mpsc::UnboundedSender<Assignment>,
         paused: watch::Receiver<bool>,
+        house: watch::Receiver<Option<House>>,
         stop: CancellationToken,
         resumed: Arc<AtomicBool>,
     ) -> Self {
@@ -62,6 +65,7 @@ impl Fetch {
             leases,
             given,
             paused,
+            house,
             stop,
             resumed,
             seen_paused: false,
@@ -92,7 +96,7 @@ impl Fetch {
         if let Err(error) = self.untake().await {
             tracing::debug!(%error, "what a take may have brought comes back when its locks run out");
         }
-        if let Err(error) = self.queue.wake_others().await {
+        if let Err(error) = self.wake_others().await {
             tracing::debug!(%error, "a wake-up may be lost; others look every few seconds");
         }
     }
@@ -117,7 +121,9 @@ impl Fetch {
     async fn take(&mut self, mut permits: OwnedSemaphorePermit) -> Result<Taken, QueueError> {
         self.untake().await?;
         let tokens: Vec<_> = (0..permits.num_permits()).map(|_| owner::token()).collect();
-        let mut taken = match self.queue.take(&tokens, &self.options.name, self.options.rate).await {
+        let house = self.house.borrow().clone();
+        let WorkerOptions { name, rate, .. } = &self.options;
+        let mut taken = match self.queue.take_for(&tokens, name, *rate, house.as_ref()).await {
             Ok(taken) => taken,
             Err(error) => {
                 if error.is_ambiguous() {
@@ -170,7 +176,7 @@ impl Fetch {
                 let freed = self.leases.freed.notified();
                 stop.run_until_cancelled(tokio::time::timeout(jittered(FULL_RETRY), freed)).await;
             }
-            LineState::Empty | LineState::Paused => {
+            LineState::Empty | LineState::Paused | LineState::Crowded => {
                 let mut at_most = jittered(FETCH_EVERY);
                 if let Some(due) = taken.next_delayed {
                     at_most = at_most.min(Duration::from_millis(due.saturating_sub(now_ms())));
@@ -182,12 +188,26 @@ impl Fetch {
                         _ = paused.wait_for(|paused| *paused) => {}
                     }
                 };
-                wakeup.wait(at_most, interrupt).await?;
+                let marker = self.marker(taken.state);
+                wakeup.wait(&marker, at_most, interrupt).await?;
                 if *self.paused.borrow() {
-                    self.queue.wake_others().await?;
+                    self.wake_others().await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What tells that another take may bring something.
+    fn marker(&self, state: LineState) -> String {
+        match &*self.house.borrow() {
+            Some(house) if state == LineState::Crowded => self.queue.redis.house_marker(&house.engine),
+            _ => format!("{}marker", self.queue.base),
+        }
+    }
+
+    async fn wake_others(&self) -> Result<(), QueueError> {
+        let house = self.house.borrow().clone();
+        self.queue.wake_others_of(house.as_ref()).await
     }
 }

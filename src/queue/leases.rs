@@ -67,7 +67,8 @@ struct Hold {
     number: u64,
     leases: Arc<Leases>,
     given_out: bool,
-    _permit: OwnedSemaphorePermit,
+    /// The room that it takes up in its worker; `None` = it was left to others.
+    room: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Leases {
@@ -99,7 +100,11 @@ impl Leases {
         held.leases.insert(number, lease);
         self.gauge.set(held.leases.len());
         let leases = Arc::clone(self);
-        Assignment { job, lost, hold: Hold { number, leases, given_out: false, _permit: permit } }
+        Assignment {
+            job,
+            lost,
+            hold: Hold { number, leases, given_out: false, room: Mutex::new(Some(permit)) },
+        }
     }
 
     /// What has to be renewed now.
@@ -166,6 +171,11 @@ impl Leases {
 }
 
 impl Assignment {
+    /// The work on it takes long and is not ours to do: another job may be taken beside it.
+    pub fn make_room(&self) {
+        drop(self.hold.room.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// From now on a stage has it.
     pub(super) fn give_out(mut self) -> Self {
         self.hold.given_out = true;

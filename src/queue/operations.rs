@@ -126,6 +126,32 @@ impl Queue {
         why: &str,
         count: RetryCount,
     ) -> Result<Settled, QueueError> {
+        self.retry(job, delay, why, count, false).await
+    }
+
+    /// As [`Queue::retry_later`] for a start that is tried again, which we count ourselves. `may_run`: its
+    /// container may run after all, so that its permits stay with it.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn retry_start(
+        &self,
+        job: &TakenJob,
+        delay: Duration,
+        why: &str,
+        may_run: bool,
+    ) -> Result<Settled, QueueError> {
+        self.retry(job, delay, why, RetryCount::Free, may_run).await
+    }
+
+    async fn retry(
+        &self,
+        job: &TakenJob,
+        delay: Duration,
+        why: &str,
+        count: RetryCount,
+        may_run: bool,
+    ) -> Result<Settled, QueueError> {
         let count = match count {
             RetryCount::Attempt => "attempt",
             RetryCount::Free => "free",
@@ -134,6 +160,7 @@ impl Queue {
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
         let held_for = job.taken_at.elapsed().min(LONGEST_TRY);
         call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo)).arg(millis(held_for));
+        call.arg(u8::from(may_run));
         self.settle("retry later", job, &call).await
     }
 

@@ -15,19 +15,23 @@ macro_rules! scripts {
 
 scripts! {
     ADD = "shared/queue.lua" "add.lua";
-    HAND_OVER = "shared/queue.lua" "shared/ending.lua" "hand_over.lua";
-    COMPLETE = "shared/queue.lua" "shared/ending.lua" "complete.lua";
-    FAIL = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
-    RETRY = "shared/queue.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "hand_over.lua";
+    COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "complete.lua";
+    FAIL = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
+    RETRY = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "aside.lua";
+    ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "admit.lua";
+    CALL_BACK = "shared/queue.lua" "shared/permits.lua" "call_back.lua";
+    RECONCILE = "shared/queue.lua" "shared/permits.lua" "reconcile.lua";
     LOG = "shared/queue.lua" "log.lua";
-    TAKE = "shared/queue.lua" "take.lua";
+    TAKE = "shared/queue.lua" "shared/permits.lua" "take.lua";
     HELD = "shared/queue.lua" "held.lua";
     RENEW = "shared/queue.lua" "renew.lua";
-    RECOVER = "shared/queue.lua" "recover.lua";
-    HAND_BACK = "shared/queue.lua" "hand_back.lua";
+    RECOVER = "shared/queue.lua" "shared/permits.lua" "recover.lua";
+    HAND_BACK = "shared/queue.lua" "shared/permits.lua" "hand_back.lua";
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
-    WAKE = "shared/queue.lua" "wake.lua";
+    WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     ASTRAY = "shared/queue.lua" "astray.lua";
     STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
     FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";

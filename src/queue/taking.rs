@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::operations::now_ms;
 use super::options::{ReadOptions, millis};
-use super::{JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
+use super::{House, JobRetention, Queue, QueueError, Settlement, TakenJob, scripts};
 use crate::config::RateLimit;
 use crate::identity::{JobId, LockToken};
 
@@ -41,6 +41,8 @@ pub enum LineState {
     Limited(Duration),
     /// The queue's own concurrency is used up.
     Full,
+    /// As many containers run on the engine as may.
+    Crowded,
 }
 
 impl Queue {
@@ -55,12 +57,30 @@ impl Queue {
         worker: &str,
         rate: Option<RateLimit>,
     ) -> Result<Taken, QueueError> {
+        self.take_for(tokens, worker, rate, None).await
+    }
+
+    /// The same, with a permit of an engine for each job that is taken, and no more than there are.
+    ///
+    /// # Errors
+    /// As [`Queue::take`].
+    pub async fn take_for(
+        &self,
+        tokens: &[LockToken],
+        worker: &str,
+        rate: Option<RateLimit>,
+        house: Option<&House>,
+    ) -> Result<Taken, QueueError> {
         let mut call = scripts::TAKE.key(&*self.base);
+        if let Some(house) = house {
+            call.key(self.redis.house_key(&house.engine));
+        }
         call.arg(now_ms()).arg(millis(LOCK)).arg(worker);
         match rate {
             Some(rate) => call.arg(rate.max).arg(millis(rate.duration)),
             None => call.arg("").arg(""),
         };
+        call.arg(house.map_or(0, |house| house.most));
         for token in tokens {
             call.arg(token.as_str());
         }
@@ -96,6 +116,7 @@ impl Queue {
             "more" => LineState::More,
             "empty" => LineState::Empty,
             "full" => LineState::Full,
+            "crowded" => LineState::Crowded,
             "closed" if closed_for > 0 => LineState::Limited(Duration::from_millis(closed_for)),
             "closed" => LineState::Paused,
             _ => return None,

@@ -28,19 +28,21 @@ impl Wakeup {
         Self { queue, connection: None }
     }
 
-    /// Waits until there is something to take, at most so long, or until `interrupt` resolves.
+    /// Waits for a marker (of the queue: there is something to take; of an engine: there is room), at most so
+    /// long, or until `interrupt` resolves.
     ///
     /// An interrupted wait ends at the server before this returns, so that no later wake-up can be
     /// given to a worker that went away; one that it took with it, `Queue::wake_others` puts back.
     pub async fn wait(
         &mut self,
+        marker: &str,
         at_most: Duration,
         interrupt: impl Future<Output = ()>,
     ) -> Result<(), QueueError> {
         let at_most = at_most.max(SHORTEST);
         let (mut connection, id) = self.connected().await?;
         let mut pop = redis::cmd("BZPOPMIN");
-        pop.arg(format!("{}marker", self.queue.base)).arg(at_most.as_secs_f64());
+        pop.arg(marker).arg(at_most.as_secs_f64());
         let mut popped = std::pin::pin!(pop.query_async::<Value>(&mut connection));
         let limit = at_most + CALL_DEADLINE;
         let _waiting = waiting_for("wake-up", limit);

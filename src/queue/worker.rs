@@ -15,7 +15,7 @@ use super::astray;
 use super::fetch::Fetch;
 use super::leases::{Leases, Release};
 use super::trouble::Trouble;
-use super::{Assignment, Queue, QueueError};
+use super::{Assignment, House, Queue, QueueError};
 use crate::config::RateLimit;
 use crate::heartbeat;
 
@@ -52,6 +52,7 @@ pub struct Worker {
     jobs: mpsc::UnboundedReceiver<Assignment>,
     leases: Arc<Leases>,
     paused: watch::Sender<bool>,
+    house: watch::Sender<Option<House>>,
     stop: CancellationToken,
     end: CancellationToken,
     fetching: AbortOnDropHandle<()>,
@@ -64,9 +65,16 @@ impl Worker {
     /// Starts the worker's tasks.
     #[must_use]
     pub fn start(queue: Queue, options: WorkerOptions) -> Self {
+        Self::start_for(queue, options, None)
+    }
+
+    /// The same; each job that is taken has a permit of an engine.
+    #[must_use]
+    pub fn start_for(queue: Queue, options: WorkerOptions, house: Option<House>) -> Self {
         let (leases, releases) = Leases::new();
         let (given, jobs) = mpsc::unbounded_channel();
         let (paused, is_paused) = watch::channel(false);
+        let (house, counted_at) = watch::channel(house);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
         let resumed = Arc::new(AtomicBool::new(false));
@@ -76,6 +84,7 @@ impl Worker {
             leases.clone(),
             given,
             is_paused,
+            counted_at,
             stop.clone(),
             resumed.clone(),
         );
@@ -97,6 +106,7 @@ impl Worker {
             jobs,
             leases,
             paused,
+            house,
             stop,
             end,
             fetching,
@@ -122,6 +132,11 @@ impl Worker {
     /// Takes no more jobs until [`Worker::resume`]; those taken stay ours.
     pub fn pause(&self) {
         self.paused.send_replace(true);
+    }
+
+    /// Another engine has to have room from now on.
+    pub fn move_to(&self, house: Option<House>) {
+        self.house.send_if_modified(|now| std::mem::replace(now, house) != *now);
     }
 
     /// Takes jobs again.

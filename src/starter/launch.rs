@@ -38,6 +38,8 @@ pub enum Launch {
     },
     /// It may work later.
     Later(Postponed),
+    /// Its image is not here, and may be pulled.
+    NoImage(EngineError),
 }
 
 /// What to do about a container that has this correction's name already.
@@ -58,7 +60,6 @@ enum Prepared {
 
 /// Brings the container of a pending job to run.
 pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
-    let mut pulled = false;
     for _ in 0..CREATES {
         pass(Point::StarterCreating).await;
         let error = match session.engine.create(spec).await {
@@ -69,17 +70,7 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
             Err(error) => error,
         };
         let replaced = match &error {
-            EngineError::NoSuchImage { .. } if session.settings.docker.pull && !pulled => {
-                pulled = true;
-                debug!(job_id = %taken.id, image = spec.image, "the image is not here: pulling it");
-                match session.engine.pull(&spec.image).await {
-                    Ok(()) => {
-                        pass(Point::StarterPulled).await;
-                        continue;
-                    }
-                    Err(error) => return unsuccessful(&error, spec, None),
-                }
-            }
+            EngineError::NoSuchImage { .. } if session.settings.docker.pull => return Launch::NoImage(error),
             EngineError::NameTaken { .. } => resolve(session, spec, taken).await,
             error if error.is_ambiguous() => resolve(session, spec, taken).await,
             _ => return unsuccessful(&error, spec, None),
@@ -216,6 +207,7 @@ fn later(why: &str, container: Option<ContainerId>) -> Launch {
         failure,
         patience: Patience::AsSet,
         engine_away: false,
+        suspect: container.is_some(),
         container,
     })
 }

@@ -1,5 +1,10 @@
 //! Starter: pending job → container started → job in `running_corrections`.
 
+mod admission;
+mod chores;
+mod gate;
+mod host;
+mod images;
 mod launch;
 mod refusal;
 mod session;
@@ -8,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +23,11 @@ use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::docker::Engine;
 use crate::heartbeat;
-use crate::job::PENDING_QUEUE;
 use crate::queue::{Redis, Worker, WorkerOptions};
 use crate::startup::wait_for;
 
+use self::chores::{Chore, do_chores, keep_permits, look_at_host, watch_host};
+use self::images::Call;
 use self::session::{Handled, Session};
 
 /// How long starts that are under way may take when we are asked to stop.
@@ -45,25 +52,50 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
         dont_start = settings.dont_start, "starter: taking submissions");
+    let concurrency = settings.concurrency;
     let options = WorkerOptions {
-        concurrency: settings.concurrency,
-        batch: settings.concurrency,
+        concurrency,
+        batch: concurrency,
         rate: settings.rate,
         name: "starter".to_owned(),
     };
-    let worker = Worker::start(redis.queue(PENDING_QUEUE), options);
-    let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
-    take_and_start(&session, worker, &shutdown).await;
+    let (session, to_do) = Session::new(redis, engine, about, instance, settings);
+    let session = Arc::new(session);
+    info!(max_running = session.most_running.number(), "starter: {}", session.most_running);
+    // Before anything is started: containers may run of which Redis forgot.
+    session.keep_permits_true().await;
+    let short = watch::Sender::new(false);
+    look_at_host(&session, &short).await;
+    let worker = Worker::start_for(session.pending.clone(), options, session.house());
+    let named = |what: &str| format!("starter: {what}");
+    let stop = CancellationToken::new();
+    let is_short = short.subscribe();
+    let beside = [
+        heartbeat::spawn(&named("chores"), &stop, do_chores(Arc::clone(&session), to_do)),
+        heartbeat::spawn(&named("watching the host"), &stop, watch_host(Arc::clone(&session), short)),
+        heartbeat::spawn(&named("comparing permits"), &stop, keep_permits(Arc::clone(&session))),
+    ];
+    take_and_start(&session, worker, is_short, &shutdown).await;
+    stop.cancel();
+    drop(beside);
     Ok(())
 }
 
-async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &CancellationToken) {
+async fn take_and_start(
+    session: &Arc<Session>,
+    mut worker: Worker,
+    mut is_short: watch::Receiver<bool>,
+    shutdown: &CancellationToken,
+) {
     let mut starts: JoinSet<Handled> = JoinSet::new();
     let mut probe: JoinSet<()> = JoinSet::new();
     let mut refresh: JoinSet<()> = JoinSet::new();
     heartbeat::beats_every(IDENTITY_AGE);
     let mut identity = interval(IDENTITY_AGE);
     identity.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if *is_short.borrow_and_update() {
+        worker.pause();
+    }
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -78,7 +110,17 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
             },
             Some(_) = probe.join_next(), if !probe.is_empty() => {
                 info!("the Docker engine is back");
-                worker.resume();
+                if !*is_short.borrow() {
+                    worker.resume();
+                }
+            }
+            // Its sender lives for as long as the process watches the host.
+            Ok(()) = is_short.changed() => {
+                if *is_short.borrow_and_update() {
+                    worker.pause();
+                } else if probe.is_empty() {
+                    worker.resume();
+                }
             }
             assignment = worker.next() => match assignment {
                 Some(assignment) => {
@@ -94,7 +136,7 @@ async fn take_and_start(session: &Arc<Session>, mut worker: Worker, shutdown: &C
                     refresh.spawn(async move { session.refresh_identity().await });
                 }
             }
-            Some(_) = refresh.join_next(), if !refresh.is_empty() => {}
+            Some(_) = refresh.join_next(), if !refresh.is_empty() => worker.move_to(session.house()),
         }
     }
     worker.wind_down(starts, GRACE).await;
@@ -107,6 +149,14 @@ async fn until_back(session: Arc<Session>) {
         match session.engine.about().await {
             Ok(about) => {
                 session.whereabouts.set_engine(about.id);
+                session.host.set_root(about.root);
+                // Where it answers at once, it was perhaps not away, and what hung was an image's start.
+                if backoff.failures() > 0 {
+                    let waited_for = session.images().forgive();
+                    for image in waited_for {
+                        session.do_beside(Chore::CallBack(image, Call::All));
+                    }
+                }
                 return;
             }
             Err(_) => tokio::time::sleep(backoff.next_delay()).await,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::docker::EngineError;
+use crate::docker::{Call, EngineError};
 use crate::identity::ContainerId;
 use crate::job::InvalidJob;
 use crate::outcome::{Failure, Outcome};
@@ -49,6 +49,8 @@ pub struct Postponed {
     pub patience: Patience,
     /// Whether the engine is away, so that no other start would work either.
     pub engine_away: bool,
+    /// Whether the image may be at fault, so that other starts of it would fail too.
+    pub suspect: bool,
     /// What was created meanwhile.
     pub container: Option<ContainerId>,
 }
@@ -112,10 +114,36 @@ pub fn meaning(error: &EngineError, image: &str) -> Meaning {
     let missing_file = outcome == Outcome::ExerciseNotFound;
     if error.may_heal() || missing_file {
         let patience = if missing_file { Patience::SinceSubmission(FILE_GRACE) } else { Patience::AsSet };
-        Meaning::Passing(Postponed { why, failure, patience, engine_away: error.is_away(), container: None })
+        let (engine_away, suspect) = (error.is_away(), may_be_of_image(error));
+        Meaning::Passing(Postponed { why, failure, patience, engine_away, suspect, container: None })
     } else {
         Meaning::Final(failure)
     }
+}
+
+/// Whether another image might have been started. An engine that is gone answers nobody; one that hangs or
+/// fails while it makes or starts a container may do so for this image only.
+fn may_be_of_image(error: &EngineError) -> bool {
+    match error {
+        EngineError::Timeout { call, .. } => matches!(call, Call::Create | Call::Start),
+        EngineError::Server { call, status, .. } => {
+            matches!(call, Call::Create | Call::Start) && *status != 429
+        }
+        _ => false,
+    }
+}
+
+/// A failure for a submission that was never tried, since others of its image failed all the time.
+#[must_use]
+pub fn suspended(image: &str, others: &Failure) -> Failure {
+    Failure::new(
+        Outcome::ImageSuspended,
+        format!(
+            "The correction was not started: the containers of the grader's image {image} could not be started \
+             for a long time, so that its corrections were held back. Of another submission it was said: {}",
+            others.text
+        ),
+    )
 }
 
 /// A failure for a name that is taken.
@@ -189,7 +217,6 @@ fn bad_host(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::Call;
 
     fn failure_of(meaning: Meaning) -> (Outcome, bool) {
         match meaning {

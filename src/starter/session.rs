@@ -1,16 +1,18 @@
 //! One pending job from its take to its hand-over: to the running queue, to the finished queue as a
 //! failure, or back to wait for better times.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::config::StarterSettings;
 use crate::crash_points::{Point, pass};
-use crate::docker::{ContainerSpec, Engine};
+use crate::docker::{About, ContainerSpec, Engine};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
@@ -18,12 +20,16 @@ use crate::job::{
     Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
 };
 use crate::labels::Labels;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Outcome};
 use crate::queue::{
-    Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
+    Aside, Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, Settled, TakenJob,
 };
 
-use super::launch::{Launch, launch};
+use super::admission::{Comparing, MostRunning};
+use super::chores::Chore;
+use super::host::Host;
+use super::images::{Ended, Images};
+use super::launch::Launch;
 use super::refusal::{self, Postponed};
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
@@ -46,8 +52,10 @@ pub enum Handled {
 enum Step<'a> {
     /// On to the running queue, or as a failure to the finished queue.
     HandOver { to: &'a Queue, next: &'a NewJob, done: Option<&'a CorrectionId>, said: &'a str },
-    /// Back, for a later try.
-    RetryLater { delay: Duration, why: &'a str },
+    /// Back, for a later try; whether the container may run after all.
+    RetryLater { delay: Duration, why: &'a str, may_run: bool },
+    /// Aside, until somebody calls it back.
+    PutAside { aside: &'a Aside, at_most: Duration },
 }
 
 /// The services and settings of one starter.
@@ -57,32 +65,65 @@ pub struct Session {
     /// The settings.
     pub settings: StarterSettings,
     redis: Redis,
-    pending: Queue,
+    /// `pending_corrections`.
+    pub pending: Queue,
     running: Queue,
     finished: Queue,
     /// Which installation we are, and which engine runs the containers.
     pub whereabouts: Whereabouts,
+    /// How many containers may run at once.
+    pub most_running: MostRunning,
+    /// What is known of the permits to run.
+    pub comparing: Comparing,
+    /// The engine's host.
+    pub host: Host,
+    images: Mutex<Images>,
+    chores: mpsc::UnboundedSender<Chore>,
 }
 
 impl Session {
-    /// Gathers what is shared.
+    /// Gathers what is shared. Also gives what is to be done beside the starts.
     #[must_use]
     pub fn new(
         redis: Redis,
         engine: Engine,
-        engine_id: EngineId,
+        about: About,
         instance: InstanceId,
         settings: StarterSettings,
-    ) -> Self {
-        Self {
+    ) -> (Self, mpsc::UnboundedReceiver<Chore>) {
+        let (chores, to_do) = mpsc::unbounded_channel();
+        let session = Self {
             pending: redis.queue(PENDING_QUEUE),
             running: redis.queue(RUNNING_QUEUE),
             finished: redis.queue(FINISHED_QUEUE),
             redis,
             engine,
+            most_running: MostRunning::of(&settings, &about),
+            comparing: Comparing::default(),
+            host: Host::new(&settings, about.root),
+            images: Mutex::new(Images::new(settings.concurrency)),
+            chores,
+            whereabouts: Whereabouts::new(instance, about.id),
             settings,
-            whereabouts: Whereabouts::new(instance, engine_id),
-        }
+        };
+        (session, to_do)
+    }
+
+    /// Redis.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    /// What is known of the images.
+    pub fn images(&self) -> MutexGuard<'_, Images> {
+        // Nothing panics while it is held; and if it did, an image would be held back for a while.
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has something done beside the starts.
+    pub fn do_beside(&self, chore: Chore) {
+        // Nobody listens any more once the starter stops.
+        let _ = self.chores.send(chore);
     }
 
     /// Reads the installation's and the engine's ids again.
@@ -92,7 +133,10 @@ impl Session {
             Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
         }
         match self.engine.about().await {
-            Ok(about) => self.whereabouts.set_engine(about.id),
+            Ok(about) => {
+                self.whereabouts.set_engine(about.id);
+                self.host.set_root(about.root);
+            }
             Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
         }
     }
@@ -126,12 +170,19 @@ impl Session {
             return Handled::Settled;
         }
         let spec = self.spec(&job, taken, &instance, &correction);
-        match launch(self, &spec, taken).await {
+        let gate = match self.enter(&job.image, taken) {
+            Ok(gate) => gate,
+            Err(hold) => return self.hold(assignment, &correction, job, &hold).await,
+        };
+        match gate.launch(assignment, &spec).await {
             Launch::Started(container) => {
+                gate.leave(Ended::Started);
+                self.host.accepted();
                 self.started(assignment, &correction, job, container, engine).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
+                drop(gate);
                 let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
@@ -139,8 +190,18 @@ impl Session {
                 Handled::Settled
             }
             Launch::Later(postponed) => {
+                if postponed.suspect {
+                    gate.leave(Ended::Failed(taken.id.clone(), postponed.failure.clone()));
+                }
                 self.postpone(assignment, &correction, job.errand, &postponed, begun).await
             }
+            Launch::NoImage(error) => match gate.pull(&error) {
+                Ok(hold) => self.hold(assignment, &correction, job, &hold).await,
+                Err(failure) => {
+                    self.refuse(assignment, &correction, job.errand, &failure).await;
+                    Handled::Settled
+                }
+            },
         }
     }
 
@@ -210,7 +271,7 @@ impl Session {
     }
 
     /// Hands a submission over to the finished queue as a failure. Tells whether that is done.
-    async fn refuse(
+    pub async fn refuse(
         &self,
         assignment: &Assignment,
         correction: &CorrectionId,
@@ -260,14 +321,25 @@ impl Session {
         }
         pass(Point::StarterPostponing).await;
         let delay = postponed.wait(taken.retries);
-        let step = Step::RetryLater { delay, why: &postponed.why };
+        // An engine that is gone may have started the container before.
+        let step = Step::RetryLater { delay, why: &postponed.why, may_run: postponed.engine_away };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterPostponed).await;
         if matches!(settled, Some(Settled::Done)) {
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
         }
+        if postponed.failure.outcome == Outcome::DiskFull {
+            self.host.refused(Instant::now());
+        }
         if postponed.engine_away { Handled::EngineAway } else { Handled::Postponed }
+    }
+
+    /// Puts a submission aside, until it is called back or for so long.
+    pub async fn put_aside(&self, assignment: &Assignment, aside: &Aside, at_most: Duration) {
+        pass(Point::StarterPostponing).await;
+        self.insist(assignment, &Step::PutAside { aside, at_most }).await;
+        pass(Point::StarterPostponed).await;
     }
 
     /// Repeats a step until Redis answers or the lock is lost; then the job is recovered by others.
@@ -296,9 +368,10 @@ impl Session {
                 let keep = Keep::Count(self.settings.common.retention.completed);
                 self.pending.hand_over(taken, to, next, *done, raw(*said).get(), keep).await
             }
-            Step::RetryLater { delay, why } => {
-                self.pending.retry_later(taken, *delay, why, RetryCount::Free).await
+            Step::RetryLater { delay, why, may_run } => {
+                self.pending.retry_start(taken, *delay, why, *may_run).await
             }
+            Step::PutAside { aside, at_most } => self.pending.put_aside(taken, aside, *at_most, true).await,
         }
     }
 

@@ -7,10 +7,10 @@ use correction_runner::queue::{Added, Finished, JobOptions, NewJob, Standing};
 use proptest::sample::Index;
 use serde_json::json;
 
-use super::lane::OVER_STALLED;
+use super::lane::{For, OVER_STALLED};
 use super::operation::{Kind, Operation};
 use super::taken::HOUR;
-use super::world::{FINISHED, NAMES, World};
+use super::world::{FINISHED, NAMES, PENDING, World};
 use crate::queue::job;
 use crate::support::node::Version;
 
@@ -26,8 +26,14 @@ impl World<'_> {
         use Operation as Op;
         match operation {
             Op::Add { lane, id, kind, again } => self.add(lane, id, kind, again).await,
-            Op::Take { lane, count, limited, woken, lost } => {
-                self.take(lane, count, limited, woken, lost).await;
+            Op::Take { lane, count, limited, woken, lost, most } => {
+                self.take(lane, count, limited, woken, lost, most).await;
+            }
+            Op::Admit { pick, most, again } => self.admit(pick, most, again).await,
+            Op::CallBack { count } => {
+                let aside = self.aside();
+                let called = self.queues[PENDING].call_back(&aside, count).await.expect("an answer");
+                assert_eq!(called, self.lanes[PENDING].call_back(For::Image, count), "called back");
             }
             Op::Settle { pick, how, again } if !self.held.is_empty() => {
                 self.settle(pick.index(self.held.len()), how, again).await;
@@ -124,6 +130,8 @@ impl World<'_> {
                 self.lanes = Default::default();
                 self.done.clear();
                 self.reached.clear();
+                self.permits.clear();
+                self.rule.clear();
                 self.is_settled_in = false;
                 self.stale.append(&mut self.held);
             }

@@ -16,6 +16,25 @@ pub struct Job {
     pub priority: u32,
     pub lifo: bool,
     pub timestamp: u64,
+    /// Whether its hash names the engine's permits, and the rule's.
+    pub permit: bool,
+    pub rule: bool,
+    /// Whom it waits or waited for when it was last put aside.
+    pub aside: Option<For>,
+}
+
+/// What a job that was put aside waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    Image,
+    Rule,
+}
+
+/// How many permits there are, how many are out, and the pending jobs that have one, in order.
+pub struct House {
+    pub most: usize,
+    pub out: usize,
+    pub holders: Vec<String>,
 }
 
 impl Job {
@@ -121,10 +140,24 @@ impl Lane {
     }
 
     /// What a take gives, in order, and why no more.
-    pub fn take(&mut self, count: usize, limited: bool) -> (Vec<String>, LineState) {
+    pub fn take(
+        &mut self,
+        count: usize,
+        limited: bool,
+        house: Option<&House>,
+    ) -> (Vec<String>, LineState) {
+        let mut first = Vec::new();
         for id in std::mem::take(&mut self.due) {
-            self.push_last(&id, false);
+            if self.job(&id).permit || self.job(&id).aside.is_some() {
+                first.push(id.clone());
+            } else {
+                self.push_last(&id, false);
+            }
             self.tell("waiting", &id);
+        }
+        for id in first.into_iter().rev() {
+            let priority = self.job(&id).priority;
+            self.push_first(&id, priority);
         }
         let mut wanted = count;
         if limited {
@@ -145,6 +178,18 @@ impl Lane {
             wanted = wanted.min(room);
         }
         let mut ids = Vec::new();
+        if let Some(house) = house {
+            for id in &house.holders {
+                if ids.len() < wanted && self.leave_line(id) {
+                    ids.push(id.clone());
+                }
+            }
+            let room = house.most.saturating_sub(house.out);
+            if room == 0 && ids.is_empty() {
+                return (Vec::new(), LineState::Crowded);
+            }
+            wanted = wanted.min(ids.len() + room);
+        }
         for list in [&mut self.paused, &mut self.wait] {
             while ids.len() < wanted {
                 let Some(id) = list.pop() else { break };
@@ -165,9 +210,42 @@ impl Lane {
         for id in &ids {
             self.active.insert(0, id.clone());
             self.job(id).count("ats");
+            self.job(id).permit |= house.is_some();
+            self.job(id).aside = None;
             self.tell("active", id);
         }
         (ids, if exhausted { LineState::Empty } else { LineState::More })
+    }
+
+    /// Whether it stood in line.
+    fn leave_line(&mut self, id: &str) -> bool {
+        let before = self.wait.len() + self.paused.len() + self.prioritized.len();
+        self.wait.retain(|other| other != id);
+        self.paused.retain(|other| other != id);
+        self.prioritized.retain(|(.., other)| other != id);
+        before > self.wait.len() + self.paused.len() + self.prioritized.len()
+    }
+
+    /// Those who wait aside, in their order.
+    pub fn standing_aside(&self, what: For) -> Vec<String> {
+        let mut ids: Vec<_> =
+            self.due.iter().chain(&self.later).filter(|id| self.jobs[*id].aside == Some(what)).cloned().collect();
+        ids.sort_by_key(|id| (self.jobs[id].priority.min(2047), self.jobs[id].timestamp, id.clone()));
+        ids
+    }
+
+    /// Puts the first of those who wait aside back in line.
+    pub fn call_back(&mut self, what: For, most: usize) -> usize {
+        let mut ids = self.standing_aside(what);
+        ids.truncate(most);
+        for id in ids.iter().rev() {
+            self.due.retain(|other| other != id);
+            self.later.retain(|other| other != id);
+            let priority = self.job(id).priority;
+            self.push_first(id, priority);
+            self.tell("waiting", id);
+        }
+        ids.len()
     }
 
     pub fn leave_active(&mut self, id: &str) {

@@ -7,6 +7,7 @@ mod happenings;
 mod lane;
 mod observed;
 mod operation;
+mod permits;
 mod taken;
 mod world;
 
@@ -57,7 +58,7 @@ async fn wind_up(world: &mut World<'_>) {
         world.recover(lane).await;
         world.bring_back(lane).await;
         loop {
-            world.take(lane, 7, false, false, false).await;
+            world.take(lane, 7, false, false, false, None).await;
             if world.held.is_empty() && world.lanes[lane].active.is_empty() {
                 break;
             }

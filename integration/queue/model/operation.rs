@@ -25,6 +25,10 @@ pub enum How {
     RetryAttempt { delayed: bool },
     /// We count it.
     RetryFree { delayed: bool },
+    /// A start is tried again later, and its container may run after all.
+    Doubted,
+    /// Out of pending, to wait for an image.
+    Aside,
     /// To the next queue; or from pending straight to finished.
     HandOver { straight: bool, gone: bool },
 }
@@ -45,13 +49,24 @@ pub enum Operation {
         version: Version,
     },
     /// `woken`: by the marker, which is gone then. `limited`: with a limiter of 3 an hour. `lost`: nobody
-    /// learns what was taken.
+    /// learns what was taken. `most`: how many containers may run, where they are counted.
     Take {
         lane: usize,
         count: usize,
         limited: bool,
         woken: bool,
         lost: bool,
+        most: Option<usize>,
+    },
+    /// A rule has so many permits for a job that is held, or it is put aside.
+    Admit {
+        pick: Index,
+        most: u32,
+        again: bool,
+    },
+    /// Those who wait for an image.
+    CallBack {
+        count: usize,
     },
     /// `again`: the reply was lost, and the call is repeated.
     Settle {
@@ -164,6 +179,8 @@ fn how() -> impl Strategy<Value = How> {
         2 => any::<bool>().prop_map(|over_stalled| How::Fail { over_stalled }),
         1 => any::<bool>().prop_map(|delayed| How::RetryAttempt { delayed }),
         1 => any::<bool>().prop_map(|delayed| How::RetryFree { delayed }),
+        1 => Just(How::Doubted),
+        1 => Just(How::Aside),
         5 => (one_in_five(), one_in_five()).prop_map(|(straight, gone)| How::HandOver { straight, gone }),
     ]
 }
@@ -177,8 +194,11 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     let common = prop_oneof![
         16 => (lane(), prop::option::weighted(0.8, 0_u8..12), kind(), rarely())
             .prop_map(|(lane, id, kind, again)| Op::Add { lane, id, kind, again }),
-        20 => (lane(), 1_usize..5, rarely(), any::<bool>(), rarely())
-            .prop_map(|(lane, count, limited, woken, lost)| Op::Take { lane, count, limited, woken, lost }),
+        20 => (lane(), 1_usize..5, rarely(), any::<bool>(), rarely(), prop::option::of(1_usize..5))
+            .prop_map(|(lane, count, limited, woken, lost, most)| {
+                Op::Take { lane, count, limited, woken, lost, most }
+            }),
+        3 => (pick(), 1_u32..4, any::<bool>()).prop_map(|(pick, most, again)| Op::Admit { pick, most, again }),
         24 => (pick(), how(), any::<bool>()).prop_map(|(pick, how, again)| Op::Settle { pick, how, again }),
         5 => (pick(), how()).prop_map(|(pick, how)| Op::Late { pick, how }),
         2 => lane().prop_map(|lane| Op::Renew { lane }),
@@ -196,6 +216,7 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         2 => lane().prop_map(|lane| Op::OpenLimiter { lane }),
         2 => lane().prop_map(|lane| Op::Wake { lane }),
         2 => Just(Op::Standing),
+        2 => (1_usize..4).prop_map(|count| Op::CallBack { count }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, again)| Op::FinishOrphan { pick, again }),
         2 => Just(Op::SettleIn),
         1 => Just(Op::ScriptFlush),

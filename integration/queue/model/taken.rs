@@ -6,7 +6,7 @@ use correction_runner::config::RateLimit;
 use correction_runner::identity::{JobId, LockToken};
 use correction_runner::queue::{Keep, LineState, RetryCount, Settled};
 
-use super::lane::{OVER_STALLED, RATE_MAX};
+use super::lane::{For, OVER_STALLED, RATE_MAX};
 use super::operation::How;
 use super::world::{FINISHED, Hold, PENDING, RUNNING, World};
 use crate::queue::job_with_id;
@@ -19,16 +19,32 @@ fn keep(gone: bool) -> Keep {
 }
 
 impl World<'_> {
-    pub async fn take(&mut self, lane: usize, count: usize, limited: bool, woken: bool, lost: bool) {
+    pub async fn take(
+        &mut self,
+        lane: usize,
+        count: usize,
+        limited: bool,
+        woken: bool,
+        lost: bool,
+        most: Option<usize>,
+    ) {
         if woken {
             self.ask::<Vec<String>>(lane, ["ZPOPMIN", "marker"], &[]);
         }
         let rate =
             limited.then_some(RateLimit { max: u32::try_from(RATE_MAX).expect("few"), duration: HOUR });
         let tokens: Vec<_> = (0..count).map(|_| LockToken::unique()).collect();
-        let taken = self.queues[lane].take(&tokens, "one of several", rate).await.expect("an answer");
+        // Only a starter's jobs stand for containers.
+        let most = most.filter(|_| lane == PENDING);
+        let house = most.map(|most| self.house(most));
+        let counted = most.map(Self::real_house);
+        let taken = self.queues[lane].take_for(&tokens, "one of several", rate, counted.as_ref()).await;
+        let taken = taken.expect("an answer");
         let model = &mut self.lanes[lane];
-        let (ids, state) = model.take(count, limited);
+        let (ids, state) = model.take(count, limited, house.as_ref());
+        if house.is_some() {
+            self.permits.extend(ids.iter().map(|id| format!("job:{id}")));
+        }
         let found: Vec<_> = taken.jobs.iter().map(|job| job.id.as_str()).collect();
         assert_eq!(found, ids, "what was taken");
         assert_eq!(taken.next_delayed.is_some(), !model.later.is_empty(), "the next delayed job");
@@ -38,7 +54,9 @@ impl World<'_> {
         }
         match taken.state {
             LineState::Limited(_) | LineState::Full => model.muffled |= woken,
-            LineState::More | LineState::Empty => model.muffled &= model.concurrency.is_some(),
+            LineState::More | LineState::Empty | LineState::Crowded => {
+                model.muffled &= model.concurrency.is_some();
+            }
             LineState::Paused => {}
         }
         for job in taken.jobs {
@@ -74,6 +92,9 @@ impl World<'_> {
             How::RetryFree { delayed } => {
                 queue.retry_later(job, delay(delayed), "why", RetryCount::Free).await
             }
+            How::Doubted => queue.retry_start(job, HOUR, "why", true).await,
+            How::Aside if hold.lane == PENDING => queue.put_aside(job, &self.aside(), HOUR, true).await,
+            How::Aside => queue.complete(job, "1", keep(false)).await,
             How::HandOver { gone, .. } => match Self::destination(hold, how) {
                 None => queue.complete(job, "1", keep(gone)).await,
                 Some(to) => {
@@ -139,15 +160,35 @@ impl World<'_> {
                         || self.lanes[to].jobs.contains_key(&correction);
                     if !known {
                         self.arrive(to, &correction, Some(token));
+                        if to == RUNNING {
+                            self.pass_on(id, &correction);
+                        }
                     }
                     if to == FINISHED {
                         self.done.entry(correction).or_insert_with(|| token.to_owned());
                     }
                 }
+                self.give_up(hold.lane, id);
                 self.lanes[hold.lane].complete(id, token, gone);
             }
-            How::Complete { gone } => self.lanes[hold.lane].complete(id, token, gone),
+            How::Complete { gone } => {
+                self.give_up(hold.lane, id);
+                self.lanes[hold.lane].complete(id, token, gone);
+            }
+            How::Aside if hold.lane != PENDING => {
+                self.give_up(hold.lane, id);
+                self.lanes[hold.lane].complete(id, token, false);
+            }
+            How::Aside => {
+                self.give_up(PENDING, id);
+                self.put_aside(id, token, For::Image);
+            }
+            How::Doubted => {
+                self.lanes[hold.lane].job(id).count("retries");
+                self.note_retry(hold, true);
+            }
             How::Fail { over_stalled } => {
+                self.give_up(hold.lane, id);
                 let lane = &mut self.lanes[hold.lane];
                 lane.leave_active(id);
                 lane.job(id).set("failedReason", if over_stalled { OVER_STALLED } else { "why" });
@@ -155,12 +196,14 @@ impl World<'_> {
                 lane.tell("retries-exhausted", id);
             }
             How::RetryAttempt { delayed } => {
+                self.give_up_before_retry(hold.lane, id);
                 let job = self.lanes[hold.lane].job(id);
                 job.count("atm");
                 job.set("failedReason", "why");
                 self.note_retry(hold, delayed);
             }
             How::RetryFree { delayed } => {
+                self.give_up_before_retry(hold.lane, id);
                 self.lanes[hold.lane].job(id).count("retries");
                 self.note_retry(hold, delayed);
             }

@@ -1,6 +1,6 @@
 //! The real queues, the model of them, and what holds between queues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use correction_runner::identity::{CorrectionId, InstanceId, JobId};
 use correction_runner::job::{Errand, FINISHED_QUEUE};
@@ -41,12 +41,15 @@ pub struct World<'a> {
     /// How often each correction reached finished.
     pub reached: BTreeMap<String, usize>,
     pub is_settled_in: bool,
+    /// The permits of the engine and of a rule that are out.
+    pub permits: BTreeSet<String>,
+    pub rule: BTreeSet<String>,
     /// What we hold the lock of.
     pub held: Vec<Hold>,
     /// What we held and do not any more.
     pub stale: Vec<Hold>,
     nodes: &'a [Node; 2],
-    raw: redis::Connection,
+    pub raw: redis::Connection,
     last_events: [String; 3],
 }
 
@@ -64,6 +67,8 @@ impl<'a> World<'a> {
             corrections: Vec::new(),
             reached: BTreeMap::new(),
             is_settled_in: false,
+            permits: BTreeSet::new(),
+            rule: BTreeSet::new(),
             held: Vec::new(),
             stale: Vec::new(),
             nodes,
@@ -195,6 +200,7 @@ impl<'a> World<'a> {
             self.last_events[index].clone_from(&observed.last_event);
             self.lanes[index].events.clear();
         }
+        self.check_permits();
         let index = self.held.len() % 3;
         let (counts, lane) = (self.queues[index].counts().await.expect("counts"), &self.lanes[index]);
         let counted = [counts.waiting, counts.prioritized, counts.active, counts.delayed];

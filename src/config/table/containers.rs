@@ -103,6 +103,38 @@ pub(super) const STARTING: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "MAX_RUNNING",
+        users: S,
+        group: STARTS,
+        value: NUMBER,
+        original: Some("0"),
+        unset: "from the host's processors and memory",
+        help: "How many containers run at once on one Docker host, those of all its starters together; 0 = no limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "MIN_FREE_DISK",
+        users: S,
+        group: STARTS,
+        value: SIZE,
+        default: "1g",
+        original: Some("0"),
+        help: "Nothing is started while less is free where Docker keeps its files; 0 = never mind (k, m, g; a bare \
+               number is in bytes). Needs an engine of this machine",
+        ..PLAIN
+    },
+    Setting {
+        name: "MIN_FREE_MEMORY",
+        users: S,
+        group: STARTS,
+        value: SIZE,
+        default: "256m",
+        original: Some("0"),
+        help: "Nothing is started while less memory of the machine is free; 0 = never mind (k, m, g; a bare number is \
+               in bytes). Needs an engine of this machine",
+        ..PLAIN
+    },
+    Setting {
         name: "START_RATE_MAX",
         users: S,
         group: STARTS,

@@ -3,7 +3,7 @@
 -- removing from the active list walks from its new end. Answers how many were put back.
 local queue = open_queue(KEYS[1])
 local base = queue.base
-local ids, count = {}, 0
+local ids, back = {}, {}
 for at = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
 local locks = locks_of(base, ids)
 for index, id in ipairs(ids) do
@@ -16,11 +16,14 @@ for index, id in ipairs(ids) do
       push_first(queue, id, tonumber(call('HGET', key, 'priority')) or 0)
       if ARGV[1] == '1' then call('HINCRBY', key, 'stc', 1) end
       emit(queue, 'waiting', id, 'prev', 'active')
-      count = count + 1
+      back[#back + 1] = ids[index]
     end
     call('DEL', key .. ':lock')
     call('SREM', base .. 'stalled', id)
   end
 end
-if count > 0 then wake(queue) end
-return count
+if #back > 0 then
+  wake(queue)
+  wake_holders(queue, back)
+end
+return #back

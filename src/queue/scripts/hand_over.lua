@@ -18,6 +18,13 @@ local known = done or call('EXISTS', next_key) == 1
 if not leave_active(queue, id, token) then return 'lost' end
 if not known then
   next_job.more = { 'handed-by', token }
+  -- Without a done key the correction goes on, and with it what its container was permitted.
+  if job.permits and KEYS[3] == '' then
+    for _, part in ipairs(pass_on(queue, id, job.permits, next_job.id, now)) do
+      next_job.more[#next_job.more + 1] = part
+    end
+    job.permits = nil
+  end
   add_job(open_queue(KEYS[2]), next_job)
 end
 if KEYS[3] ~= '' and not done then call('SET', KEYS[3], token, 'PX', ARGV[7]) end

@@ -45,5 +45,8 @@ for index = 1, #window do
   end
 end
 answer[2] = table.concat(owners, ' ')
-if #answer > 2 then wake(queue) end
+if #answer > 2 then
+  wake(queue)
+  wake_holders(queue, { unpack(answer, 3) })
+end
 return answer

@@ -1,15 +1,18 @@
 -- Puts a job back to be taken again, after a delay or at once.
 -- KEYS: base. ARGV: id, token, now, delay, 'attempt' (BullMQ counts it) or 'free' (we do), reason,
 -- the reason as a JSON string, whether the job is a LIFO one, ms since the take (by a clock that nobody
--- can set).
+-- can set), '1' where its container may run, so that it keeps its permits.
 local queue = open_queue(KEYS[1])
 local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = queue.base .. id
-local fields = call('HMGET', key, 'ended-by', 'priority')
+local fields = call('HMGET', key, 'ended-by', 'priority', 'permit', 'rule-permit', 'line')
 if call('GET', key .. ':lock') ~= token then
   return fields[1] == token and 'already' or 'lost'
 end
 if not leave_active(queue, id, token) then return 'lost' end
+local permits = permits_of(fields, 3)
+-- The container of a running job runs.
+if permits and ARGV[10] ~= '1' and permits.line == queue.base then give_up(queue, id, permits) end
 if ARGV[5] == 'attempt' then
   call('HINCRBY', key, 'atm', 1)
   call('HSET', key, 'failedReason', ARGV[6], 'stacktrace', append_trace(key, ARGV[7]),

@@ -126,10 +126,11 @@ local function tell_parent(job_key, parent_key, state, value, now)
   end
 end
 
--- Ends a job that has left the active list. `job` holds the hash's fields atm, deid and parentKey;
+-- Ends a job that has left the active list. `job` holds the hash's fields atm, deid, parentKey and permits;
 -- `more` further fields to be set; `keep` the count and age to be kept.
 local function finish(queue, id, job, now, state, field, value, more, keep)
   local key = queue.base .. id
+  if job.permits then give_up(queue, id, job.permits) end
   if job.deid then release_deduplication(queue, job.deid, id, now) end
   if job.parent_key then tell_parent(key, job.parent_key, state, value, now) end
   local made = (tonumber(job.atm) or 0) + 1
@@ -160,10 +161,11 @@ end
 -- What an end needs to know of a job, and whether this take owns it.
 local function read_ending(queue, id)
   local key = queue.base .. id
-  local fields = call('HMGET', key, 'atm', 'gen', 'deid', 'parentKey', 'retries', 'ended-by')
+  local fields = call('HMGET', key, 'atm', 'gen', 'deid', 'parentKey', 'retries', 'ended-by', 'permit',
+    'rule-permit', 'line')
   return {
     lock = call('GET', key .. ':lock'),
     atm = fields[1], gen = fields[2], deid = fields[3], retries = fields[5], ended_by = fields[6],
-    parent_key = fields[4] and fields[4] ~= '' and fields[4],
+    parent_key = fields[4] and fields[4] ~= '' and fields[4], permits = permits_of(fields, 7),
   }
 end
