@@ -7,9 +7,9 @@
 -- state is 'more', 'empty', 'closed' (paused or limited), 'full' (the queue's own concurrency) or
 -- 'crowded' (no permit), and a job is its id and its fields in the order of FIELDS.
 local FIELDS = { 'name', 'data', 'opts', 'timestamp', 'atm', 'gen', 'stc', 'stalledCounter', 'defa',
-  'tried-for', 'retries', 'ats', 'permit', 'line', 'aside', 'aside-since', 'delay' }
+  'tried-for', 'retries', 'ats', 'permit', 'line', 'aside', 'aside-since', 'aside-for' }
 local FIRST_TOKEN = 7
-local DEFA, TRIED_FOR, ATS, PERMIT, LINE, ASIDE, ASIDE_SINCE, DELAY = 9, 10, 12, 13, 14, 15, 16, 17
+local DEFA, TRIED_FOR, ATS, PERMIT, LINE, ASIDE, ASIDE_SINCE, ASIDE_FOR = 9, 10, 12, 13, 14, 15, 16, 17
 
 local queue = open_queue(KEYS[1])
 local base, house = queue.base, KEYS[2]
@@ -31,8 +31,8 @@ if delayed[2] then
         first[#first + 1] = { id, priority }
       else
         push_last(queue, id, priority, false)
-        if call('EXISTS', base .. id) == 1 then call('HSET', base .. id, 'delay', 0) end
       end
+      if call('EXISTS', base .. id) == 1 then call('HSET', base .. id, 'delay', 0) end
       emit(queue, 'waiting', id, 'prev', 'delayed')
     end
     for index = #first, 1, -1 do push_first(queue, first[index][1], first[index][2]) end
@@ -141,9 +141,9 @@ for index, id in ipairs(ids) do
   end
   if fields[ASIDE] then
     call('ZREM', fields[ASIDE], id)
-    call('HDEL', key, 'aside', 'aside-since')
+    call('HDEL', key, 'aside', 'aside-since', 'aside-for')
     if fields[ASIDE_SINCE] then
-      local waited = math.min(now - tonumber(fields[ASIDE_SINCE]), tonumber(fields[DELAY]) or 0)
+      local waited = math.min(now - tonumber(fields[ASIDE_SINCE]), tonumber(fields[ASIDE_FOR]) or 0)
       fields[TRIED_FOR] = call('HINCRBY', key, 'tried-for', math.max(waited, 0))
     end
   end

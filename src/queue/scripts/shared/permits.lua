@@ -99,6 +99,10 @@ local function put_aside(queue, id, aside, now, delay, counts)
   -- Jobs that are removed by hand leave their place behind.
   call('PEXPIRE', aside, 7 * 24 * 3600 * 1000)
   call('HSET', key, 'delay', delay, 'aside', aside)
-  if counts then call('HSET', key, 'aside-since', now) else call('HDEL', key, 'aside-since') end
+  if counts then
+    call('HSET', key, 'aside-since', now, 'aside-for', delay)
+  else
+    call('HDEL', key, 'aside-since', 'aside-for')
+  end
   push_delayed(queue, id, now + delay)
 end
