@@ -25,7 +25,7 @@ fn house(most: u32) -> House {
 
 fn worker_for(place: &Place, house: House) -> Worker {
     let options = WorkerOptions { concurrency: 8, batch: 8, rate: None, name: "ours".into() };
-    Worker::start_for(place.queue.clone(), options, Some(house))
+    Worker::start_for(place.queue.clone(), options, Some(house), false)
 }
 
 impl Place {
@@ -175,7 +175,9 @@ async fn each_starter_keeps_to_its_own_number_where_they_differ() {
         let one = tokio::select! { one = few.next() => one, one = many.next() => one };
         held.push(one.expect("a job"));
     }
-    let more = async { tokio::select! { one = few.next() => one, one = many.next() => one } };
+    let more = async {
+        tokio::select! { one = few.next() => one, one = many.next() => one }
+    };
     assert!(timeout(Duration::from_millis(500), more).await.is_err());
     // Without a number nothing is counted, and what others count stays as it is.
     let mut free = super::worker(&place.queue, 8);
@@ -213,8 +215,12 @@ async fn permits_that_nothing_stands_behind_are_dropped_and_missing_ones_are_mad
         }
         taken.push(one);
     }
-    let reconcile = async |living: &[Living]| place.redis.reconcile(&engine(), living).await.expect("an answer");
-    let alive = |correction: &str, job: &str| Living { correction: CorrectionId::new(correction), job: JobId::new(job) };
+    let reconcile =
+        async |living: &[Living]| place.redis.reconcile(&engine(), living).await.expect("an answer");
+    let alive = |correction: &str, job: &str| Living {
+        correction: CorrectionId::new(correction),
+        job: JobId::new(job),
+    };
     // A person removed a pending job and a running one; another client ended a running one.
     place.ask::<u32>("DEL", "2", &["2:lock"]);
     place.ask_of::<u32>(NEXT, "DEL", "c-3", &[]);

@@ -52,8 +52,7 @@ impl Fetch {
         options: WorkerOptions,
         leases: Arc<Leases>,
         given: mpsc::UnboundedSender<Assignment>,
-        paused: watch::Receiver<bool>,
-        house: watch::Receiver<Option<House>>,
+        (paused, house): (watch::Receiver<bool>, watch::Receiver<Option<House>>),
         stop: CancellationToken,
         resumed: Arc<AtomicBool>,
     ) -> Self {

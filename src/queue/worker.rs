@@ -65,15 +65,15 @@ impl Worker {
     /// Starts the worker's tasks.
     #[must_use]
     pub fn start(queue: Queue, options: WorkerOptions) -> Self {
-        Self::start_for(queue, options, None)
+        Self::start_for(queue, options, None, false)
     }
 
-    /// The same; each job that is taken has a permit of an engine.
+    /// The same; each job that is taken has a permit of an engine. It may begin with a pause.
     #[must_use]
-    pub fn start_for(queue: Queue, options: WorkerOptions, house: Option<House>) -> Self {
+    pub fn start_for(queue: Queue, options: WorkerOptions, house: Option<House>, paused: bool) -> Self {
         let (leases, releases) = Leases::new();
         let (given, jobs) = mpsc::unbounded_channel();
-        let (paused, is_paused) = watch::channel(false);
+        let (paused, is_paused) = watch::channel(paused);
         let (house, counted_at) = watch::channel(house);
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let name = options.name.clone();
@@ -83,8 +83,7 @@ impl Worker {
             options,
             leases.clone(),
             given,
-            is_paused,
-            counted_at,
+            (is_paused, counted_at),
             stop.clone(),
             resumed.clone(),
         );

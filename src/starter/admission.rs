@@ -13,7 +13,7 @@ use crate::docker::{About, Listed, State};
 use crate::queue::{House, Living, Reconciled};
 
 use super::host::Bytes;
-use super::session::Session;
+use super::services::Session;
 
 /// How many containers share a processor where nothing else bounds them: they often wait, or have just begun.
 const PER_PROCESSOR: f64 = 4.0;
@@ -52,7 +52,8 @@ impl MostRunning {
             Some(0) => Self::NoLimit,
             Some(most) => Self::Set(most),
             None => {
-                Self::from_host(about.cpus, about.memory, settings.container.cpus, settings.container.memory)
+                let base = settings.policy.base();
+                Self::from_host(about.cpus, about.memory, base.cpus, base.memory)
             }
         }
     }
@@ -175,7 +176,7 @@ impl Session {
     async fn compare_permits(&self, house: Option<&House>, rules: &[String]) -> anyhow::Result<()> {
         let (instance, engine) = self.whereabouts.now();
         let is_full = match house {
-            Some(house) => self.redis().permits(&engine).await? >= u64::from(house.most),
+            Some(house) => self.redis.permits(&engine).await? >= u64::from(house.most),
             None => false,
         };
         if !self.comparing.is_due(is_full, Instant::now()) {
@@ -184,10 +185,10 @@ impl Session {
         let living = self.engine.list(&instance, living).await?;
         let mut all = Reconciled::default();
         if house.is_some() {
-            all = self.redis().reconcile(&engine, &living).await?;
+            all = self.redis.reconcile(&engine, &living).await?;
         }
         for rule in rules {
-            let Reconciled { dropped, added } = self.redis().reconcile_rule(&engine, rule, &living).await?;
+            let Reconciled { dropped, added } = self.redis.reconcile_rule(&engine, rule, &living).await?;
             all = Reconciled { dropped: all.dropped + dropped, added: all.added + added };
         }
         self.comparing.note(all, is_full, Instant::now());

@@ -14,7 +14,7 @@ use crate::heartbeat::{self, bounded};
 use super::host::Shortage;
 use super::images::{Call, Pulled};
 use super::refusal::{Meaning, meaning};
-use super::session::Session;
+use super::services::Session;
 
 /// How often the host is looked at, and how long that may take.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ async fn call_back(session: Arc<Session>, image: String, call: Call) {
         }
         Call::All => usize::MAX,
     };
-    let aside = session.redis().aside_for_image(&session.whereabouts.now().1, &image);
+    let aside = session.redis.aside_for_image(&session.whereabouts.now().1, &image);
     match session.pending.call_back(&aside, most).await {
         Ok(count) => debug!(image, count, "submissions that waited for their image are in line again"),
         Err(error) => {

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::debug;
+use tracing::{debug, warn};
 
+use crate::backoff::Backoff;
 use crate::docker::{ContainerSpec, EngineError};
-use crate::identity::CorrectionId;
-use crate::job::PendingJob;
+use crate::identity::{CorrectionId, EngineId};
+use crate::job::Errand;
 use crate::outcome::Failure;
-use crate::queue::{Assignment, TakenJob};
+use crate::profile::Profile;
+use crate::queue::{Admitted, Assignment, Bound, TakenJob};
 
 use super::chores::Chore;
 use super::images::{Call, Ended, Entry, Hold, Pull, SLOW, Ticket};
 use super::launch::{Launch, launch};
 use super::refusal::{Meaning, meaning, suspended};
-use super::session::{Handled, Session};
+use super::services::Session;
+use super::session::{Handled, INSIST};
 
 /// How often it is looked whether a slow start gives its room to another.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,7 +53,7 @@ impl Session {
         &self,
         assignment: &Assignment,
         correction: &CorrectionId,
-        job: PendingJob,
+        (errand, image): (Errand, &str),
         hold: &Hold,
     ) -> Handled {
         let (taken, retry_for) = (&assignment.job, self.settings.retry_for);
@@ -64,16 +67,48 @@ impl Session {
             if taken.tried_for >= retry_for {
                 // A pull is tried for all who wait for it; a start is another submission's own.
                 let own = *of_pull || taken.retries > 0;
-                let failure = if own { failure.clone() } else { suspended(&job.image, failure) };
-                self.refuse(assignment, correction, job.errand, &failure).await;
+                let failure = if own { failure.clone() } else { suspended(image, failure) };
+                self.refuse(assignment, correction, errand, &failure).await;
                 return Handled::Settled;
             }
             at_most = at_most.min(retry_for.saturating_sub(taken.tried_for).max(LEAST));
         }
-        debug!(job_id = %taken.id, image = job.image, "a submission is put aside: {}", hold.why);
-        let aside = self.redis().aside_for_image(&self.whereabouts.now().1, &job.image);
+        debug!(job_id = %taken.id, image, "a submission is put aside: {}", hold.why);
+        let aside = self.redis.aside_for_image(&self.whereabouts.now().1, image);
         self.put_aside(assignment, &aside, at_most).await;
         Handled::Postponed
+    }
+}
+
+impl Session {
+    /// Whether there is a permit left of the rule that an image's profile comes from; where there is none, the
+    /// submission is put aside until there is one.
+    pub async fn admitted(&self, assignment: &Assignment, engine: &EngineId, profile: &Profile) -> bool {
+        let Some(most) = profile.most_running.filter(|_| !self.settings.dont_start) else { return true };
+        let rule = profile.rule.as_str().to_owned();
+        self.comparing.note_rule(&rule);
+        let bound = Bound { engine: engine.clone(), rule, most };
+        let at_most = UNCALLED.mul_f64(1.0 + fastrand::f64());
+        let mut backoff = Backoff::new(INSIST.0, INSIST.1);
+        loop {
+            match self.pending.admit(&assignment.job, &bound, at_most).await {
+                Ok(Admitted::In) => return true,
+                Ok(Admitted::PutAside) => {
+                    debug!(job_id = %assignment.job.id, rule = bound.rule, most,
+                        "a submission is put aside: as many of its rule run as may");
+                    return false;
+                }
+                Ok(Admitted::Lost) => return false,
+                Err(error) => {
+                    warn!(job_id = %assignment.job.id, error = format!("{error:#}"),
+                        "it cannot be asked yet whether a submission may run");
+                }
+            }
+            let wait = sleep(backoff.next_delay());
+            if assignment.lost.run_until_cancelled(wait).await.is_none() {
+                return false;
+            }
+        }
     }
 }
 

@@ -158,7 +158,10 @@ impl Images {
         self.tickets += 1;
         let (ticket, patience) = (Ticket(self.tickets), self.patience);
         let image = self.image(image);
-        if is_over && let Some(failing) = &image.failing && failing.of_pull {
+        if is_over
+            && let Some(failing) = &image.failing
+            && failing.of_pull
+        {
             return Entry::Wait(image.being("its image cannot be pulled", failing.until));
         }
         if let Some(hold) = image.hold(ticket, patience, now) {

@@ -16,7 +16,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 
 use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
-use super::session::Session;
+use super::services::Session;
 
 /// How often a container is created anew within one attempt.
 const CREATES: u32 = 3;
@@ -230,6 +230,8 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: labels.to_map(),
+            memory_limit: None,
+            no_network: false,
         }
     }
 

@@ -7,6 +7,7 @@ mod host;
 mod images;
 mod launch;
 mod refusal;
+mod services;
 mod session;
 
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::startup::wait_for;
 
 use self::chores::{Chore, do_chores, keep_permits, look_at_host, watch_host};
 use self::images::Call;
-use self::session::{Handled, Session};
+use self::services::Session;
+use self::session::Handled;
 
 /// How long starts that are under way may take when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -53,12 +55,8 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
         dont_start = settings.dont_start, "starter: taking submissions");
     let concurrency = settings.concurrency;
-    let options = WorkerOptions {
-        concurrency,
-        batch: concurrency,
-        rate: settings.rate,
-        name: "starter".to_owned(),
-    };
+    let options =
+        WorkerOptions { concurrency, batch: concurrency, rate: settings.rate, name: "starter".to_owned() };
     let (session, to_do) = Session::new(redis, engine, about, instance, settings);
     let session = Arc::new(session);
     info!(max_running = session.most_running.number(), "starter: {}", session.most_running);
@@ -66,10 +64,11 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     session.keep_permits_true().await;
     let short = watch::Sender::new(false);
     look_at_host(&session, &short).await;
-    let worker = Worker::start_for(session.pending.clone(), options, session.house());
+    let is_short = short.subscribe();
+    let paused = *is_short.borrow();
+    let worker = Worker::start_for(session.pending.clone(), options, session.house(), paused);
     let named = |what: &str| format!("starter: {what}");
     let stop = CancellationToken::new();
-    let is_short = short.subscribe();
     let beside = [
         heartbeat::spawn(&named("chores"), &stop, do_chores(Arc::clone(&session), to_do)),
         heartbeat::spawn(&named("watching the host"), &stop, watch_host(Arc::clone(&session), short)),
@@ -93,9 +92,6 @@ async fn take_and_start(
     heartbeat::beats_every(IDENTITY_AGE);
     let mut identity = interval(IDENTITY_AGE);
     identity.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if *is_short.borrow_and_update() {
-        worker.pause();
-    }
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,

@@ -1,41 +1,33 @@
 //! One pending job from its take to its hand-over: to the running queue, to the finished queue as a
 //! failure, or back to wait for better times.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
-use crate::config::StarterSettings;
 use crate::crash_points::{Point, pass};
-use crate::docker::{About, ContainerSpec, Engine};
+use crate::docker::ContainerSpec;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId, Whereabouts};
-use crate::job::{
-    Errand, FINISHED_QUEUE, FinishedJob, Origin, PENDING_QUEUE, PendingJob, RUNNING_QUEUE, RunningJob,
-};
+use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
+use crate::job::{Errand, FinishedJob, Origin, PendingJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{
-    Aside, Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, Settled, TakenJob,
-};
+use crate::profile::Profile;
+use crate::queue::{Aside, Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob};
 
-use super::admission::{Comparing, MostRunning};
-use super::chores::Chore;
-use super::host::Host;
-use super::images::{Ended, Images};
+use super::images::Ended;
 use super::launch::Launch;
 use super::refusal::{self, Postponed};
+use super::services::Session;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
 /// The first and the longest wait between two tries to hand a job over while Redis does not answer.
-const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+pub const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// What became of a pending job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,89 +50,7 @@ enum Step<'a> {
     PutAside { aside: &'a Aside, at_most: Duration },
 }
 
-/// The services and settings of one starter.
-pub struct Session {
-    /// The Docker engine.
-    pub engine: Engine,
-    /// The settings.
-    pub settings: StarterSettings,
-    redis: Redis,
-    /// `pending_corrections`.
-    pub pending: Queue,
-    running: Queue,
-    finished: Queue,
-    /// Which installation we are, and which engine runs the containers.
-    pub whereabouts: Whereabouts,
-    /// How many containers may run at once.
-    pub most_running: MostRunning,
-    /// What is known of the permits to run.
-    pub comparing: Comparing,
-    /// The engine's host.
-    pub host: Host,
-    images: Mutex<Images>,
-    chores: mpsc::UnboundedSender<Chore>,
-}
-
 impl Session {
-    /// Gathers what is shared. Also gives what is to be done beside the starts.
-    #[must_use]
-    pub fn new(
-        redis: Redis,
-        engine: Engine,
-        about: About,
-        instance: InstanceId,
-        settings: StarterSettings,
-    ) -> (Self, mpsc::UnboundedReceiver<Chore>) {
-        let (chores, to_do) = mpsc::unbounded_channel();
-        let session = Self {
-            pending: redis.queue(PENDING_QUEUE),
-            running: redis.queue(RUNNING_QUEUE),
-            finished: redis.queue(FINISHED_QUEUE),
-            redis,
-            engine,
-            most_running: MostRunning::of(&settings, &about),
-            comparing: Comparing::default(),
-            host: Host::new(&settings, about.root),
-            images: Mutex::new(Images::new(settings.concurrency)),
-            chores,
-            whereabouts: Whereabouts::new(instance, about.id),
-            settings,
-        };
-        (session, to_do)
-    }
-
-    /// Redis.
-    pub fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    /// What is known of the images.
-    pub fn images(&self) -> MutexGuard<'_, Images> {
-        // Nothing panics while it is held; and if it did, an image would be held back for a while.
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has something done beside the starts.
-    pub fn do_beside(&self, chore: Chore) {
-        // Nobody listens any more once the starter stops.
-        let _ = self.chores.send(chore);
-    }
-
-    /// Reads the installation's and the engine's ids again.
-    pub async fn refresh_identity(&self) {
-        match self.redis.instance(self.settings.common.instance.as_ref()).await {
-            Ok(instance) => self.whereabouts.set_instance(instance),
-            Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
-        }
-        match self.engine.about().await {
-            Ok(about) => {
-                self.whereabouts.set_engine(about.id);
-                self.host.set_root(about.root);
-            }
-            Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
-        }
-    }
-
     /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
         let done = bounded(self.work_on(&assignment)).await;
@@ -169,16 +79,29 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
-        let spec = self.spec(&job, taken, &instance, &correction);
-        let gate = match self.enter(&job.image, taken) {
-            Ok(gate) => gate,
-            Err(hold) => return self.hold(assignment, &correction, job, &hold).await,
+        let profile = match self.policy.now().profile_of(&job.image) {
+            Ok(profile) => profile,
+            Err(not_allowed) => {
+                let failure = refusal::not_allowed(&not_allowed);
+                self.refuse(assignment, &correction, job.errand, &failure).await;
+                return Handled::Settled;
+            }
         };
+        let image = self.policy.now().spelled(&job.image);
+        let gate = match self.enter(&image, taken) {
+            Ok(gate) => gate,
+            Err(hold) => return self.hold(assignment, &correction, (job.errand, &image), &hold).await,
+        };
+        if !self.admitted(assignment, &engine, &profile).await {
+            return Handled::Postponed;
+        }
+        let spec = self.spec(&job, taken, (&instance, &correction), profile);
         match gate.launch(assignment, &spec).await {
             Launch::Started(container) => {
                 gate.leave(Ended::Started);
                 self.host.accepted();
-                self.started(assignment, &correction, job, container, engine).await;
+                let timeout_ms = spec.profile.timeout_ms();
+                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -196,7 +119,7 @@ impl Session {
                 self.postpone(assignment, &correction, job.errand, &postponed, begun).await
             }
             Launch::NoImage(error) => match gate.pull(&error) {
-                Ok(hold) => self.hold(assignment, &correction, job, &hold).await,
+                Ok(hold) => self.hold(assignment, &correction, (job.errand, &image), &hold).await,
                 Err(failure) => {
                     self.refuse(assignment, &correction, job.errand, &failure).await;
                     Handled::Settled
@@ -209,8 +132,8 @@ impl Session {
         &self,
         job: &PendingJob,
         taken: &TakenJob,
-        instance: &InstanceId,
-        correction: &CorrectionId,
+        (instance, correction): (&InstanceId, &CorrectionId),
+        profile: Profile,
     ) -> ContainerSpec {
         let labels = Labels {
             instance: instance.clone(),
@@ -220,22 +143,17 @@ impl Session {
             timestamp: taken.timestamp,
             generation: taken.generation,
             attempt: taken.token.to_string(),
-            timeout_ms: self.timeout_ms(),
+            timeout_ms: profile.timeout_ms(),
             errand: job.errand.clone(),
         };
         ContainerSpec {
             name: correction.container_name(),
-            image: job.image.clone(),
+            image: self.policy.now().spelled(&job.image),
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
-            settings: self.settings.container.clone(),
+            profile,
         }
-    }
-
-    fn timeout_ms(&self) -> u64 {
-        let timeout = self.settings.container.timeout.unwrap_or_default();
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn started(
@@ -244,10 +162,10 @@ impl Session {
         correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        engine: EngineId,
+        (engine, timeout_ms): (EngineId, u64),
     ) {
         let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),

@@ -140,12 +140,7 @@ impl Lane {
     }
 
     /// What a take gives, in order, and why no more.
-    pub fn take(
-        &mut self,
-        count: usize,
-        limited: bool,
-        house: Option<&House>,
-    ) -> (Vec<String>, LineState) {
+    pub fn take(&mut self, count: usize, limited: bool, house: Option<&House>) -> (Vec<String>, LineState) {
         let mut first = Vec::new();
         for id in std::mem::take(&mut self.due) {
             if self.job(&id).permit || self.job(&id).aside.is_some() {
@@ -228,8 +223,13 @@ impl Lane {
 
     /// Those who wait aside, in their order.
     pub fn standing_aside(&self, what: For) -> Vec<String> {
-        let mut ids: Vec<_> =
-            self.due.iter().chain(&self.later).filter(|id| self.jobs[*id].aside == Some(what)).cloned().collect();
+        let mut ids: Vec<_> = self
+            .due
+            .iter()
+            .chain(&self.later)
+            .filter(|id| self.jobs[*id].aside == Some(what))
+            .cloned()
+            .collect();
         ids.sort_by_key(|id| (self.jobs[id].priority.min(2047), self.jobs[id].timestamp, id.clone()));
         ids
     }
