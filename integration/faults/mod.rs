@@ -3,6 +3,7 @@
 //!
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
+mod admission;
 mod campaign;
 mod components;
 #[cfg(feature = "crash-points")]
@@ -13,6 +14,7 @@ mod figures;
 mod fleet;
 mod front;
 mod graceful;
+mod images;
 mod mass;
 mod mixed;
 mod receivers;

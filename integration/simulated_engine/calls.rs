@@ -146,10 +146,24 @@ fn take_fault(world: &mut World, call: Call, asked: &Asked) -> Option<Fault> {
     let mut names = vec![asked.about.clone()];
     names.extend(asked.query.text("name").map(ToOwned::to_owned));
     if let Ok(container) = world.find(&asked.about) {
-        names.extend([container.identity.id.clone(), container.identity.name.clone()]);
+        let identity = &container.identity;
+        names.extend([identity.id.clone(), identity.name.clone(), identity.image.clone()]);
     }
+    names.extend(image_of(call, asked));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     faults::take(&mut world.rules, call, &names)
+}
+
+/// The image that a call asks for.
+fn image_of(call: Call, asked: &Asked) -> Option<String> {
+    match call {
+        Call::Create => {
+            let body: serde_json::Value = serde_json::from_slice(&asked.body).ok()?;
+            body["Image"].as_str().map(ToOwned::to_owned)
+        }
+        Call::Pull => asked.query.text("fromImage").map(ToOwned::to_owned),
+        _ => None,
+    }
 }
 
 fn skewed_date(world: &World) -> Option<HeaderValue> {

@@ -72,7 +72,7 @@ pub enum Fault {
 pub struct Rule {
     /// The call; `None` = every call.
     pub call: Option<Call>,
-    /// Id, name or a part of either of the container it is about; `None` = whichever.
+    /// Id, name, image or a part of one of the container it is about, or the image; `None` = whichever.
     pub container: Option<String>,
     /// What goes wrong.
     pub fault: Fault,

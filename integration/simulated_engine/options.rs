@@ -30,6 +30,8 @@ pub struct Options {
     pub cpus: u32,
     /// Bytes of memory.
     pub memory: u64,
+    /// Where it says that it keeps its files; empty = it does not say.
+    pub root: PathBuf,
     /// The newest API that it speaks.
     pub api_version: &'static str,
     /// The oldest API that it speaks.
@@ -57,6 +59,7 @@ impl Default for Options {
             id: "SIMU:LATE:DENG:INE0".to_owned(),
             cpus: 2,
             memory: 8 << 30,
+            root: PathBuf::new(),
             api_version: "1.41",
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
@@ -83,6 +86,7 @@ impl Options {
             "ID": self.id, "Containers": world.containers.len(), "ContainersRunning": world.stats.alive,
             "NCPU": self.cpus, "MemTotal": self.memory, "OSType": "linux", "Architecture": "x86_64",
             "DefaultRuntime": "runc", "Name": "simulated", "SystemTime": now.unwrap_or_default(),
+            "DockerRootDir": (!self.root.as_os_str().is_empty()).then_some(&self.root),
             "Runtimes": { "runc": { "path": "runc" } }, "CgroupVersion": "2",
             "ServerVersion": self.server.trim_start_matches("Docker/").split(' ').next(),
         });

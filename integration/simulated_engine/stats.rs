@@ -23,6 +23,8 @@ pub struct Stats {
     pub alive: u64,
     /// The most runs that ever went on at once.
     pub max_alive: u64,
+    /// Runs begun, by image.
+    pub started_of: std::collections::BTreeMap<String, u64>,
     /// Connections accepted.
     pub connections: u64,
     /// Calls of each kind.

@@ -214,6 +214,7 @@ impl World {
         };
         let identity = Arc::clone(&container.identity);
         self.log.emit("start", &identity, None, now);
+        *self.stats.started_of.entry(identity.image.clone()).or_default() += 1;
         self.stats.start(now);
         Ok(Some(run))
     }
