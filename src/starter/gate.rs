@@ -44,7 +44,12 @@ impl Session {
         let is_over = taken.tried_for >= self.settings.retry_for;
         match self.images().enter(image, is_over, Instant::now()) {
             Entry::Go(ticket) => Ok(Gate { session: self, image: image.to_owned(), ticket: Some(ticket) }),
-            Entry::Wait(hold) => Err(hold),
+            Entry::Wait(hold) => {
+                if hold.call != Call::Nobody {
+                    self.do_beside(Chore::CallBack(image.to_owned(), hold.call));
+                }
+                Err(hold)
+            }
         }
     }
 

@@ -46,6 +46,8 @@ struct Image {
     failing: Option<Failing>,
     /// Whether some were put aside since all were called back.
     is_waited_for: bool,
+    /// For when one of them is to be called back already.
+    called_for: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub struct Hold {
     pub until: Option<Instant>,
     /// What failed, and whether it was the pull.
     pub failure: Option<(Failure, bool)>,
+    /// Who is to be called back, since nobody would be otherwise.
+    pub call: Call,
 }
 
 /// How a start ended.
@@ -164,8 +168,11 @@ impl Images {
         {
             return Entry::Wait(image.being("its image cannot be pulled", failing.until));
         }
-        if let Some(hold) = image.hold(ticket, patience, now) {
+        if let Some(mut hold) = image.hold(ticket, patience, now) {
             image.is_waited_for = true;
+            if hold.until.is_some_and(|until| until > now) {
+                hold.call = image.call_one(now);
+            }
             return Entry::Wait(hold);
         }
         image.going.push(Going { ticket, since: now, made_room: false });
@@ -300,7 +307,7 @@ impl Image {
     /// Why its submissions wait.
     fn being(&self, why: &'static str, until: Option<Instant>) -> Hold {
         let failure = self.failing.as_ref().map(|failing| (failing.failure.clone(), failing.of_pull));
-        Hold { why, until, failure }
+        Hold { why, until, failure, call: Call::Nobody }
     }
 
     /// Whether starts take very long, and none succeeded for as long.
@@ -339,12 +346,16 @@ impl Image {
         if std::mem::take(&mut self.is_waited_for) { Call::All } else { Call::Nobody }
     }
 
-    fn call_one(&self, now: Instant) -> Call {
+    fn call_one(&mut self, now: Instant) -> Call {
         if !self.is_waited_for || self.is_pulled {
             return Call::Nobody;
         }
         match self.failing.as_ref().and_then(|failing| failing.until) {
-            Some(until) if until > now => Call::FirstAt(until),
+            Some(until) if until > now && self.called_for == Some(until) => Call::Nobody,
+            Some(until) if until > now => {
+                self.called_for = Some(until);
+                Call::FirstAt(until)
+            }
             _ => Call::First,
         }
     }

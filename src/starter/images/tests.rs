@@ -48,12 +48,15 @@ fn an_image_that_fails_for_two_submissions_waits_and_is_tried_by_one_at_a_time()
         images.leave("bad", ticket, failed(&number.to_string()), after(start, 0.1));
     }
     let hold = wait(&mut images, "bad", after(start, 0.2));
-    assert!(hold.failure.is_some_and(|(_, of_pull)| !of_pull));
+    assert!(hold.failure.as_ref().is_some_and(|(_, of_pull)| !of_pull));
     // All eight together were one failure: the first wait is the shortest.
     let until = hold.until.expect("a time");
     assert!(until > after(start, 0.8) && until < after(start, 1.2), "{:?}", until - start);
     let other = go(&mut images, "good", after(start, 0.2));
     assert_eq!(images.leave("good", other, Ended::Started, after(start, 0.3)), Call::Nobody);
+
+    assert_eq!(hold.call, Call::FirstAt(until), "nobody else would call it back");
+    assert_eq!(wait(&mut images, "bad", after(start, 0.3)).call, Call::Nobody, "once is enough");
 
     let probe = go(&mut images, "bad", until);
     wait(&mut images, "bad", until);
