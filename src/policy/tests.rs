@@ -250,7 +250,7 @@ fn each_fault_is_told_with_its_line_and_column_and_what_is_allowed_there() {
             &format!("{rule}name = 'x'\n{rule}name = 'x'"),
             "line 6, column 8: the rule of line 1 is called \"x\" too",
         ),
-        (&format!("{rule}ñandú = '1g"), "this is no TOML"),
+        (&format!("{rule}env = {{ 'ñ' = [] }}"), "line 3, column 15: env.ñ is a list; allowed: a text"),
         (&format!("{rule}memory = '1g\n"), "line 3, column 13: this is no TOML"),
         (&format!("{rule}pids = 1\npids = 2"), "line 4, column 1: this is no TOML"),
     ] {
