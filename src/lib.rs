@@ -37,6 +37,7 @@ pub mod output;
 pub mod policy;
 pub mod profile;
 pub mod queue;
+pub mod reload;
 pub mod shutdown;
 pub mod starter;
 pub mod startup;

@@ -3,6 +3,7 @@
 mod containers;
 mod events;
 mod faults;
+mod profiles;
 mod pulls;
 mod streams;
 mod transports;

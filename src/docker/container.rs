@@ -86,12 +86,21 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.within(Call::Create, self.timeout(), async {
             let spoken = self.spoken().await?;
-            let body = spec::body(spec, spoken.means());
             let options =
                 CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
-            match spoken.docker.create_container(Some(options), body).await {
-                Ok(made) => Ok(ContainerId::new(made.id)),
-                Err(error) => Err(self.refused(Call::Create, error)?.of_create(spec)),
+            loop {
+                let means = spoken.means(self.learned(), &spec.profile);
+                let body = spec::body(spec, means);
+                let error = match spoken.docker.create_container(Some(options.clone()), body).await {
+                    Ok(made) => return Ok(ContainerId::new(made.id)),
+                    Err(error) => error,
+                };
+                let refusal = self.refused(Call::Create, error)?;
+                // It made nothing: the same without what it cannot do is another request, sent once.
+                let of_quota = means.disk_quota && refusal.says("storage-opt");
+                if !(of_quota && self.learned().refused_quota(&refusal.message)) {
+                    return Err(refusal.of_create(spec));
+                }
             }
         })
         .await

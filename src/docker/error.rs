@@ -129,6 +129,12 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// The engine may not let a container open so many files, since it may not itself.
+    #[error("the Docker engine cannot allow that many open files: {message}")]
+    TooManyFiles {
+        /// The engine's words.
+        message: String,
+    },
     /// The engine refuses the request, and would refuse it again.
     #[error("the Docker engine refuses '{call}': {message}")]
     BadRequest {

@@ -3,6 +3,7 @@
 //! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP or TLS), shared by all of its
 //! clones. What the engine answers is classified in [`EngineError`]; nothing is tried again in here.
 
+mod about;
 mod answer;
 mod clock;
 mod connect;

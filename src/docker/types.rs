@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
 use crate::profile::Profile;
+use crate::profile::abilities::Abilities;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -103,6 +104,8 @@ pub struct About {
     pub cpus: u32,
     /// Bytes of memory of its host.
     pub memory: u64,
+    /// What it can hold containers to.
+    pub abilities: Abilities,
 }
 
 /// What came of asking for a SIGKILL.
