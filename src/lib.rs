@@ -37,4 +37,5 @@ pub mod starter;
 pub mod startup;
 pub mod supervision;
 pub mod telemetry;
+pub mod usage;
 pub mod verdict;

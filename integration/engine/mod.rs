@@ -56,6 +56,7 @@ fn hardened() -> ContainerSettings {
         memory: Some(256 << 20),
         cpus: Some(1.0),
         pids: Some(128),
+        disk: None,
         network: "none".to_owned(),
         runtime: None,
         capabilities: Vec::new(),

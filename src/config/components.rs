@@ -166,6 +166,7 @@ fn container(inputs: &mut Inputs) -> ContainerSettings {
             .read("CONTAINER_MEMORY", |text| formats::size_or_none(text, LEAST_MEMORY, MOST_MEMORY)),
         cpus: inputs.read("CONTAINER_CPUS", formats::processors),
         pids: Some(pids).filter(|pids| *pids > 0),
+        disk: inputs.read("CONTAINER_DISK", |text| formats::size_or_none(text, 1 << 20, 1 << 44)),
         network: network(inputs),
         runtime: inputs.read_optional("CONTAINER_RUNTIME", |text| formats::name(text, 128)),
         capabilities: inputs.read("CONTAINER_CAPS", capabilities),

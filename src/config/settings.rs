@@ -138,6 +138,8 @@ pub struct ContainerSettings {
     pub cpus: Option<f64>,
     /// Processes and threads.
     pub pids: Option<u32>,
+    /// Bytes that it may write to its disk.
+    pub disk: Option<u64>,
     /// `none`, `bridge`, or a network's name.
     pub network: String,
     /// OCI runtime; `None` = the engine's own choice.

@@ -103,6 +103,11 @@ impl Refusal {
         self.status == 404 && !self.says("network")
     }
 
+    /// Whether it says that this engine cannot bound what a container writes: its storage has no quotas.
+    pub(super) fn is_of_storage_options(&self) -> bool {
+        self.says("storage-opt") || self.says("storage opt") || self.says("quota not supported")
+    }
+
     /// Whether the engine's words hold these, whatever their case.
     pub(super) fn says(&self, words: &str) -> bool {
         says(&self.message, words)
@@ -164,6 +169,7 @@ mod tests {
                 memory: None,
                 cpus: None,
                 pids: None,
+                disk: None,
                 network: "none".into(),
                 runtime: None,
                 capabilities: Vec::new(),

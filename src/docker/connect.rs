@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -55,6 +56,20 @@ pub(super) struct Spoken {
     is_podman: bool,
     version: Version,
     contact: u64,
+    /// Whether it may be asked to bound what containers write; until it refuses, it is asked.
+    bounds_disk: AtomicBool,
+}
+
+impl Spoken {
+    /// Whether the engine may be asked to bound what a container writes.
+    pub(super) fn bounds_disk(&self) -> bool {
+        self.bounds_disk.load(Ordering::Relaxed)
+    }
+
+    /// It refused: it is not asked again over this contact.
+    pub(super) fn note_that_disks_are_not_bounded(&self) {
+        self.bounds_disk.store(false, Ordering::Relaxed);
+    }
 }
 
 #[derive(Deserialize)]
@@ -194,6 +209,11 @@ impl Engine {
         Ok(spoken)
     }
 
+    /// Whether the agreed version of the API is 1.`minor` or later.
+    pub(super) async fn speaks(&self, minor: u32) -> Result<bool, EngineError> {
+        Ok(self.spoken().await?.version.is_at_least(minor))
+    }
+
     fn agreed(&self) -> Option<Arc<Spoken>> {
         let spoken = self.shared.spoken.read().unwrap_or_else(PoisonError::into_inner);
         spoken.clone().filter(|spoken| spoken.contact == self.shared.transport.contact())
@@ -213,7 +233,8 @@ impl Engine {
             &version.for_bollard(),
         )
         .map_err(|error| EngineError::Garbled { call: Call::Version, reason: error.to_string() })?;
-        Ok(Spoken { docker, has_init, is_podman, version, contact: transport.contact() })
+        let (contact, bounds_disk) = (transport.contact(), AtomicBool::new(!is_podman));
+        Ok(Spoken { docker, has_init, is_podman, version, contact, bounds_disk })
     }
 
     /// GETs a path of the negotiated version; an answer that is no success is an error.

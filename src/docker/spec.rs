@@ -113,6 +113,7 @@ mod tests {
                 memory: hardened.then_some(1 << 30),
                 cpus: hardened.then_some(0.3),
                 pids: hardened.then_some(512),
+                disk: None,
                 network: if hardened { "none" } else { "bridge" }.into(),
                 runtime: None,
                 capabilities: Vec::new(),

@@ -71,6 +71,11 @@ impl Version {
         bollard::ClientVersion { major_version: self.0 as usize, minor_version: self.1 as usize }
     }
 
+    /// Whether it is 1.`minor` or later.
+    pub(super) fn is_at_least(self, minor: u32) -> bool {
+        self >= Self(1, minor)
+    }
+
     fn read(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))

@@ -238,6 +238,11 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: labels.to_map(),
+            memory_limit: None,
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
         }
     }
 

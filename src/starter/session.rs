@@ -160,6 +160,7 @@ impl Session {
             generation: taken.generation,
             attempt: taken.token.to_string(),
             timeout_ms: self.timeout_ms(),
+            disk: self.settings.container.disk,
             errand: job.errand.clone(),
         };
         ContainerSpec {

@@ -54,6 +54,16 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "CONTAINER_DISK",
+        users: S,
+        group: SANDBOX,
+        value: SIZE,
+        default: "2g",
+        original: Some("0"),
+        help: "Bytes that a container may write to its disk; 0 = no limit (k, m, g; a bare number is in bytes)",
+        ..PLAIN
+    },
+    Setting {
         name: "CONTAINER_NETWORK",
         users: SC,
         group: SANDBOX,
