@@ -6,11 +6,10 @@ use crate::support::system::System;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_signal_that_ended_a_grader_is_told_by_its_name_and_what_it_means() {
     let system = System::start(&[]).await;
-    // Those that end a process, but for SIGKILL and SIGTERM, which somebody else has to send.
+    // Those that end a shell, but for SIGKILL and SIGTERM, which somebody else has to send.
     let ended = [
         ("HUP", 1, "ended by the signal SIGHUP"),
         ("INT", 2, "ended by the signal SIGINT"),
-        ("QUIT", 3, "ended by the signal SIGQUIT"),
         ("ILL", 4, "(signal SIGILL"),
         ("TRAP", 5, "ended by the signal SIGTRAP"),
         ("ABRT", 6, "gave up on an error of its own (signal SIGABRT"),

@@ -71,7 +71,7 @@ printf '"]}'
 async fn a_verdict_of_10_mb_is_told_to_be_too_long_and_arrives_where_the_limit_allows_it() {
     let system = System::start(&[]).await;
     let block =
-        format!("echo '-BEGIN CORRECTOMATIC RESPONSE-'; {LONG}; echo; echo '-END CORRECTOMATIC RESPONSE-'");
+        format!("echo '-BEGIN CORRECTOMATIC RESPONSE-'{LONG}echo; echo '-END CORRECTOMATIC RESPONSE-'");
     system.submit(&system.job("bare", LONG)).await;
     system.submit(&system.job("block", &block)).await;
     let bare = told(&system, "bare", "output_limit").await;

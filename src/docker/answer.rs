@@ -103,11 +103,6 @@ impl Refusal {
         self.status == 404 && !self.says("network")
     }
 
-    /// Whether it says that this engine cannot bound what a container writes: its storage has no quotas.
-    pub(super) fn is_of_storage_options(&self) -> bool {
-        self.says("storage-opt") || self.says("storage opt") || self.says("quota not supported")
-    }
-
     /// Whether the engine's words hold these, whatever their case.
     pub(super) fn says(&self, words: &str) -> bool {
         says(&self.message, words)
@@ -154,7 +149,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::config::ContainerSettings;
+    use crate::profile::Profile;
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -163,17 +158,7 @@ mod tests {
             file: "/srv/work".into(),
             params: Vec::new(),
             labels: HashMap::new(),
-            settings: ContainerSettings {
-                hardened: true,
-                timeout: None,
-                memory: None,
-                cpus: None,
-                pids: None,
-                disk: None,
-                network: "none".into(),
-                runtime: None,
-                capabilities: Vec::new(),
-            },
+            profile: Profile::unlimited(),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::answer::Refusal;
 use super::error::{Call, EngineError};
 use super::image::Pulls;
 use super::reference::Logins;
+use super::spec::Means;
 use super::transport::{Transport, told};
 use super::types::About;
 use super::version::{Version, VersionAnswer};
@@ -52,24 +52,10 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    pub(super) has_init: bool,
+    has_init: bool,
     is_podman: bool,
     version: Version,
     contact: u64,
-    /// Whether it may be asked to bound what containers write; until it refuses, it is asked.
-    bounds_disk: AtomicBool,
-}
-
-impl Spoken {
-    /// Whether the engine may be asked to bound what a container writes.
-    pub(super) fn bounds_disk(&self) -> bool {
-        self.bounds_disk.load(Ordering::Relaxed)
-    }
-
-    /// It refused: it is not asked again over this contact.
-    pub(super) fn note_that_disks_are_not_bounded(&self) {
-        self.bounds_disk.store(false, Ordering::Relaxed);
-    }
 }
 
 #[derive(Deserialize)]
@@ -95,6 +81,17 @@ impl InfoAnswer {
         }
         let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
         EngineId::new(self.name.replace(|letter| !legal(letter), "-"))
+    }
+}
+
+impl Spoken {
+    /// What the engine can do of what not every engine can.
+    pub(super) fn means(&self) -> Means {
+        Means {
+            init: self.has_init,
+            cgroup_namespaces: self.version.has_cgroup_namespaces(),
+            disk_quota: false,
+        }
     }
 }
 
@@ -233,8 +230,7 @@ impl Engine {
             &version.for_bollard(),
         )
         .map_err(|error| EngineError::Garbled { call: Call::Version, reason: error.to_string() })?;
-        let (contact, bounds_disk) = (transport.contact(), AtomicBool::new(!is_podman));
-        Ok(Spoken { docker, has_init, is_podman, version, contact, bounds_disk })
+        Ok(Spoken { docker, has_init, is_podman, version, contact: transport.contact() })
     }
 
     /// GETs a path of the negotiated version; an answer that is no success is an error.

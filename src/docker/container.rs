@@ -9,8 +9,7 @@ use bollard::query_parameters::{
 use http_body_util::BodyExt;
 use serde::Deserialize;
 
-use super::answer::Refusal;
-use super::connect::{Engine, Spoken};
+use super::connect::Engine;
 use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
 use super::spec;
@@ -42,42 +41,15 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.within(Call::Create, self.timeout(), async {
             let spoken = self.spoken().await?;
-            if spoken.bounds_disk() && spec.settings.disk.is_some() {
-                match self.create_with(spec, &spoken, true).await {
-                    Err(Denied::Refused(refusal)) if refusal.is_of_storage_options() => {
-                        // Refused before anything was made of it.
-                        tracing::info!(because = refusal.message,
-                            "the engine cannot bound what a container writes: its size is looked at now and then");
-                        spoken.note_that_disks_are_not_bounded();
-                    }
-                    other => return other.map_err(|denied| denied.of_create(spec)),
-                }
+            let body = spec::body(spec, spoken.means());
+            let options =
+                CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
+            match spoken.docker.create_container(Some(options), body).await {
+                Ok(made) => Ok(ContainerId::new(made.id)),
+                Err(error) => Err(self.refused(Call::Create, error)?.of_create(spec)),
             }
-            self.create_with(spec, &spoken, false).await.map_err(|denied| denied.of_create(spec))
         })
         .await
-    }
-
-    async fn create_with(
-        &self,
-        spec: &ContainerSpec,
-        spoken: &Spoken,
-        bounds_disk: bool,
-    ) -> Result<ContainerId, Denied> {
-        let mut body = spec::body(spec, spoken.has_init);
-        if let (true, Some(bytes), Some(host)) = (bounds_disk, spec.settings.disk, &mut body.host_config) {
-            // Understood by overlay2 on xfs with project quotas, by btrfs and by zfs; others refuse it.
-            host.storage_opt = Some(HashMap::from([("size".to_owned(), bytes.to_string())]));
-        }
-        let options =
-            CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
-        match spoken.docker.create_container(Some(options), body).await {
-            Ok(made) => Ok(ContainerId::new(made.id)),
-            Err(error) => Err(match self.refused(Call::Create, error) {
-                Ok(refusal) => Denied::Refused(refusal),
-                Err(error) => Denied::Failed(error),
-            }),
-        }
     }
 
     /// Starts a container. The request is sent at most once. One that runs already is no error.
@@ -219,21 +191,6 @@ impl Engine {
             }
         })
         .await
-    }
-}
-
-/// Why nothing was created.
-enum Denied {
-    Refused(Refusal),
-    Failed(EngineError),
-}
-
-impl Denied {
-    fn of_create(self, spec: &ContainerSpec) -> EngineError {
-        match self {
-            Self::Refused(refusal) => refusal.of_create(spec),
-            Self::Failed(error) => error,
-        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
+use crate::profile::Profile;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct ContainerSpec {
     pub params: Vec<String>,
     /// Labels.
     pub labels: HashMap<String, String>,
-    /// What it is allowed.
-    pub settings: ContainerSettings,
+    /// What it gets.
+    pub profile: Profile,
 }
 
 /// What a container is doing, in the engine's words.

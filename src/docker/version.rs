@@ -76,6 +76,11 @@ impl Version {
         self >= Self(1, minor)
     }
 
+    /// Whether it can ask for a container's own view of control groups.
+    pub(super) fn has_cgroup_namespaces(self) -> bool {
+        self >= Self(1, 41)
+    }
+
     fn read(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))
