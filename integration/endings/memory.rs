@@ -54,9 +54,9 @@ async fn a_process_that_was_killed_for_its_memory_is_told_although_the_grader_ou
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_that_ran_out_in_the_first_moments_is_told_or_said_to_be_possible() {
     let system = System::start(&[("CONTAINER_MEMORY", "16m")]).await;
-    let names: Vec<String> = (0..4).map(|number| format!("early{number}")).collect();
+    let names: Vec<String> = (0..8).map(|number| format!("early{number}")).collect();
     for name in &names {
-        system.submit(&system.job(name, "exec tail /dev/zero")).await;
+        system.submit(&system.job(name, "exec dd if=/dev/zero of=/dev/null bs=64M")).await;
     }
     for name in &names {
         let body = system.result(name).await.json();

@@ -100,7 +100,7 @@ pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, En
     match session.engine.usage(container).await {
         Ok(usage) => session.witness.saw_usage(container, usage),
         Err(error) => {
-            debug!(container_id = %container, error = format!("{error:#}"), "what it uses is not known")
+            debug!(container_id = %container, error = format!("{error:#}"), "what it uses is not known");
         }
     }
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {

@@ -82,8 +82,9 @@ impl NoVerdict {
         match self {
             Self::Silent => 0,
             Self::TooLong { .. } | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
-            Self::NotJson { place: Place::Output, .. } | Self::Invalid { place: Place::Output, .. } => 2,
-            Self::VerdictTooLong { .. } => 2,
+            Self::NotJson { place: Place::Output, .. }
+            | Self::Invalid { place: Place::Output, .. }
+            | Self::VerdictTooLong { .. } => 2,
             Self::NotJson { place: Place::Block, .. }
             | Self::Invalid { place: Place::Block, .. }
             | Self::Unclosed
