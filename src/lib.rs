@@ -44,4 +44,5 @@ pub mod startup;
 pub mod supervision;
 pub mod telemetry;
 pub mod tools;
+pub mod usage;
 pub mod verdict;
