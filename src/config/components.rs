@@ -10,6 +10,7 @@ use super::settings::{
     CommonSettings, CompleterSettings, ContainerSettings, DeliveryRetries, DockerSettings, LogDestination,
     LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
+use super::signing;
 use crate::identity::InstanceId;
 
 /// Memory: what Docker accepts at least, and more than any machine has.
@@ -124,6 +125,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             let path = PathBuf::from(text);
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
+        signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {
         inputs.warn(
