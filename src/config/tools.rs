@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod keys;
+mod policy;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
@@ -10,17 +11,22 @@ use super::formats;
 use super::inputs::Inputs;
 use super::settings::Secret;
 use super::signing;
-use super::table::{Component, REDIS, Setting, settings};
+use super::table::{Component, REDIS, SANDBOX, Setting, settings};
 use crate::identity::InstanceId;
 
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use keys::{KeyKind, Keygen, Verify};
+pub use policy::PolicyCheck;
+use policy::{CheckLine, PolicyLine};
 
 /// A command of the command line, as clap reads it.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ToolLine {
+    /// Which images may run, and what their containers get
+    #[command(subcommand)]
+    Policy(PolicyLine),
     /// Makes a key that signs callbacks
     Keygen(Keygen),
     /// Checks the signature of a callback, as its receiver does
@@ -32,6 +38,8 @@ pub(super) enum ToolLine {
 /// A command that is no component, with the settings that it uses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tool {
+    /// Says which rule applies to an image.
+    PolicyCheck(PolicyCheck),
     /// Makes a key.
     Keygen(Keygen),
     /// Checks a callback.
@@ -43,6 +51,7 @@ pub enum Tool {
 /// The path of each command, and which settings it takes as flags.
 type Taken = (&'static [&'static str], fn(&Setting) -> bool);
 const TOOLS: &[Taken] = &[
+    (&["policy", "check"], |setting| setting.group == SANDBOX),
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
@@ -85,6 +94,9 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
     let password =
         |inputs: &mut Inputs| inputs.find("PRIVATE_KEY_PASSWORD").map(|found| Secret::new(found.text));
     match line {
+        ToolLine::Policy(PolicyLine::Check(CheckLine { image, json })) => {
+            Tool::PolicyCheck(PolicyCheck { image, json, policy: super::sandbox::policy(inputs) })
+        }
         ToolLine::Keygen(keygen) => Tool::Keygen(Keygen { password: password(inputs), ..keygen }),
         ToolLine::Verify(verify) => {
             let named = !verify.keys.is_empty() || verify.keys_file.is_some();

@@ -149,7 +149,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::config::ContainerSettings;
+    use crate::profile::Profile;
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -158,16 +158,7 @@ mod tests {
             file: "/srv/work".into(),
             params: Vec::new(),
             labels: HashMap::new(),
-            settings: ContainerSettings {
-                hardened: true,
-                timeout: None,
-                memory: None,
-                cpus: None,
-                pids: None,
-                network: "none".into(),
-                runtime: None,
-                capabilities: Vec::new(),
-            },
+            profile: Profile::unlimited(),
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
+use crate::profile::Profile;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct ContainerSpec {
     pub params: Vec<String>,
     /// Labels.
     pub labels: HashMap<String, String>,
-    /// What it is allowed.
-    pub settings: ContainerSettings,
+    /// What it gets.
+    pub profile: Profile,
 }
 
 /// What a container is doing, in the engine's words.
@@ -71,6 +71,10 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
+    /// Bytes of memory that it may use; `None` = no limit.
+    pub memory_limit: Option<u64>,
+    /// Whether it has no network.
+    pub no_network: bool,
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.

@@ -19,6 +19,8 @@ use crate::job::{
 };
 use crate::labels::Labels;
 use crate::outcome::Failure;
+use crate::policy::PolicyHandle;
+use crate::profile::Profile;
 use crate::queue::{
     Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
 };
@@ -56,6 +58,8 @@ pub struct Session {
     pub engine: Engine,
     /// The settings.
     pub settings: StarterSettings,
+    /// Which images may run, and what their containers get; it may be exchanged at any time.
+    pub policy: PolicyHandle,
     redis: Redis,
     pending: Queue,
     running: Queue,
@@ -80,6 +84,7 @@ impl Session {
             finished: redis.queue(FINISHED_QUEUE),
             redis,
             engine,
+            policy: PolicyHandle::new(settings.policy.clone()),
             settings,
             whereabouts: Whereabouts::new(instance, engine_id),
         }
@@ -125,10 +130,19 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
-        let spec = self.spec(&job, taken, &instance, &correction);
+        let profile = match self.policy.now().profile_of(&job.image) {
+            Ok(profile) => profile,
+            Err(not_allowed) => {
+                let failure = refusal::not_allowed(&not_allowed);
+                self.refuse(assignment, &correction, job.errand, &failure).await;
+                return Handled::Settled;
+            }
+        };
+        let spec = self.spec(&job, taken, (&instance, &correction), profile);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(assignment, &correction, job, container, engine).await;
+                let timeout_ms = spec.profile.timeout_ms();
+                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -148,8 +162,8 @@ impl Session {
         &self,
         job: &PendingJob,
         taken: &TakenJob,
-        instance: &InstanceId,
-        correction: &CorrectionId,
+        (instance, correction): (&InstanceId, &CorrectionId),
+        profile: Profile,
     ) -> ContainerSpec {
         let labels = Labels {
             instance: instance.clone(),
@@ -159,22 +173,17 @@ impl Session {
             timestamp: taken.timestamp,
             generation: taken.generation,
             attempt: taken.token.to_string(),
-            timeout_ms: self.timeout_ms(),
+            timeout_ms: profile.timeout_ms(),
             errand: job.errand.clone(),
         };
         ContainerSpec {
             name: correction.container_name(),
-            image: job.image.clone(),
+            image: self.policy.now().spelled(&job.image),
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
-            settings: self.settings.container.clone(),
+            profile,
         }
-    }
-
-    fn timeout_ms(&self) -> u64 {
-        let timeout = self.settings.container.timeout.unwrap_or_default();
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn started(
@@ -183,10 +192,10 @@ impl Session {
         correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        engine: EngineId,
+        (engine, timeout_ms): (EngineId, u64),
     ) {
         let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),

@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod keygen;
+mod policy;
 mod verify;
 
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ pub enum Answer {
 /// The answer cannot be written, or a file or the system itself fails.
 pub fn run(tool: Tool, out: &mut impl Write) -> io::Result<Answer> {
     match tool {
+        Tool::PolicyCheck(check) => policy::check(&check, out),
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
