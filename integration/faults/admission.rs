@@ -164,7 +164,9 @@ async fn nothing_is_started_while_the_disk_is_short_and_all_of_it_once_there_is_
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("docker");
     symlink(&less, &root).expect("a link");
-    let engine = SimulatedEngine::start(Options { root: root.clone(), ..Options::default() }).await;
+    let engine =
+        SimulatedEngine::start(Options { info: json!({ "DockerRootDir": root }), ..Options::default() })
+            .await;
     let mut system = System::prepare_on(&engine).await;
     system.set(&[("MIN_FREE_DISK", &least.to_string())]);
     system.spawn("all");

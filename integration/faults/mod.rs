@@ -8,6 +8,7 @@ mod campaign;
 mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;
+mod crowd;
 mod daemon;
 mod engine;
 mod figures;

@@ -14,6 +14,7 @@
 
 mod astray;
 mod batches;
+mod burial;
 mod calls;
 mod error;
 mod fetch;
@@ -24,6 +25,7 @@ mod operations;
 mod options;
 mod owner;
 mod permits;
+mod records;
 mod redis;
 mod reset;
 mod scripts;
@@ -33,6 +35,7 @@ mod trouble;
 mod wakeup;
 mod worker;
 
+pub use burial::{Gone, Grace};
 pub use error::QueueError;
 pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
@@ -42,6 +45,7 @@ pub use leftovers::{Conclusion, Leftover};
 pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use permits::{Admitted, Aside, Bound, House, Living, Reconciled};
+pub use records::{PutBack, Record, State};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use taking::{LineState, Taken};

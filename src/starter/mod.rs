@@ -7,8 +7,10 @@ mod host;
 mod images;
 mod launch;
 mod refusal;
+mod reload;
 mod services;
 mod session;
+mod submission;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use crate::config::StarterSettings;
 use crate::docker::Engine;
 use crate::heartbeat;
 use crate::queue::{Redis, Worker, WorkerOptions};
+use crate::reload::HangUps;
 use crate::startup::wait_for;
 
 use self::chores::{Chore, do_chores, keep_permits, look_at_host, watch_host};
@@ -45,11 +48,14 @@ const PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// # Errors
 /// Redis or Docker cannot be reached in the time that the settings give, or a setting is unusable.
 pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let hang_ups = settings.policy.file().map(|_| HangUps::taken()).transpose()?;
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
     let patience = settings.common.connect_wait;
     wait_for("Redis", patience, &shutdown, || redis.ready()).await?;
     let about = wait_for("Docker", patience, &shutdown, || engine.about()).await?;
+    let mut told = reload::Told::default();
+    reload::check(&settings.policy, &about, &mut told)?;
     let instance =
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
@@ -66,6 +72,7 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     look_at_host(&session, &short).await;
     let is_short = short.subscribe();
     let paused = *is_short.borrow();
+    let _reloading = hang_ups.map(|hang_ups| reload::follow(&session, hang_ups, told));
     let worker = Worker::start_for(session.pending.clone(), options, session.house(), paused);
     let named = |what: &str| format!("starter: {what}");
     let stop = CancellationToken::new();

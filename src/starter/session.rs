@@ -23,6 +23,7 @@ use super::images::Ended;
 use super::launch::Launch;
 use super::refusal::{self, Postponed};
 use super::services::Session;
+use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -95,6 +96,7 @@ impl Session {
         if !self.admitted(assignment, &engine, &profile).await {
             return Handled::Postponed;
         }
+        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
         let spec = self.spec(&job, taken, (&instance, &correction), profile);
         match gate.launch(assignment, &spec).await {
             Launch::Started(container) => {
@@ -144,6 +146,7 @@ impl Session {
             generation: taken.generation,
             attempt: taken.token.to_string(),
             timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
         };
         ContainerSpec {

@@ -135,6 +135,7 @@ impl<'a> World<'a> {
             generation: job.generation,
             attempt: "t".into(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
         }
     }
