@@ -1,6 +1,6 @@
 //! Measurements (`make bench`): what the runner achieves, beside a chain of Node workers and a bare loop.
 //!
-//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [mass] [--only-runner] [--only-node] [--quick]`;
+//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [mass] [starts] [--only-runner] [--only-node] [--quick]`;
 //! all of them by default. Every process that is needed is started here and stopped at the end.
 
 mod contestants;
@@ -20,6 +20,7 @@ mod redis_server;
 mod simulated_engine;
 #[path = "../support/socket_client.rs"]
 mod socket_client;
+mod starts;
 mod table;
 mod throughput;
 
@@ -79,9 +80,11 @@ async fn main() -> anyhow::Result<()> {
             "--quick" => size = Size { runner: size.runner, node: size.node, ..QUICK },
             "--only-runner" => size.node = false,
             "--only-node" => size.runner = false,
-            name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass") => chosen.push(name),
+            name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass" | "starts") => {
+                chosen.push(name)
+            }
             other => anyhow::bail!(
-                "{other}: choose from throughput, latency, real, memory, idle, mass, --only-runner, --only-node, --quick"
+                "{other}: choose from throughput, latency, real, memory, idle, mass, starts, --only-runner, --only-node, --quick"
             ),
         }
     }
@@ -104,6 +107,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("mass") && size.runner {
         mass::run(&size).await?;
+    }
+    if wanted("starts") && size.runner {
+        starts::run(&size).await?;
     }
     Ok(())
 }

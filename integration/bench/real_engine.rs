@@ -169,7 +169,10 @@ async fn through_the_runner(count: usize, submission: &Path) -> anyhow::Result<R
 }
 
 /// Waits until the installation behind this Redis has no container any more.
-async fn until_removed(redis: &RedisServer) -> anyhow::Result<()> {
+///
+/// # Errors
+/// The engine fails, or containers are left.
+pub async fn until_removed(redis: &RedisServer) -> anyhow::Result<()> {
     let mut get = redis::cmd("GET");
     let instance: String =
         get.arg("bull:correction-runner:instance").query_async(&mut redis.connection()).await?;

@@ -18,8 +18,9 @@ local known = done or call('EXISTS', next_key) == 1
 if not leave_active(queue, id, token) then return 'lost' end
 if not known then
   next_job.more = { 'handed-by', token }
-  -- Without a done key the correction goes on, and with it what its container was permitted.
-  if job.permits and KEYS[3] == '' then
+  -- From pending to running the correction goes on, and with it what its container is permitted. From
+  -- anywhere else, and to anywhere else, no container runs any more.
+  if job.permits and KEYS[3] == '' and queue.base == job.permits.line then
     for _, part in ipairs(pass_on(queue, id, job.permits, next_job.id, now)) do
       next_job.more[#next_job.more + 1] = part
     end
