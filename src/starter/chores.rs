@@ -134,6 +134,10 @@ pub async fn watch_host(session: Arc<Session>, short: watch::Sender<bool>) {
 
 /// Looks once.
 pub async fn look_at_host(session: &Arc<Session>, short: &watch::Sender<bool>) {
+    if !session.host.is_asked() {
+        tell_of(session.host.look(Instant::now()).as_ref(), short);
+        return;
+    }
     let host = Arc::clone(session);
     let look = tokio::task::spawn_blocking(move || host.host.look(Instant::now()));
     match timeout(LOOK_FOR, look).await {

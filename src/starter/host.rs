@@ -76,6 +76,12 @@ impl Host {
         Self { is_ours, least_disk, least_memory, seen: Mutex::new(Seen { root, ..Seen::default() }) }
     }
 
+    /// Whether a look asks the file system, and may take its time.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.is_ours && (self.least_disk.is_some() || self.least_memory.is_some())
+    }
+
     /// The engine says where it keeps its files.
     pub fn set_root(&self, root: Option<PathBuf>) {
         self.seen().root = root;
@@ -100,7 +106,7 @@ impl Host {
 
     /// Looks. What is short stays so until there is a tenth more than has to be.
     ///
-    /// It asks the file system, which may take its time: not for the executor's own threads.
+    /// Where [`Host::is_asked`], not for the executor's own threads.
     #[must_use]
     pub fn look(&self, now: Instant) -> Option<Shortage> {
         let (root, was_short, refused) = {

@@ -67,9 +67,13 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     let session = Arc::new(session);
     info!(max_running = session.most_running.number(), "starter: {}", session.most_running);
     // Before anything is started: containers may run of which Redis forgot.
-    session.keep_permits_true().await;
     let short = watch::Sender::new(false);
-    look_at_host(&session, &short).await;
+    shutdown
+        .run_until_cancelled(async {
+            session.keep_permits_true().await;
+            look_at_host(&session, &short).await;
+        })
+        .await;
     let is_short = short.subscribe();
     let paused = *is_short.borrow();
     let _reloading = hang_ups.map(|hang_ups| reload::follow(&session, hang_ups, told));
