@@ -81,6 +81,10 @@ impl Session {
         debug!(job_id = %taken.id, image, "a submission is put aside: {}", hold.why);
         let aside = self.redis.aside_for_image(&self.whereabouts.now().1, image);
         self.put_aside(assignment, &aside, at_most).await;
+        let call = self.images().stood_aside(image, Instant::now());
+        if call != Call::Nobody {
+            self.do_beside(Chore::CallBack(image.to_owned(), call));
+        }
         Handled::Postponed
     }
 }

@@ -179,6 +179,20 @@ impl Images {
         Entry::Go(ticket)
     }
 
+    /// A submission that had to wait stands aside by now. What it waited for may be over since it was told to
+    /// wait, and whoever was called back then was called too early.
+    pub fn stood_aside(&mut self, image: &str, now: Instant) -> Call {
+        let patience = self.patience;
+        let image = self.image(image);
+        image.is_waited_for = true;
+        let is_tried = image.failing.as_ref().is_some_and(|failing| failing.probe.is_some());
+        // Whoever ends that calls back.
+        if image.is_pulled || is_tried || image.is_doubtful(patience, now) {
+            return Call::Nobody;
+        }
+        image.call_one(now)
+    }
+
     /// A start came to its end.
     pub fn leave(&mut self, image: &str, ticket: Ticket, ended: Ended, now: Instant) -> Call {
         let image = self.image(image);

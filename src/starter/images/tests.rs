@@ -203,3 +203,23 @@ fn no_more_images_are_remembered_than_there_is_something_to_tell_of() {
     images.leave("kept", kept, failed("a"), now);
     assert!(images.known["kept"].failing.is_some());
 }
+
+#[test]
+fn what_it_waited_for_may_be_over_before_a_submission_stands_aside() {
+    let (mut images, now) = (Images::new(SLOTS), Instant::now());
+    let first = go(&mut images, "far", now);
+    images.missing("far", now);
+    assert_eq!(images.stood_aside("far", now), Call::Nobody, "its pull is under way");
+    images.leave("far", first, Ended::Otherwise, now);
+    wait(&mut images, "far", now);
+    assert_eq!(images.pulled("far", Pulled::Done, now), Call::All, "too early for the second");
+    assert_eq!(images.stood_aside("far", now), Call::First);
+    for job in ["a", "b"] {
+        let ticket = go(&mut images, "bad", now);
+        images.leave("bad", ticket, failed(job), now);
+    }
+    let hold = wait(&mut images, "bad", now);
+    let Call::FirstAt(until) = hold.call else { panic!("{hold:?}") };
+    assert_eq!(images.stood_aside("bad", now), Call::Nobody, "it will be called");
+    assert_eq!(images.stood_aside("bad", until), Call::First, "the call came too early");
+}
