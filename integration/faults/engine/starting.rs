@@ -62,12 +62,12 @@ async fn creates_and_starts_that_are_refused_for_a_while_are_tried_again() {
     let mut row = Row::with(&[NO_SWEEP]).await;
     let taken = "Conflict. The container name \"/c\" is already in use by container \"d\".";
     row.engine.inject(Call::Create, Fault::Refuse(409, taken.to_owned()), 25);
-    row.engine.inject(Call::Create, Fault::Refuse(500, "cannot create".to_owned()), 8);
+    row.engine.inject(Call::Create, Fault::Refuse(500, "cannot create".to_owned()), 3);
     row.engine.inject(Call::Create, Fault::Refuse(429, "slow down".to_owned()), 5);
     row.engine.inject(
         Call::Start,
         Fault::Refuse(500, "cgroup: resource temporarily unavailable".to_owned()),
-        2,
+        1,
     );
     row.engine.inject(Call::Start, Fault::Refuse(503, "starting up".to_owned()), 1);
     let begun = Instant::now();
