@@ -29,6 +29,7 @@ if delayed[2] then
       if fields[2] or fields[3] then
         -- It had its turn before, and had to wait for something else.
         first[#first + 1] = { id, priority }
+        if fields[3] then call('ZREM', fields[3], id) end
       else
         push_last(queue, id, priority, false)
       end
