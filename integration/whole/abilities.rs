@@ -134,7 +134,7 @@ async fn a_limit_that_the_engine_refuses_is_left_away_and_its_submission_runs() 
     const NO_QUOTA: &str = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
     const NO_FILES: &str =
         "OCI runtime create failed: error setting rlimit type 7: operation not permitted: unknown";
-    engine.inject(Call::Create, Fault::Refuse(400, NO_QUOTA.to_owned()), 1);
+    engine.inject(Call::Create, Fault::Refuse(500, NO_QUOTA.to_owned()), 1);
     engine.inject(Call::Start, Fault::Refuse(400, NO_FILES.to_owned()), 1);
     for name in ["one", "two", "three"] {
         system.submit(&system.job(name, "")).await;
