@@ -57,6 +57,7 @@ fn hardened() -> Profile {
         memory: Some(256 << 20),
         cpus: Some(1.0),
         pids: Some(128),
+        disk: None,
         network: "none".to_owned(),
         ..Profile::unlimited()
     }

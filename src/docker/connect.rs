@@ -170,6 +170,11 @@ impl Engine {
         Ok(spoken)
     }
 
+    /// Whether the agreed version of the API is 1.`minor` or later.
+    pub(super) async fn speaks(&self, minor: u32) -> Result<bool, EngineError> {
+        Ok(self.spoken().await?.version.is_at_least(minor))
+    }
+
     fn agreed(&self) -> Option<Arc<Spoken>> {
         let spoken = self.shared.spoken.read().unwrap_or_else(PoisonError::into_inner);
         spoken.clone().filter(|spoken| spoken.contact == self.shared.transport.contact())

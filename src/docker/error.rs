@@ -19,6 +19,10 @@ pub enum Call {
     Start,
     /// Look at one container.
     Inspect,
+    /// Look at what a container uses.
+    Stats,
+    /// Add up what was written to a container's disk.
+    Size,
     /// List an installation's containers.
     List,
     /// Read a container's output.
@@ -260,6 +264,8 @@ impl Call {
             Self::Create => "create",
             Self::Start => "start",
             Self::Inspect => "inspect",
+            Self::Stats => "stats",
+            Self::Size => "size",
             Self::List => "list",
             Self::Logs => "logs",
             Self::Kill => "kill",

@@ -15,6 +15,7 @@ mod events;
 mod frames;
 mod image;
 mod inbox;
+mod inspection;
 mod lines;
 mod logs;
 mod reference;
@@ -23,6 +24,7 @@ mod spec;
 mod tls;
 mod transport;
 mod types;
+mod usage;
 mod version;
 
 pub use connect::Engine;

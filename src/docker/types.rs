@@ -72,10 +72,16 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
-    /// Bytes of memory that it may use; `None` = no limit.
+    /// Its memory limit in bytes; `None` = none.
     pub memory_limit: Option<u64>,
     /// Whether it has no network.
     pub no_network: bool,
+    /// How many processes and threads it may have; `None` = no limit.
+    pub pids_limit: Option<u64>,
+    /// How many bytes the engine was asked to let it write; `None` = it was not.
+    pub disk_bound: Option<u64>,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.

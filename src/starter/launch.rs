@@ -264,7 +264,10 @@ mod tests {
             finished_at: None,
             labels: labels.to_map(),
             memory_limit: None,
-            no_network: false,
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
         }
     }
 

@@ -176,6 +176,7 @@ impl Session {
             generation: taken.generation,
             attempt: taken.token.to_string(),
             timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
         };
         ContainerSpec {
