@@ -77,7 +77,6 @@ fn limit<'seen>(seen: &'seen HashMap<String, String>, names: [&str; 2]) -> &'see
 #[tokio::test(flavor = "multi_thread")]
 async fn each_item_of_the_hardened_profile_is_seen_from_inside() {
     let bench = Bench::on(engine_at(ENGINE_SOCKET)).await;
-    bench.engine.about().await.expect("what it can do is asked for at start");
     let seen = seen(&bench, LOOK, of_the_defaults(), &[]).await;
     let nothing = "0000000000000000";
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
@@ -105,9 +104,7 @@ async fn each_item_of_the_hardened_profile_is_seen_from_inside() {
     for masked in ["mount:/proc/keys", "mount:/proc/sys"] {
         assert!(seen.contains_key(masked), "the engine masks {masked}: {seen:#?}");
     }
-    assert!(seen["mount:/sys/fs/cgroup"].starts_with("ro,"), "{seen:#?}");
-    let namespaces = ["ipc", "net", "pid", "mnt", "uts"].into_iter();
-    for name in namespaces.chain(seen.contains_key("memory.max").then_some("cgroup")) {
+    for name in ["ipc", "cgroup", "net", "pid", "mnt", "uts"] {
         let ours = std::fs::read_link(format!("/proc/self/ns/{name}")).expect("a link");
         let theirs = &seen[&format!("ns.{name}")];
         assert_ne!(theirs, &ours.display().to_string(), "a view of its own: {name}");

@@ -36,7 +36,6 @@ struct AbleAnswer {
     pids_limit: Option<bool>,
     cpu_cfs_quota: Option<bool>,
     cgroup_driver: Option<String>,
-    cgroup_version: Option<String>,
     security_options: Option<Vec<String>>,
     driver: Option<String>,
     driver_status: Option<Vec<Vec<String>>>,
@@ -48,29 +47,17 @@ struct AbleAnswer {
 pub(super) struct Learned {
     likely: AtomicBool,
     refused: AtomicBool,
-    groups_2: AtomicBool,
     too_many_files: AtomicU32,
 }
 
 impl Default for Learned {
     fn default() -> Self {
         let nothing = || AtomicBool::new(false);
-        Self {
-            likely: nothing(),
-            refused: nothing(),
-            groups_2: nothing(),
-            too_many_files: AtomicU32::new(u32::MAX),
-        }
+        Self { likely: nothing(), refused: nothing(), too_many_files: AtomicU32::new(u32::MAX) }
     }
 }
 
 impl Learned {
-    /// Whether a container can be given a view of control groups of its own, and keep its read-only view: with
-    /// their first version the folder above them can then be written to.
-    pub(super) fn has_private_groups(&self) -> bool {
-        self.groups_2.load(Relaxed)
-    }
-
     /// Whether so many open files may be asked for; if not, the engine's own limit is a lower one.
     pub(super) fn can_allow(&self, files: u32) -> bool {
         files < self.too_many_files.load(Relaxed)
@@ -87,7 +74,8 @@ impl Learned {
             tracing::warn!(
                 error = words,
                 "limits of the disk (CONTAINER_DISK) cannot be held by the engine: its data is on no XFS that is \
-                 mounted with pquota. Only the length of each single file is limited by the kernel"
+                 mounted with pquota. The kernel holds the length of each single file, and a completer looks every \
+                 few seconds and kills what wrote more"
             );
         }
         true
@@ -155,7 +143,6 @@ impl Engine {
             let info: InfoAnswer = decoded(Call::About, self.get(Call::About, "/info", &[]).await?).await?;
             let (id, api_version) = (info.engine_id(spoken.is_podman), spoken.version.to_string());
             let InfoAnswer { version, cpus, memory, able, .. } = info;
-            self.learned().groups_2.store(able.cgroup_version.as_deref() == Some("2"), Relaxed);
             let abilities = able.abilities(spoken.is_podman);
             self.learned().likely.store(abilities.disk_quota, Relaxed);
             Ok(About { id, version, api_version, cpus, memory, abilities })

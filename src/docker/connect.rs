@@ -63,7 +63,7 @@ impl Spoken {
     pub(super) fn means(&self, learned: &Learned, profile: &Profile) -> Means {
         Means {
             init: self.has_init,
-            cgroup_namespaces: self.version.has_cgroup_namespaces() && learned.has_private_groups(),
+            cgroup_namespaces: self.version.has_cgroup_namespaces(),
             disk_quota: profile.disk.is_some() && learned.has_quota(),
             many_files: profile.nofile.is_some_and(|files| learned.can_allow(files)),
         }
