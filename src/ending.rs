@@ -147,6 +147,10 @@ fn advice(outcome: Outcome, problem: &NoVerdict) -> &'static str {
         (_, NoVerdict::Invalid { .. } | NoVerdict::NotJson { place: Place::Block, .. }) => {
             "Correct what the grader prints."
         }
+        (_, NoVerdict::Unsealed { .. }) => {
+            "Let the grader read the secret from there, as root, and print it in both lines (a verdict that is checked \
+             in this way is set for its image with the verdict channel 'secret')."
+        }
         _ => PRINT,
     }
 }

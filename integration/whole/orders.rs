@@ -74,6 +74,7 @@ async fn the_death_is_told_before_its_record_comes() {
         attempt: "test".to_owned(),
         timeout_ms: 60_000,
         errand: errand.clone(),
+        seal: None,
     };
     let spec = ContainerSpec {
         name: correction.container_name(),
@@ -81,11 +82,12 @@ async fn the_death_is_told_before_its_record_comes() {
         file: system.submission(SAYS_OK).display().to_string(),
         params: Vec::new(),
         labels: labels.to_map(),
+        seal: None,
         settings: unlimited(),
     };
     let container = system.engine.create(&spec).await.expect("Docker creates it");
     let engine = system.engine.about().await.expect("Docker answers").id;
-    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000 };
+    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000, sealed: false };
     let running = RunningJob { errand, container: container.clone(), origin: Some(origin) };
     // While its pending job is live (as a slow starter's is) no sweep may finish it as an orphan.
     system.engine.start(&container).await.expect("Docker starts it");
@@ -117,6 +119,7 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
             file,
             params: Vec::new(),
             labels: HashMap::new(),
+            seal: None,
             settings: unlimited(),
         };
         let container = system.engine.create(&spec).await.expect("Docker creates it");

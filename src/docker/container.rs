@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::connect::{Engine, decoded};
 use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
+use super::sealed::sealed;
 use super::spec;
 use super::transport::told;
 use super::types::{ContainerSpec, Inspected, Killed, Listed, Removed, State};
@@ -75,7 +76,10 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.within(Call::Create, self.timeout(), async {
             let spoken = self.spoken().await?;
-            let body = spec::body(spec, spoken.has_init);
+            let mut body = spec::body(spec, spoken.has_init);
+            if let Some(seal) = &spec.seal {
+                body = sealed(body, seal);
+            }
             let options =
                 CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
             match spoken.docker.create_container(Some(options), body).await {

@@ -18,6 +18,7 @@ mod lines;
 mod logs;
 mod reference;
 mod replays;
+mod sealed;
 mod spec;
 mod tls;
 mod transport;

@@ -2,6 +2,7 @@
 
 mod launch;
 mod refusal;
+mod secret;
 mod session;
 
 use std::sync::Arc;

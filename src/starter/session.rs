@@ -25,6 +25,7 @@ use crate::queue::{
 
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::secret;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -125,10 +126,22 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
-        let spec = self.spec(&job, taken, &instance, &correction);
+        let mut spec = self.spec(&job, taken, &instance, &correction);
+        if std::env::var("CONTAINER_VERDICT").is_ok_and(|verdict| verdict == "secret") {
+            match secret::draw() {
+                Ok(seal) => spec.seal = Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+            }
+        }
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(assignment, &correction, job, container, engine).await;
+                let sealed = spec.seal.is_some();
+                self.started(assignment, &correction, job, (container, sealed), engine).await;
+                Handled::Settled
+            }
+            // Its own label tells whether its verdict needs a secret.
+            Launch::Adopted(container) => {
+                self.started(assignment, &correction, job, (container, true), engine).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -161,6 +174,7 @@ impl Session {
             attempt: taken.token.to_string(),
             timeout_ms: self.timeout_ms(),
             errand: job.errand.clone(),
+            seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
@@ -168,6 +182,7 @@ impl Session {
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
+            seal: None,
             settings: self.settings.container.clone(),
         }
     }
@@ -182,11 +197,11 @@ impl Session {
         assignment: &Assignment,
         correction: &CorrectionId,
         job: PendingJob,
-        container: ContainerId,
+        (container, sealed): (ContainerId, bool),
         engine: EngineId,
     ) {
         let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms(), sealed };
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),
