@@ -32,7 +32,7 @@ impl Followed {
         let proxy = Proxy::to_engine().await;
         let bench = Bench::on(engine_at(crate::support::proxy::ENGINE_SOCKET)).await;
         let engine = impatient_engine_at(proxy.socket(), Duration::from_secs(1));
-        let watch = Watch::with_rhythm(engine, &CancellationToken::new(), rhythm);
+        let watch = Watch::with_rhythm(&engine, &CancellationToken::new(), rhythm).unwrap();
         let followed = Self { proxy, bench, watch };
         assert_eq!(followed.resync().await, None, "the first notice is to look at everything");
         followed
@@ -211,7 +211,7 @@ async fn an_engine_that_is_away_at_first_is_followed_once_it_is_there() {
     let proxy = Proxy::to_engine().await;
     proxy.set(Mode::Cut);
     let engine = impatient_engine_at(proxy.socket(), Duration::from_secs(1));
-    let watch = Watch::with_rhythm(engine, &CancellationToken::new(), quick());
+    let watch = Watch::with_rhythm(&engine, &CancellationToken::new(), quick()).unwrap();
     assert!(timeout(A_WHILE, watch.next()).await.is_err());
     proxy.set(Mode::Open);
     let notice = timeout(PATIENCE, watch.next()).await.expect("it is followed");

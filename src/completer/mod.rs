@@ -70,8 +70,7 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, "completer: watching containers");
     let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
-    Loop::new(session, about.cpus).run(&shutdown).await;
-    Ok(())
+    Loop::new(session, about.cpus).run(&shutdown).await
 }
 
 struct Loop {
@@ -110,13 +109,14 @@ impl Loop {
         }
     }
 
-    async fn run(mut self, shutdown: &CancellationToken) {
+    async fn run(mut self, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let stop_watching = CancellationToken::new();
-        let watch = Watch::start(self.session.engine.clone(), stop_watching.clone());
+        let watch = Watch::start(&self.session.engine, &stop_watching)
+            .context("the engine's events cannot be followed")?;
         // Subscribe first, then look, then take jobs: what dies from here on is told of.
         match shutdown.run_until_cancelled(watch.next()).await {
             Some(notice) => self.noticed(notice),
-            None => return,
+            None => return Ok(()),
         }
         let options =
             WorkerOptions { concurrency: HELD_AT_MOST, batch: 100, rate: None, name: "completer".to_owned() };
@@ -154,6 +154,7 @@ impl Loop {
         self.held.clear();
         worker.close_and_tell(deadline).await;
         self.removals.close(deadline).await;
+        Ok(())
     }
 
     fn noticed(&mut self, notice: Notice) {
