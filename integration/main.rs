@@ -6,6 +6,7 @@ mod command_line;
 mod documents;
 mod engine;
 mod faults;
+mod hostile;
 mod notifier;
 mod queue;
 mod scripts;
