@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use correction_runner::config::{ContainerSettings, DockerSettings, Endpoint, RegistryLogin};
+use correction_runner::config::{DockerSettings, Endpoint, RegistryLogin};
 use correction_runner::docker::{ContainerSpec, Engine};
 use correction_runner::identity::{ContainerId, InstanceId};
 use correction_runner::labels::INSTANCE_LABEL;
+use correction_runner::profile::Profile;
 use tempfile::TempDir;
 
 use crate::support::docker;
@@ -49,16 +50,14 @@ fn login(username: &str, password: &str) -> RegistryLogin {
 }
 
 /// What the hardened profile sets.
-fn hardened() -> ContainerSettings {
-    ContainerSettings {
+fn hardened() -> Profile {
+    Profile {
         hardened: true,
-        timeout: None,
         memory: Some(256 << 20),
         cpus: Some(1.0),
         pids: Some(128),
         network: "none".to_owned(),
-        runtime: None,
-        capabilities: Vec::new(),
+        ..Profile::unlimited()
     }
 }
 
@@ -92,7 +91,7 @@ impl Bench {
             params: Vec::new(),
             labels: HashMap::from([(INSTANCE_LABEL.to_owned(), self.instance.to_string())]),
             seal: None,
-            settings: hardened(),
+            profile: hardened(),
         }
     }
 

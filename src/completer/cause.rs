@@ -131,6 +131,8 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: HashMap::new(),
+            memory_limit: None,
+            no_network: false,
         }
     }
 

@@ -115,6 +115,8 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels,
+            memory_limit: None,
+            no_network: true,
         })
     }
 

@@ -160,7 +160,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::config::ContainerSettings;
+    use crate::profile::Profile;
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -170,16 +170,7 @@ mod tests {
             params: Vec::new(),
             labels: HashMap::new(),
             seal: None,
-            settings: ContainerSettings {
-                hardened: true,
-                timeout: None,
-                memory: None,
-                cpus: None,
-                pids: None,
-                network: "none".into(),
-                runtime: None,
-                capabilities: Vec::new(),
-            },
+            profile: Profile::unlimited(),
         }
     }
 

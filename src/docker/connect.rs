@@ -18,6 +18,7 @@ use super::answer::Refusal;
 use super::error::{Call, EngineError};
 use super::image::Pulls;
 use super::reference::Logins;
+use super::spec::Means;
 use super::transport::{Transport, told};
 use super::types::About;
 use super::version::{Version, VersionAnswer};
@@ -51,7 +52,7 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    pub(super) has_init: bool,
+    has_init: bool,
     is_podman: bool,
     version: Version,
     contact: u64,
@@ -80,6 +81,17 @@ impl InfoAnswer {
         }
         let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
         EngineId::new(self.name.replace(|letter| !legal(letter), "-"))
+    }
+}
+
+impl Spoken {
+    /// What the engine can do of what not every engine can.
+    pub(super) fn means(&self) -> Means {
+        Means {
+            init: self.has_init,
+            cgroup_namespaces: self.version.has_cgroup_namespaces(),
+            disk_quota: false,
+        }
     }
 }
 

@@ -32,6 +32,8 @@ struct InspectAnswer {
     state: StateAnswer,
     #[serde(rename = "Config", default)]
     config: Option<ConfigAnswer>,
+    #[serde(rename = "HostConfig", default)]
+    host_config: Option<HostConfigAnswer>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +58,15 @@ struct ConfigAnswer {
     labels: Option<HashMap<String, String>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfigAnswer {
+    #[serde(default)]
+    memory: i64,
+    #[serde(default)]
+    network_mode: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListAnswer {
@@ -76,7 +87,7 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.within(Call::Create, self.timeout(), async {
             let spoken = self.spoken().await?;
-            let mut body = spec::body(spec, spoken.has_init);
+            let mut body = spec::body(spec, spoken.means());
             if let Some(seal) = &spec.seal {
                 body = sealed(body, seal);
             }
@@ -273,7 +284,8 @@ impl From<NotAnArray> for EngineError {
 
 impl From<InspectAnswer> for Inspected {
     fn from(answer: InspectAnswer) -> Self {
-        let InspectAnswer { id, state, config } = answer;
+        let InspectAnswer { id, state, config, host_config } = answer;
+        let host = host_config.unwrap_or_default();
         Self {
             id: ContainerId::new(id),
             state: State::read(&state.status),
@@ -283,6 +295,8 @@ impl From<InspectAnswer> for Inspected {
             started_at: moment(&state.started_at),
             finished_at: moment(&state.finished_at),
             labels: config.unwrap_or_default().labels.unwrap_or_default(),
+            memory_limit: u64::try_from(host.memory).ok().filter(|limit| *limit > 0),
+            no_network: host.network_mode == "none",
         }
     }
 }
@@ -324,14 +338,16 @@ mod tests {
     #[test]
     fn what_the_engine_says_of_a_container_is_read_with_its_gaps() {
         let text = r#"{"Id":"c","State":{"Status":"exited","ExitCode":137,"OOMKilled":true,"Error":"",
-            "StartedAt":"2026-11-23T06:17:00Z","FinishedAt":"2026-11-23T06:17:01Z"},"Config":{"Labels":null}}"#;
+            "StartedAt":"2026-11-23T06:17:00Z","FinishedAt":"2026-11-23T06:17:01Z"},"Config":{"Labels":null},"HostConfig":{"Memory":9,"NetworkMode":"none"}}"#;
         let inspected: Inspected = serde_json::from_str::<InspectAnswer>(text).unwrap().into();
         assert_eq!((inspected.state, inspected.exit_code, inspected.oom_killed), (State::Exited, 137, true));
         assert!(inspected.started_at < inspected.finished_at && inspected.labels.is_empty());
+        assert_eq!((inspected.memory_limit, inspected.no_network), (Some(9), true));
         let bare: Inspected =
             serde_json::from_str::<InspectAnswer>(r#"{"Id":"c","State":{"Status":"created"}}"#)
                 .unwrap()
                 .into();
         assert_eq!((bare.state, bare.started_at, bare.finished_at), (State::Created, None, None));
+        assert_eq!((bare.memory_limit, bare.no_network), (None, false));
     }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
+use crate::profile::Profile;
 use crate::seal::Seal;
 
 /// A container to be made for one correction.
@@ -25,8 +25,8 @@ pub struct ContainerSpec {
     pub labels: HashMap<String, String>,
     /// The secret without which its verdict does not count; `None` = whatever it prints counts.
     pub seal: Option<Seal>,
-    /// What it is allowed.
-    pub settings: ContainerSettings,
+    /// What it gets.
+    pub profile: Profile,
 }
 
 /// What a container is doing, in the engine's words.
@@ -75,6 +75,10 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
+    /// Bytes of memory that it may use; `None` = no limit.
+    pub memory_limit: Option<u64>,
+    /// Whether it has no network.
+    pub no_network: bool,
 }
 
 impl fmt::Debug for Inspected {
@@ -83,6 +87,7 @@ impl fmt::Debug for Inspected {
         shown.field("id", &self.id).field("state", &self.state).field("exit_code", &self.exit_code);
         shown.field("oom_killed", &self.oom_killed).field("error", &self.error);
         shown.field("started_at", &self.started_at).field("finished_at", &self.finished_at);
+        shown.field("memory_limit", &self.memory_limit).field("no_network", &self.no_network);
         shown.finish_non_exhaustive()
     }
 }

@@ -279,6 +279,8 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: labels.to_map(),
+            memory_limit: None,
+            no_network: false,
         }
     }
 

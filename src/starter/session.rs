@@ -19,6 +19,8 @@ use crate::job::{
 };
 use crate::labels::Labels;
 use crate::outcome::Failure;
+use crate::policy::PolicyHandle;
+use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
     Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
 };
@@ -57,6 +59,8 @@ pub struct Session {
     pub engine: Engine,
     /// The settings.
     pub settings: StarterSettings,
+    /// Which images may run, and what their containers get; it may be exchanged at any time.
+    pub policy: PolicyHandle,
     redis: Redis,
     pending: Queue,
     running: Queue,
@@ -81,6 +85,7 @@ impl Session {
             finished: redis.queue(FINISHED_QUEUE),
             redis,
             engine,
+            policy: PolicyHandle::new(settings.policy.clone()),
             settings,
             whereabouts: Whereabouts::new(instance, engine_id),
         }
@@ -126,22 +131,32 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
-        let mut spec = self.spec(&job, taken, &instance, &correction);
-        if std::env::var("CONTAINER_VERDICT").is_ok_and(|verdict| verdict == "secret") {
-            match secret::draw() {
-                Ok(seal) => spec.seal = Some(seal),
-                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+        let profile = match self.policy.now().profile_of(&job.image) {
+            Ok(profile) => profile,
+            Err(not_allowed) => {
+                let failure = refusal::not_allowed(&not_allowed);
+                self.refuse(assignment, &correction, job.errand, &failure).await;
+                return Handled::Settled;
             }
-        }
+        };
+        let seal = match profile.verdict {
+            VerdictChannel::Output => None,
+            VerdictChannel::Secret => match secret::draw() {
+                Ok(seal) => Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+            },
+        };
+        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
+        let timeout_ms = spec.profile.timeout_ms();
+        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                let sealed = spec.seal.is_some();
-                self.started(assignment, &correction, job, (container, sealed), engine).await;
+                self.started(assignment, job, container, origin(spec.seal.is_some())).await;
                 Handled::Settled
             }
             // Its own label tells whether its verdict needs a secret.
             Launch::Adopted(container) => {
-                self.started(assignment, &correction, job, (container, true), engine).await;
+                self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -161,8 +176,8 @@ impl Session {
         &self,
         job: &PendingJob,
         taken: &TakenJob,
-        instance: &InstanceId,
-        correction: &CorrectionId,
+        (instance, correction): (&InstanceId, &CorrectionId),
+        profile: Profile,
     ) -> ContainerSpec {
         let labels = Labels {
             instance: instance.clone(),
@@ -172,36 +187,29 @@ impl Session {
             timestamp: taken.timestamp,
             generation: taken.generation,
             attempt: taken.token.to_string(),
-            timeout_ms: self.timeout_ms(),
+            timeout_ms: profile.timeout_ms(),
             errand: job.errand.clone(),
             seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
-            image: job.image.clone(),
+            image: self.policy.now().spelled(&job.image),
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
             seal: None,
-            settings: self.settings.container.clone(),
+            profile,
         }
-    }
-
-    fn timeout_ms(&self) -> u64 {
-        let timeout = self.settings.container.timeout.unwrap_or_default();
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn started(
         &self,
         assignment: &Assignment,
-        correction: &CorrectionId,
         job: PendingJob,
-        (container, sealed): (ContainerId, bool),
-        engine: EngineId,
+        container: ContainerId,
+        origin: Origin,
     ) {
-        let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms(), sealed };
+        let (taken, correction) = (&assignment.job, origin.correction.clone());
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),

@@ -161,7 +161,7 @@ fn each_setting_of_the_table_is_read_and_each_default_is_allowed() {
                     assert!(refusal.to_string().contains(name), "{name}: {refusal}");
                     None
                 }
-                Ok(Request::Show(text)) => panic!("{text}"),
+                Ok(other) => panic!("{other:?}"),
             };
             // These two count only beside DOCKER_HOST, which has a test of its own.
             if !matches!(name, "DOCKER_TLS_VERIFY" | "DOCKER_CERT_PATH") {
