@@ -17,7 +17,7 @@ use crate::support::system::System;
 
 /// Busybox with a user `nobody`, a program that tries what hostile programs try (`probe`), and the same with the
 /// set-user-id bit of root (`raise`). It runs its submission as a shell script, as root.
-const IMAGE: &str = "correction-runner-test/hostile:3";
+const IMAGE: &str = "correction-runner-test/hostile:4";
 
 const BUILD: &str = r#"
 set -eu

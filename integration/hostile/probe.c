@@ -60,7 +60,7 @@ static long attempt(const char *what, int pid) {
     if (!strcmp(what, "perf")) return syscall(SYS_perf_event_open, 0, 0, -1, -1, 0);
     if (!strcmp(what, "kexec")) return syscall(SYS_kexec_load, 0, 0, 0, ~0ul);
     if (!strcmp(what, "kernel_module")) return syscall(SYS_init_module, 0, 0, 0);
-    if (!strcmp(what, "clock")) return clock_settime(CLOCK_REALTIME, &never);
+    if (!strcmp(what, "clock")) return syscall(SYS_clock_settime, CLOCK_REALTIME, &never);
     if (!strcmp(what, "reboot")) return syscall(SYS_reboot, 0, 0, 0, 0);
     if (!strcmp(what, "swap")) return syscall(SYS_swapon, "/no", 0);
     if (!strcmp(what, "host_name")) return syscall(SYS_sethostname, "", -1);
