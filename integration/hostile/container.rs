@@ -7,7 +7,7 @@ use crate::support::docker;
 use crate::support::receiver::Receiver;
 
 /// What needs a capability, or is for nobody in a container: each refused.
-const FORBIDDEN: [&str; 26] = [
+const FORBIDDEN: [&str; 27] = [
     "user_namespace",
     "mount_namespace",
     "network_namespace",
@@ -34,6 +34,7 @@ const FORBIDDEN: [&str; 26] = [
     "owner",
     "other_user",
     "other_group",
+    "userfault",
 ];
 /// Those of them that Docker allows by itself, or by its filter alone does not.
 const BY_DEFAULT: [&str; 8] = [
@@ -47,7 +48,7 @@ const BY_DEFAULT: [&str; 8] = [
     "other_group",
 ];
 /// What no capability is asked for: only Docker's filter of system calls refuses it.
-const FILTERED: [&str; 2] = ["keyring", "userfault"];
+const FILTERED: [&str; 1] = ["keyring"];
 
 /// A script that probes all of them, and notes in `$worked` those that are allowed.
 fn probes(probes: &[&str]) -> String {

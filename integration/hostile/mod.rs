@@ -1,6 +1,7 @@
 //! Hostile submissions and graders against the real engine: what SECURITY.md says is defended.
 
 mod container;
+mod example;
 mod forging;
 mod inputs;
 mod leaks;

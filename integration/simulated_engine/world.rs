@@ -224,7 +224,8 @@ impl World {
             container.error.clone_from(&error);
             return Err(Refusal(400, error));
         }
-        let without_secret = container.identity.labels.get(SECRET_LABEL) != container.secret.as_ref();
+        let wanted = container.identity.labels.get(SECRET_LABEL).filter(|secret| !secret.is_empty());
+        let without_secret = wanted != container.secret.as_ref();
         container.status = Status::Running;
         container.run += 1;
         (container.started, container.finished) = (now, 0);
