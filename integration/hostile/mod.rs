@@ -5,6 +5,7 @@ mod example;
 mod forging;
 mod inputs;
 mod leaks;
+mod page;
 mod runner;
 mod secret_files;
 
