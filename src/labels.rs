@@ -20,6 +20,7 @@ const TIMESTAMP: &str = "org.correctomatic.timestamp";
 const GENERATION: &str = "org.correctomatic.generation";
 const ATTEMPT: &str = "org.correctomatic.attempt";
 const TIMEOUT: &str = "org.correctomatic.timeout_ms";
+const DISK: &str = "org.correctomatic.disk";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
@@ -47,6 +48,8 @@ pub struct Labels {
     pub attempt: String,
     /// How long the container may run, in milliseconds; 0 = no limit.
     pub timeout_ms: u64,
+    /// How many bytes the container may write to its disk; `None` = no limit.
+    pub disk: Option<u64>,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
     /// Without it the container's verdict does not count; `None` = whatever it prints counts.
@@ -77,9 +80,15 @@ impl Labels {
         let Errand { work_id, callback, extra } = &self.errand;
         let work_id = work_id.as_ref().map(|work_id| work_id.0.get().to_owned());
         let extra = (!extra.is_empty()).then(|| extra.to_string());
-        for (name, value) in
-            [(CALLBACK, callback.clone()), (WORK_ID, work_id), (EXTRA, extra), (SECRET_LABEL, None)]
-        {
+        let disk = self.disk.map(|disk| disk.to_string());
+        let optional = [
+            (CALLBACK, callback.clone()),
+            (WORK_ID, work_id),
+            (EXTRA, extra),
+            (DISK, disk),
+            (SECRET_LABEL, None),
+        ];
+        for (name, value) in optional {
             map.insert(name.to_owned(), value.unwrap_or_default());
         }
         map
@@ -99,6 +108,7 @@ impl Labels {
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
+            disk: number(DISK),
             errand: Errand {
                 work_id: map
                     .get(WORK_ID)
@@ -128,6 +138,7 @@ impl Labels {
             generation: 0,
             attempt: String::new(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
             seal: None,
         }
@@ -153,6 +164,7 @@ mod tests {
             generation: 1,
             attempt: "t".into(),
             timeout_ms: 1000,
+            disk: Some(1 << 30),
             errand,
             seal: None,
         }
@@ -161,6 +173,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Labels::from_map(&labels().to_map()), Some(labels()));
+    }
+
+    #[test]
+    fn a_container_of_before_disks_were_limited_has_no_limit() {
+        let mut map = labels().to_map();
+        map.remove(DISK);
+        assert_eq!(Labels::from_map(&map), Some(Labels { disk: None, ..labels() }));
     }
 
     #[test]

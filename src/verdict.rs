@@ -100,6 +100,9 @@ impl Search<'_> {
             },
             Some(problem) if self.seal.is_some() => problem,
             Some(problem) if problem.is_of_a_verdict() || !output.was_cut() => problem,
+            _ if output.resembles_an_object() => {
+                NoVerdict::VerdictTooLong { total: output.total(), limit: output.limit() }
+            }
             _ if output.was_cut() => NoVerdict::TooLong { total: output.total(), limit: output.limit() },
             _ => NoVerdict::Silent,
         }

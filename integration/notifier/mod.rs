@@ -11,6 +11,7 @@ use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::notifier;
 use correction_runner::queue::{Counts, JobOptions, NewJob, Queue};
+use correction_runner::signing::SigningKeys;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -50,6 +51,7 @@ impl System {
             rate: None,
             timeout,
             ca_file: None,
+            signing: SigningKeys::default(),
         };
         let shutdown = CancellationToken::new();
         let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));

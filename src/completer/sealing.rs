@@ -117,6 +117,9 @@ mod tests {
             labels,
             memory_limit: None,
             no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
         })
     }
 

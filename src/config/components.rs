@@ -11,6 +11,7 @@ use super::settings::{
     CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, LogDestination, LogFormat, LogLevel,
     LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
+use super::signing;
 use crate::identity::InstanceId;
 
 pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
@@ -61,7 +62,6 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
-        no_network: sandbox::network(inputs) == "none",
     }
 }
 
@@ -75,6 +75,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             let path = PathBuf::from(text);
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
+        signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {
         inputs.warn(

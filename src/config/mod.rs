@@ -26,13 +26,14 @@ mod redis_url;
 mod registry_logins;
 mod sandbox;
 mod settings;
+mod signing;
 mod table;
 mod tools;
 
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};
-pub use tools::{PolicyCheck, Tool};
+pub use tools::*;
 
 /// What the process is asked to do.
 #[derive(Debug)]

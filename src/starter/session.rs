@@ -28,6 +28,7 @@ use crate::queue::{
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
 use super::secret;
+use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -139,6 +140,7 @@ impl Session {
                 return Handled::Settled;
             }
         };
+        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
         let seal = match profile.verdict {
             VerdictChannel::Output => None,
             VerdictChannel::Secret => match secret::draw() {
@@ -188,6 +190,7 @@ impl Session {
             generation: taken.generation,
             attempt: taken.token.to_string(),
             timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
             seal: None,
         };
