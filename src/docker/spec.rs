@@ -186,6 +186,7 @@ mod tests {
             file: "/srv/a:b,c".into(),
             params: vec!["A=1".into()],
             labels: HashMap::from([("l".to_owned(), "v".to_owned())]),
+            seal: None,
             profile: Profile::unlimited(),
         }
     }
