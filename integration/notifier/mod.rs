@@ -1,7 +1,10 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
+mod dead_letters;
 pub mod receiver;
+mod signatures;
+mod verifiers;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,8 +41,12 @@ struct System {
 
 impl System {
     fn start(test: &str, timeout: Duration) -> Self {
+        Self::start_with(test, timeout, |_| ())
+    }
+
+    fn start_with(test: &str, timeout: Duration, change: impl FnOnce(&mut NotifierSettings)) -> Self {
         let place = Place::new(test);
-        let settings = NotifierSettings {
+        let mut settings = NotifierSettings {
             common: CommonSettings {
                 redis: RedisServer::shared().settings(&place.prefix),
                 instance: None,
@@ -53,6 +60,7 @@ impl System {
             ca_file: None,
             signing: SigningKeys::default(),
         };
+        change(&mut settings);
         let shutdown = CancellationToken::new();
         let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));
         let queue = place.redis.queue(FINISHED_QUEUE);
