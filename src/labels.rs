@@ -19,6 +19,7 @@ const TIMESTAMP: &str = "org.correctomatic.timestamp";
 const GENERATION: &str = "org.correctomatic.generation";
 const ATTEMPT: &str = "org.correctomatic.attempt";
 const TIMEOUT: &str = "org.correctomatic.timeout_ms";
+const DISK: &str = "org.correctomatic.disk";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
@@ -42,6 +43,8 @@ pub struct Labels {
     pub attempt: String,
     /// How long the container may run, in milliseconds; 0 = no limit.
     pub timeout_ms: u64,
+    /// How many bytes the container may write to its disk; `None` = no limit.
+    pub disk: Option<u64>,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
 }
@@ -66,6 +69,9 @@ impl Labels {
             (ATTEMPT.to_owned(), self.attempt.clone()),
             (TIMEOUT.to_owned(), self.timeout_ms.to_string()),
         ]);
+        if let Some(disk) = self.disk {
+            map.insert(DISK.to_owned(), disk.to_string());
+        }
         if let Some(callback) = &self.errand.callback {
             map.insert(CALLBACK.to_owned(), callback.clone());
         }
@@ -92,6 +98,7 @@ impl Labels {
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
+            disk: number(DISK),
             errand: Errand {
                 work_id: map
                     .get(WORK_ID)
@@ -117,6 +124,7 @@ impl Labels {
             generation: 0,
             attempt: String::new(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
         }
     }
@@ -141,6 +149,7 @@ mod tests {
             generation: 1,
             attempt: "t".into(),
             timeout_ms: 1000,
+            disk: Some(1 << 30),
             errand,
         }
     }
@@ -148,6 +157,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Labels::from_map(&labels().to_map()), Some(labels()));
+    }
+
+    #[test]
+    fn a_container_of_before_disks_were_limited_has_no_limit() {
+        let mut map = labels().to_map();
+        map.remove(DISK);
+        assert_eq!(Labels::from_map(&map), Some(Labels { disk: None, ..labels() }));
     }
 
     #[test]

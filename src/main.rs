@@ -15,7 +15,7 @@ use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, notifier, starter, telemetry};
+use correction_runner::{completer, notifier, reload, starter, telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -63,6 +63,9 @@ fn run(configuration: Configuration) -> ExitCode {
     let ended = runtime.block_on(async {
         let stop = Stop::on_signals()?;
         heartbeat::stop_if_blocked(&hearts, || std::process::exit(INTERNAL_ERROR.into()))?;
+        if configuration.starter.as_ref().is_none_or(|starter| starter.policy.file().is_none()) {
+            reload::nothing_to_reload()?;
+        }
         announce(&configuration);
         let stages = stages(configuration, &stop.asked);
         io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)

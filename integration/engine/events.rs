@@ -125,6 +125,7 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
         generation: 0,
         attempt,
         timeout_ms: 0,
+        disk: None,
         errand: Errand::default(),
     };
     spec.labels = labels.to_map();

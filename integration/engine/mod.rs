@@ -3,6 +3,7 @@
 mod containers;
 mod events;
 mod faults;
+mod profiles;
 mod pulls;
 mod streams;
 mod transports;
@@ -56,6 +57,7 @@ fn hardened() -> Profile {
         memory: Some(256 << 20),
         cpus: Some(1.0),
         pids: Some(128),
+        disk: None,
         network: "none".to_owned(),
         ..Profile::unlimited()
     }

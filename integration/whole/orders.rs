@@ -73,6 +73,7 @@ async fn the_death_is_told_before_its_record_comes() {
         generation: 0,
         attempt: "test".to_owned(),
         timeout_ms: 60_000,
+        disk: None,
         errand: errand.clone(),
     };
     let spec = ContainerSpec {

@@ -72,6 +72,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     pass(Point::CompleterHandedOver).await;
     match settled {
         Some(Settled::Done | Settled::Already) => {
+            session.witness.forget(&job.container);
             info!(job_id = %taken.id, container_id = %job.container, work_id,
                 outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
             let force = ended.end == End::Unstoppable;
@@ -150,6 +151,7 @@ pub async fn conclude_orphan(
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
+            session.witness.forget(container);
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

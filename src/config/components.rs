@@ -62,7 +62,6 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
-        no_network: sandbox::network(inputs) == "none",
     }
 }
 

@@ -155,7 +155,7 @@ fn number_and_suffix(text: &str) -> Option<(f64, String)> {
 }
 
 /// A size in the largest unit that leaves a whole number.
-fn as_size(bytes: u64) -> String {
+pub(crate) fn as_size(bytes: u64) -> String {
     match bytes {
         0 => "0".into(),
         _ if bytes.is_multiple_of(1 << 30) => format!("{}g", bytes >> 30),

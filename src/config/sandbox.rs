@@ -59,6 +59,6 @@ fn profile(inputs: &mut Inputs) -> Profile {
     profile.completed()
 }
 
-pub(super) fn network(inputs: &mut Inputs) -> String {
+fn network(inputs: &mut Inputs) -> String {
     inputs.read("CONTAINER_NETWORK", reading::network)
 }

@@ -189,8 +189,6 @@ pub struct CompleterSettings {
     pub output_limit: u64,
     /// Time between two sweeps.
     pub sweep_interval: Duration,
-    /// Whether an error text should mention that containers have no network.
-    pub no_network: bool,
 }
 
 /// What the notifier is given.

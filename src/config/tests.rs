@@ -97,7 +97,6 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         docker,
         output_limit: 1 << 20,
         sweep_interval: Duration::from_secs(30),
-        no_network: true,
     };
     assert_eq!(completer, expected);
     let expected = NotifierSettings {
@@ -121,7 +120,6 @@ fn the_original_profile_lifts_every_limit_and_brings_the_originals_rates() {
     let starter = all.starter.unwrap();
     assert_eq!(profile(&starter), Profile::unlimited());
     assert_eq!(starter.rate, Some(RateLimit { max: 10, duration: Duration::from_secs(5) }));
-    assert!(!all.completer.unwrap().no_network);
     assert_eq!(all.notifier.unwrap().rate, Some(RateLimit { max: 20, duration: Duration::from_secs(1) }));
 }
 
@@ -141,7 +139,6 @@ fn what_is_set_explicitly_wins_over_the_profile() {
     assert_eq!(profile.network, "none");
     assert_eq!(profile.pids, None);
     assert_eq!(starter.rate, None);
-    assert!(all.completer.unwrap().no_network);
     assert_eq!(all.notifier.unwrap().rate.unwrap().max, 7);
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
 use crate::profile::Profile;
+use crate::profile::abilities::Abilities;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -71,10 +72,16 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
-    /// Bytes of memory that it may use; `None` = no limit.
+    /// Its memory limit in bytes; `None` = none.
     pub memory_limit: Option<u64>,
     /// Whether it has no network.
     pub no_network: bool,
+    /// How many processes and threads it may have; `None` = no limit.
+    pub pids_limit: Option<u64>,
+    /// How many bytes the engine was asked to let it write; `None` = it was not.
+    pub disk_bound: Option<u64>,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.
@@ -103,6 +110,8 @@ pub struct About {
     pub cpus: u32,
     /// Bytes of memory of its host.
     pub memory: u64,
+    /// What it can hold containers to.
+    pub abilities: Abilities,
 }
 
 /// What came of asking for a SIGKILL.

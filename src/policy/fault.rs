@@ -67,6 +67,11 @@ impl<'text> Faults<'text> {
         Self { text, found: Vec::new() }
     }
 
+    /// Whether nothing was reported so far.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// The line of a place.
     pub fn line(&self, at: usize) -> usize {
         1 + self.before(at).matches('\n').count()

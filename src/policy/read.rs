@@ -50,7 +50,7 @@ fn rules(document: &DeTable<'_>, bases: &Bases, faults: &mut Faults<'_>) -> Vec<
         }
     }
     let Some(tables) = tables.filter(|tables| !tables.is_empty()) else {
-        if document.get("rule").is_none_or(|rule| rule.get_ref().is_array()) {
+        if faults.is_empty() {
             faults.add(
                 0..0,
                 "there is no [[rule]], so that no image might run; to allow every image write one with \

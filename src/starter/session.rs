@@ -27,6 +27,7 @@ use crate::queue::{
 
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -138,6 +139,7 @@ impl Session {
                 return Handled::Settled;
             }
         };
+        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
         let spec = self.spec(&job, taken, (&instance, &correction), profile);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
@@ -174,6 +176,7 @@ impl Session {
             generation: taken.generation,
             attempt: taken.token.to_string(),
             timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
         };
         ContainerSpec {

@@ -1,6 +1,6 @@
 //! What containers are allowed, how they are started, and how their results are collected.
 
-use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SC, SIZE, STARTS, Setting, YES_NO};
+use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SIZE, STARTS, Setting, YES_NO};
 
 pub(super) const SANDBOX_LIMITS: &[Setting] = &[
     Setting {
@@ -77,7 +77,7 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
     },
     Setting {
         name: "CONTAINER_NETWORK",
-        users: SC,
+        users: S,
         group: SANDBOX,
         value: "NETWORK",
         default: "none",

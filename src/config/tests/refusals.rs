@@ -136,6 +136,7 @@ fn another(setting: &Setting) -> String {
         ("REDIS_URL", _) => "redis://other".into(),
         ("CONTAINER_PROFILE", _) => "original".into(),
         ("CONTAINER_CAPS", _) => "CHOWN".into(),
+        ("CONTAINER_TMPFS", _) => "/tmp:1m".into(),
         ("LOG_LEVEL", _) => "debug".into(),
         ("LOG_FORMAT", _) => "pretty".into(),
         ("DOCKER_REGISTRY_CREDENTIALS", _) => r#"{"r": {"username": "u", "password": "p"}}"#.into(),
