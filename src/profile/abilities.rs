@@ -124,7 +124,8 @@ impl Abilities {
             warnings.push(format!(
                 "limits of the disk (CONTAINER_DISK) cannot be held by the engine, which stores containers with {}: \
                  only the length of each single file is, and the completer stops a container some seconds after it \
-                 wrote too much. Until then a submission that writes many can fill the host's disk. Put the engine's data on an XFS that is mounted with pquota, under the storage driver overlay2",
+                 wrote too much. Until then a submission that writes many can fill the host's disk. Put the engine's \
+                 data on an XFS that is mounted with pquota, under the storage driver overlay2",
                 if self.storage.is_empty() { "a driver that it does not name" } else { &self.storage },
             ));
         }
