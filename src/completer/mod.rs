@@ -17,6 +17,7 @@ mod parked;
 mod removal;
 mod reports;
 mod run_time;
+mod sealing;
 mod session;
 mod sweep;
 mod tries;

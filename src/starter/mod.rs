@@ -3,6 +3,7 @@
 mod launch;
 mod refusal;
 mod reload;
+mod secret;
 mod session;
 mod submission;
 

@@ -20,13 +20,14 @@ use crate::job::{
 use crate::labels::Labels;
 use crate::outcome::Failure;
 use crate::policy::PolicyHandle;
-use crate::profile::Profile;
+use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
     Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
 };
 
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::secret;
 use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
@@ -140,11 +141,24 @@ impl Session {
             }
         };
         let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let spec = self.spec(&job, taken, (&instance, &correction), profile);
+        let seal = match profile.verdict {
+            VerdictChannel::Output => None,
+            VerdictChannel::Secret => match secret::draw() {
+                Ok(seal) => Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+            },
+        };
+        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
+        let timeout_ms = spec.profile.timeout_ms();
+        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                let timeout_ms = spec.profile.timeout_ms();
-                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
+                self.started(assignment, job, container, origin(spec.seal.is_some())).await;
+                Handled::Settled
+            }
+            // Its own label tells whether its verdict needs a secret.
+            Launch::Adopted(container) => {
+                self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -178,6 +192,7 @@ impl Session {
             timeout_ms: profile.timeout_ms(),
             disk: profile.disk,
             errand: job.errand.clone(),
+            seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
@@ -185,6 +200,7 @@ impl Session {
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
+            seal: None,
             profile,
         }
     }
@@ -192,13 +208,11 @@ impl Session {
     async fn started(
         &self,
         assignment: &Assignment,
-        correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        (engine, timeout_ms): (EngineId, u64),
+        origin: Origin,
     ) {
-        let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
+        let (taken, correction) = (&assignment.job, origin.correction.clone());
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),

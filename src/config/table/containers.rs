@@ -132,6 +132,16 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "CONTAINER_VERDICT",
+        users: S,
+        group: SANDBOX,
+        value: "CHANNEL",
+        default: "output",
+        help: "'output': what a container prints is its verdict; 'secret': only between separators with a secret that \
+               root in the container can read, so that a submission cannot forge it (docs/secret-verdict.md)",
+        ..PLAIN
+    },
+    Setting {
         name: "POLICY_FILE",
         users: S,
         group: SANDBOX,
