@@ -116,7 +116,7 @@ pub fn read(
         Line::Run(component, flags) => (component, flags),
         Line::Tool(tool, flags) => {
             let mut inputs = Inputs::new(Component::All, flags, surroundings);
-            let tool = tools::tool(tool, &mut inputs);
+            let tool = tools::tool(*tool, &mut inputs);
             inputs.finish().map_err(Refusal::Settings)?;
             return Ok(Request::Tool(Box::new(tool)));
         }

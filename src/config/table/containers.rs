@@ -72,7 +72,7 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         original: Some("0"),
         help: "How much a container may write to its own file system, and how long a file may be; 0 = no limit (k, m, \
                g; a bare number is in bytes). Where the engine cannot hold it (see the warning at start) the kernel \
-               still holds the length of each file",
+               holds the length of each file, and the completer looks every few seconds",
         ..PLAIN
     },
     Setting {
