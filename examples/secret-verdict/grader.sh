@@ -19,9 +19,14 @@ run_submission() {
 }
 
 # 2. Nothing of the submission runs on: this ends all processes in the container but this one (and the container's
-#    first). It is the shell's own `kill`, as root.
+#    first). It is the shell's own `kill`, as root. After a fork bomb there is no room for a process of ours before
+#    the last of them is gone; no program is started to look for that.
 end_submission() {
     kill -KILL -1 2>/dev/null
+    looks=0
+    until set -- /proc/[0-9]*; [ $# -le 2 ] || [ "$looks" -ge 10000 ]; do
+        looks=$((looks + 1))
+    done
 }
 
 # 3. The secret is read at the very end, and printed by the shell's own `printf`: as an argument of another program
