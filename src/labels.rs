@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::fields::Fields;
+use crate::fields::{Fields, raw};
 use crate::identity::{CorrectionId, InstanceId, JobId};
 use crate::job::{Errand, WorkId};
+use crate::rerun::Rerun;
 
 /// The label that tells whose container it is; the engine filters lists by it.
 pub const INSTANCE_LABEL: &str = "org.correctomatic.instance";
@@ -22,6 +23,11 @@ const TIMEOUT: &str = "org.correctomatic.timeout_ms";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
+const IMAGE: &str = "org.correctomatic.image";
+const FILE: &str = "org.correctomatic.file";
+const PARAMS: &str = "org.correctomatic.params";
+const PRIORITY: &str = "org.correctomatic.priority";
+const RUNS: &str = "org.correctomatic.runs";
 
 /// What a correction's container says about its correction.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +50,8 @@ pub struct Labels {
     pub timeout_ms: u64,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
+    /// What is needed to run the correction again; `None` on containers of versions that could not.
+    pub rerun: Option<Box<Rerun>>,
 }
 
 impl Labels {
@@ -75,6 +83,9 @@ impl Labels {
         if !self.errand.extra.is_empty() {
             map.insert(EXTRA.to_owned(), self.errand.extra.to_string());
         }
+        if let Some(rerun) = &self.rerun {
+            write_rerun(&mut map, rerun);
+        }
         map
     }
 
@@ -83,12 +94,13 @@ impl Labels {
     #[must_use]
     pub fn from_map(map: &HashMap<String, String>) -> Option<Self> {
         let number = |name: &str| map.get(name).and_then(|text| text.parse::<u64>().ok());
+        let timestamp = number(TIMESTAMP)?;
         Some(Self {
             instance: InstanceId::new(map.get(INSTANCE_LABEL)?),
             correction: CorrectionId::new(map.get(CORRECTION)?),
             job: JobId::new(map.get(JOB)?),
             name: map.get(NAME)?.clone(),
-            timestamp: number(TIMESTAMP)?,
+            timestamp,
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
@@ -100,8 +112,34 @@ impl Labels {
                 callback: map.get(CALLBACK).cloned(),
                 extra: map.get(EXTRA).and_then(|text| Fields::parse(text).ok()).unwrap_or_default(),
             },
+            rerun: read_rerun(map, timestamp).map(Box::new),
         })
     }
+}
+
+fn write_rerun(map: &mut HashMap<String, String>, rerun: &Rerun) {
+    let Rerun { image, file, params, priority, timestamp: _, runs } = rerun;
+    map.insert(IMAGE.to_owned(), image.clone());
+    map.insert(FILE.to_owned(), file.clone());
+    map.insert(RUNS.to_owned(), runs.to_string());
+    if !params.is_empty() {
+        map.insert(PARAMS.to_owned(), raw(params).get().to_owned());
+    }
+    if *priority > 0 {
+        map.insert(PRIORITY.to_owned(), priority.to_string());
+    }
+}
+
+/// What cannot be read makes a correction one that is not run again, and never one that is run otherwise.
+fn read_rerun(map: &HashMap<String, String>, timestamp: u64) -> Option<Rerun> {
+    Some(Rerun {
+        image: map.get(IMAGE)?.clone(),
+        file: map.get(FILE)?.clone(),
+        params: map.get(PARAMS).map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(text).ok())?,
+        priority: map.get(PRIORITY).map_or(Some(0), |text| text.parse().ok())?,
+        timestamp,
+        runs: map.get(RUNS)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -118,6 +156,7 @@ impl Labels {
             attempt: String::new(),
             timeout_ms: 0,
             errand: Errand::default(),
+            rerun: None,
         }
     }
 }
@@ -125,7 +164,6 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::raw;
 
     fn labels() -> Labels {
         let mut extra = Fields::default();
@@ -142,12 +180,32 @@ mod tests {
             attempt: "t".into(),
             timeout_ms: 1000,
             errand,
+            rerun: Some(Box::new(Rerun { runs: 1, ..Rerun::of_first_run() })),
         }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Labels::from_map(&labels().to_map()), Some(labels()));
+        let bare = Rerun { params: Vec::new(), priority: 7, ..Rerun::of_first_run() };
+        for rerun in [None, Some(Box::new(bare))] {
+            let labels = Labels { rerun, ..labels() };
+            assert_eq!(Labels::from_map(&labels.to_map()), Some(labels));
+        }
+    }
+
+    #[test]
+    fn one_that_lacks_what_a_further_run_needs_is_ours_and_is_not_run_again() {
+        for missing in [IMAGE, FILE, RUNS] {
+            let mut map = labels().to_map();
+            map.remove(missing);
+            assert_eq!(Labels::from_map(&map), Some(Labels { rerun: None, ..labels() }), "{missing}");
+        }
+        for (spoilt, text) in [(PARAMS, "x"), (PRIORITY, "-1"), (RUNS, "")] {
+            let mut map = labels().to_map();
+            map.insert(spoilt.to_owned(), text.to_owned());
+            assert_eq!(Labels::from_map(&map), Some(Labels { rerun: None, ..labels() }), "{spoilt}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod notifier;
 pub mod outcome;
 pub mod output;
 pub mod queue;
+pub mod rerun;
 pub mod shutdown;
 pub mod starter;
 pub mod startup;

@@ -126,6 +126,7 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
         attempt,
         timeout_ms: 0,
         errand: Errand::default(),
+        rerun: None,
     };
     spec.labels = labels.to_map();
     let container = followed.bench.engine.create(&spec).await.unwrap();

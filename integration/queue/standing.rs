@@ -27,6 +27,7 @@ pub fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
         attempt: "t".into(),
         timeout_ms: 0,
         errand: Errand::default(),
+        rerun: None,
     }
 }
 

@@ -120,6 +120,8 @@ pub struct Container {
     pub run: u64,
     /// How often a start was asked for.
     pub start_calls: u64,
+    /// Whether the engine lost hold of it, and with it of what it wrote.
+    pub lost: bool,
 }
 
 /// The variables of a container's environment that tell the simulated engine how it behaves.
@@ -164,7 +166,7 @@ impl Container {
     /// Its output as the engine sends it: frames of stream, length and bytes.
     pub fn frames(&self, verdict: &str, stdout: bool, stderr: bool) -> Vec<u8> {
         let mut frames = Vec::new();
-        if self.started == 0 || self.status.is_alive() {
+        if self.started == 0 || self.status.is_alive() || self.lost {
             return frames;
         }
         let mut frame = |stream: u8, text: &str| {

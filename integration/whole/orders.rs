@@ -74,6 +74,7 @@ async fn the_death_is_told_before_its_record_comes() {
         attempt: "test".to_owned(),
         timeout_ms: 60_000,
         errand: errand.clone(),
+        rerun: None,
     };
     let spec = ContainerSpec {
         name: correction.container_name(),

@@ -5,16 +5,20 @@
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
 mod cause;
+mod clearing;
 mod collect;
 mod conclude;
 mod effects;
 mod elsewhere;
+mod exercises;
+mod images;
 mod inflight;
 mod orphans;
 mod pacing;
 mod parked;
 mod removal;
 mod reports;
+mod reruns;
 mod run_time;
 mod session;
 mod sweep;
@@ -36,8 +40,10 @@ use crate::docker::{Engine, Notice, Watch};
 use crate::heartbeat::{self, Gauge, Vital};
 use crate::job::{RUNNING_QUEUE, RunningJob};
 use crate::queue::{Assignment, CLOSE_WITHIN, Redis, Worker, WorkerOptions};
+use crate::rerun::Rerun;
 use crate::startup::wait_for;
 
+use self::clearing::Clearing;
 use self::collect::Ended;
 use self::conclude::Held;
 use self::inflight::{Action, Inflight, Ticket};
@@ -85,6 +91,7 @@ struct Loop {
     tries: HashMap<Ticket, Tries>,
     orphans: Orphans,
     removals: Removals,
+    _clearing: Option<Clearing>,
     sweep: SweepTimer,
     freshness: Freshness,
     gauges: [Gauge; 2],
@@ -102,6 +109,7 @@ impl Loop {
             tries: HashMap::new(),
             orphans: Orphans::default(),
             removals: Removals::start(Arc::clone(&session), cpus),
+            _clearing: Clearing::start(&session),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -205,6 +213,9 @@ impl Loop {
     }
 
     fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
+        let remembered = self.session.settings.remove_exercise;
+        let asked = remembered.then(|| Rerun::of_record(&assignment.job.data)).flatten();
+        let file = asked.map(|asked| asked.file);
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -212,7 +223,7 @@ impl Loop {
         let timeout = job.origin.as_ref().and_then(crate::job::Origin::timeout);
         let container = job.container.clone();
         debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
-        self.held.insert(ticket, Arc::new(Held { assignment, job }));
+        self.held.insert(ticket, Arc::new(Held { assignment, job, file }));
         let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
     }

@@ -17,6 +17,7 @@ mod batches;
 mod calls;
 mod error;
 mod fetch;
+mod images;
 mod jobs;
 mod leases;
 mod leftovers;
@@ -33,12 +34,13 @@ mod wakeup;
 mod worker;
 
 pub use error::QueueError;
+pub use images::PulledImage;
 pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
-pub use leftovers::{Conclusion, Leftover};
-pub use operations::Queue;
+pub use leftovers::{Conclusion, Leftover, UsedFile};
+pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use redis::Redis;
 pub use reset::Removed;

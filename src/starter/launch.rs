@@ -15,6 +15,7 @@ use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 
+use super::image_use;
 use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
 use super::session::Session;
 
@@ -75,6 +76,7 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
                 match session.engine.pull(&spec.image).await {
                     Ok(()) => {
                         pass(Point::StarterPulled).await;
+                        image_use::pulled(session, &spec.image).await;
                         continue;
                     }
                     Err(error) => return unsuccessful(&error, spec, None),

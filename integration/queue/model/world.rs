@@ -131,6 +131,7 @@ impl<'a> World<'a> {
             attempt: "t".into(),
             timeout_ms: 0,
             errand: Errand::default(),
+            rerun: None,
         }
     }
 
