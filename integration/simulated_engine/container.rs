@@ -120,7 +120,7 @@ pub struct Container {
     pub run: u64,
     /// How often a start was asked for.
     pub start_calls: u64,
-    /// Whether the engine lost hold of it, and with it of what it wrote.
+    /// Whether the disk was full when it ended, so that what it wrote is lost.
     pub lost: bool,
 }
 

@@ -174,7 +174,7 @@ impl SimulatedEngine {
         })
     }
 
-    /// Loses hold of a running container, as when its shim dies. Answers whether it ran.
+    /// Ends a running container while the disk is full: what it wrote is lost. Answers whether it ran.
     pub fn lose(&self, reference: &str) -> bool {
         self.alter(|world| {
             let id = world.resolve(reference).map(ToOwned::to_owned);

@@ -219,21 +219,17 @@ impl World {
         Ok(Some(run))
     }
 
-    /// The end of a run: nothing happens where it ended before.
-    pub fn end(&mut self, id: &str, run: Option<u64>, exit_code: i64) -> bool {
-        self.end_told_as(id, run, exit_code, exit_code)
-    }
-
-    /// The engine loses a container's shim: it tells 255, notes 137 and has nothing of what it wrote.
+    /// A run ends while the disk is full: nothing is kept of what it wrote, and its files cannot be changed.
     pub fn lose(&mut self, id: &str) -> bool {
-        let ended = self.end_told_as(id, None, 137, 255);
+        let ended = self.end(id, None, 0);
         if let Some(container) = self.containers.get_mut(id).filter(|_| ended) {
             container.lost = true;
         }
         ended
     }
 
-    fn end_told_as(&mut self, id: &str, run: Option<u64>, exit_code: i64, told: i64) -> bool {
+    /// The end of a run: nothing happens where it ended before.
+    pub fn end(&mut self, id: &str, run: Option<u64>, exit_code: i64) -> bool {
         let now = self.now();
         let Some(container) = self.containers.get_mut(id) else { return false };
         if !container.status.is_alive() || run.is_some_and(|run| run != container.run) {
@@ -251,7 +247,7 @@ impl World {
             let (id, name) = (identity.id.clone(), identity.name.clone());
             self.deaths.push(Death { id, name, note, time: now });
         }
-        self.log.emit("die", &identity, Some(&("exitCode", told.to_string())), now);
+        self.log.emit("die", &identity, Some(&("exitCode", exit_code.to_string())), now);
         self.stats.end(now);
         true
     }

@@ -21,7 +21,7 @@ use super::removal::SAFE_AFTER;
 use super::session::Session;
 
 /// Images are looked at at each so-manieth round.
-const IMAGES_EACH: u32 = 10;
+pub const IMAGES_EACH: u32 = 10;
 
 /// The loop. It ends when dropped.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 //!
 //! Only what is noted as pulled by us goes, and only while the name still means the image that we pulled. Never one
 //! that a container uses, whatever that container does: the engine is asked before, and its removal is not forced,
-//! so that it refuses what it knows better. A start that needs the image in the same moment pulls it again.
+//! so that it refuses what it knows better. Nor one that was used in the last ten rounds: it may have been pulled for
+//! a container that is not made yet. A start that needs a removed image pulls it again.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::config::Endpoint;
 use crate::docker::{EngineError, ImageRemoved};
 use crate::queue::PulledImage;
 
+use super::clearing::IMAGES_EACH;
 use super::session::Session;
 
 /// Removes images, round by round.
@@ -36,7 +38,9 @@ impl Tidier {
                 return;
             }
         };
-        for image in images {
+        // What was pulled a moment ago is about to be used.
+        let idle = session.settings.sweep_interval.saturating_mul(IMAGES_EACH);
+        for image in images.into_iter().take_while(|image| image.unused_for >= idle) {
             let old = settings.keep_for.is_some_and(|keep_for| image.unused_for >= keep_for);
             // They come in the order of their last use: once none is too old and there is room, all stay.
             if !(old || self.is_disk_short(session, settings.min_free_disk).await) {

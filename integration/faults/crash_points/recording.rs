@@ -158,10 +158,10 @@ pub fn history(
         let id = one.container.id.clone();
         let at = i64::try_from(one.time / 1000).unwrap_or_default();
         let fact = match one.action {
-            "create" => Fact::Created(id),
-            "start" => Fact::Started(id),
-            "die" => Fact::Died(id),
-            "destroy" => Fact::Removed(id),
+            "create" => Fact::Created(id.clone()),
+            "start" => Fact::Started(id.clone()),
+            "die" => Fact::Died(id.clone()),
+            "destroy" => Fact::Removed(id.clone()),
             _ => continue,
         };
         let label = one.container.labels.get("org.correctomatic.work_id");

@@ -107,6 +107,7 @@ impl Kind {
             Self::StartUnclear => engine.inject(Call::Start, Fault::CarryOutAndDrop, 1),
             Self::Plain | Self::Again | Self::Garbage | Self::HostFails => {}
         }
-        json!({ "work_id": name, "image": image, "file": "/tmp/submission", "callback": callback, "params": params })
+        let file = format!("/tmp/no-such-submission-{number}");
+        json!({ "work_id": name, "image": image, "file": file, "callback": callback, "params": params })
     }
 }
