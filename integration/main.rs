@@ -4,6 +4,7 @@
 mod architecture;
 mod command_line;
 mod documents;
+mod endings;
 mod engine;
 mod faults;
 mod notifier;

@@ -68,7 +68,7 @@ points! {
     CompleterInspected = "completer-inspected",
     /// A completer has unpaused a container whose time is up.
     CompleterUnpaused = "completer-unpaused",
-    /// A completer has killed a container whose time is up.
+    /// A completer has killed a container whose time is up, or whose disk is full.
     CompleterKilled = "completer-killed",
     /// A completer has read the verdict of a container that ended.
     CompleterCollected = "completer-collected",

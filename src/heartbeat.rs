@@ -14,6 +14,7 @@
 //! Which heart beats for whom is ambient, as a span of tracing is: adapters need not be told who calls them.
 //! A beat costs two stores to an atomic and a look at the clock.
 
+mod apart;
 mod pulse;
 mod vitals;
 mod watch;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use apart::{Apart, Panicked, spawn_apart};
 pub use pulse::{Beat, State};
 pub use vitals::{Gauge, Vital};
 pub use watch::{LoopFailed, stop_if_blocked};

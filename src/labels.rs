@@ -20,6 +20,7 @@ const TIMESTAMP: &str = "org.correctomatic.timestamp";
 const GENERATION: &str = "org.correctomatic.generation";
 const ATTEMPT: &str = "org.correctomatic.attempt";
 const TIMEOUT: &str = "org.correctomatic.timeout_ms";
+const DISK: &str = "org.correctomatic.disk";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
@@ -48,6 +49,8 @@ pub struct Labels {
     pub attempt: String,
     /// How long the container may run, in milliseconds; 0 = no limit.
     pub timeout_ms: u64,
+    /// How many bytes the container may write to its disk; `None` = no limit.
+    pub disk: Option<u64>,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
     /// What is needed to run the correction again; `None` on containers of versions that could not.
@@ -74,6 +77,9 @@ impl Labels {
             (ATTEMPT.to_owned(), self.attempt.clone()),
             (TIMEOUT.to_owned(), self.timeout_ms.to_string()),
         ]);
+        if let Some(disk) = self.disk {
+            map.insert(DISK.to_owned(), disk.to_string());
+        }
         if let Some(callback) = &self.errand.callback {
             map.insert(CALLBACK.to_owned(), callback.clone());
         }
@@ -104,6 +110,7 @@ impl Labels {
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
+            disk: number(DISK),
             errand: Errand {
                 work_id: map
                     .get(WORK_ID)
@@ -155,6 +162,7 @@ impl Labels {
             generation: 0,
             attempt: String::new(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
             rerun: None,
         }
@@ -179,6 +187,7 @@ mod tests {
             generation: 1,
             attempt: "t".into(),
             timeout_ms: 1000,
+            disk: Some(1 << 30),
             errand,
             rerun: Some(Box::new(Rerun { runs: 1, ..Rerun::of_first_run() })),
         }
@@ -206,6 +215,13 @@ mod tests {
             map.insert(spoilt.to_owned(), text.to_owned());
             assert_eq!(Labels::from_map(&map), Some(Labels { rerun: None, ..labels() }), "{spoilt}");
         }
+    }
+
+    #[test]
+    fn a_container_of_before_disks_were_limited_has_no_limit() {
+        let mut map = labels().to_map();
+        map.remove(DISK);
+        assert_eq!(Labels::from_map(&map), Some(Labels { disk: None, ..labels() }));
     }
 
     #[test]

@@ -150,6 +150,15 @@ impl Output {
         }
     }
 
+    /// Whether bytes of the standard output were left out, and what is kept of it begins and ends as a
+    /// verdict does.
+    #[must_use]
+    pub fn resembles_an_object(&self) -> bool {
+        !self.stdout.is_whole()
+            && self.stdout.edges().is_some_and(|(first, last)| first == b'{' && last == b'}')
+            && self.stdout.holds(b"\"success\"")
+    }
+
     /// The verdict blocks in the standard output.
     #[must_use]
     pub fn blocks_of_stdout(&self) -> Blocks {

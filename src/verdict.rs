@@ -85,6 +85,9 @@ impl Search {
     fn problem(self, output: &Output) -> NoVerdict {
         match self.likeliest {
             Some(problem) if problem.is_of_a_verdict() || !output.was_cut() => problem,
+            _ if output.resembles_an_object() => {
+                NoVerdict::VerdictTooLong { total: output.total(), limit: output.limit() }
+            }
             _ if output.was_cut() => NoVerdict::TooLong { total: output.total(), limit: output.limit() },
             _ => NoVerdict::Silent,
         }

@@ -32,7 +32,7 @@ impl Followed {
         let proxy = Proxy::to_engine().await;
         let bench = Bench::on(engine_at(crate::support::proxy::ENGINE_SOCKET)).await;
         let engine = impatient_engine_at(proxy.socket(), Duration::from_secs(1));
-        let watch = Watch::with_rhythm(engine, &CancellationToken::new(), rhythm);
+        let watch = Watch::with_rhythm(&engine, &CancellationToken::new(), rhythm).unwrap();
         let followed = Self { proxy, bench, watch };
         assert_eq!(followed.resync().await, None, "the first notice is to look at everything");
         followed
@@ -125,6 +125,7 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
         generation: 0,
         attempt,
         timeout_ms: 0,
+        disk: None,
         errand: Errand::default(),
         rerun: None,
     };
@@ -141,7 +142,7 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
 async fn want_of_memory_is_told_before_the_death() {
     let followed = Followed::start(Rhythm::default()).await;
     let mut spec = followed.bench.spec("tail /dev/zero");
-    spec.settings.memory = Some(16 << 20);
+    spec.profile.memory = Some(16 << 20);
     let container = followed.bench.engine.create(&spec).await.unwrap();
     followed.bench.engine.start(&container).await.unwrap();
     assert_eq!(followed.told(&container).await, Notice::Oom { container: container.clone() });
@@ -212,7 +213,7 @@ async fn an_engine_that_is_away_at_first_is_followed_once_it_is_there() {
     let proxy = Proxy::to_engine().await;
     proxy.set(Mode::Cut);
     let engine = impatient_engine_at(proxy.socket(), Duration::from_secs(1));
-    let watch = Watch::with_rhythm(engine, &CancellationToken::new(), quick());
+    let watch = Watch::with_rhythm(&engine, &CancellationToken::new(), quick()).unwrap();
     assert!(timeout(A_WHILE, watch.next()).await.is_err());
     proxy.set(Mode::Open);
     let notice = timeout(PATIENCE, watch.next()).await.expect("it is followed");

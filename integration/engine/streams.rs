@@ -50,7 +50,7 @@ impl Teller {
 
     fn watch(&self, rhythm: Rhythm) -> Watch {
         let engine = engine_at(self.folder.path().join("s"));
-        Watch::with_rhythm(engine, &CancellationToken::new(), rhythm)
+        Watch::with_rhythm(&engine, &CancellationToken::new(), rhythm).unwrap()
     }
 }
 

@@ -89,7 +89,7 @@ async fn wrong_files(second: &SecondEngine) {
 async fn killed_engine(second: &mut SecondEngine) {
     let settings = tls(second, "localhost", Some("ca.pem"), Some("client"));
     let engine = Engine::new(&DockerSettings { timeout: Duration::from_secs(5), ..settings }).unwrap();
-    let watch = Watch::start(engine.clone(), CancellationToken::new());
+    let watch = Watch::start(&engine, &CancellationToken::new()).unwrap();
     assert_eq!(watch.next().await, Notice::Resync { outage: None });
     second.import(docker::GRADER_IMAGE).await;
     let bench = Bench::on(engine.clone()).await;

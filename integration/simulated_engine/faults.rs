@@ -17,6 +17,12 @@ pub enum Call {
     Start,
     /// `GET /containers/{id}/json`
     Inspect,
+    /// `GET /containers/{id}/json?size=1`
+    Size,
+    /// `GET /containers/{id}/stats`
+    Usage,
+    /// `GET /system/df`
+    DiskUsage,
     /// `GET /containers/{id}/logs`
     Logs,
     /// `GET /containers/json`

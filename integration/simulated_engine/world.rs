@@ -178,6 +178,15 @@ impl World {
         Ok(id)
     }
 
+    /// `GET /system/df?type=volume`.
+    pub fn volumes_json(&self) -> String {
+        let volumes = self.containers.values().filter_map(|container| {
+            let size = container.variable(script::VOLUME)?.parse::<u64>().ok()?;
+            Some(serde_json::json!({ "Name": container.identity.id, "UsageData": { "Size": size, "RefCount": 1 } }))
+        });
+        serde_json::json!({ "Volumes": volumes.collect::<Vec<_>>() }).to_string()
+    }
+
     /// `POST /containers/{id}/start`: the run, or `None` where it runs already.
     pub fn start(&mut self, reference: &str) -> Result<Option<Run>, Refusal> {
         let now = self.now();

@@ -8,5 +8,6 @@ mod faults;
 mod mixed;
 mod neighbours;
 mod orders;
+mod policies;
 mod settings;
 mod verdicts;

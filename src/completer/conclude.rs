@@ -106,6 +106,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     };
     match settled {
         Some(Settled::Done | Settled::Already) => {
+            session.witness.forget(&job.container);
             match &again {
                 Ok(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
                     again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
@@ -201,6 +202,7 @@ pub async fn conclude_orphan(
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
+            session.witness.forget(container);
             warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

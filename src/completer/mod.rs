@@ -8,6 +8,7 @@ mod cause;
 mod clearing;
 mod collect;
 mod conclude;
+mod disks;
 mod effects;
 mod elsewhere;
 mod exercises;
@@ -23,6 +24,7 @@ mod run_time;
 mod session;
 mod sweep;
 mod tries;
+mod witness;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
@@ -46,6 +48,7 @@ use crate::startup::wait_for;
 use self::clearing::Clearing;
 use self::collect::Ended;
 use self::conclude::Held;
+use self::disks::Disks;
 use self::inflight::{Action, Inflight, Ticket};
 use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
@@ -75,8 +78,7 @@ pub async fn run(settings: CompleterSettings, shutdown: CancellationToken) -> an
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, "completer: watching containers");
     let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
-    Loop::new(session, about.cpus).run(&shutdown).await;
-    Ok(())
+    Loop::new(session, about.cpus).run(&shutdown).await
 }
 
 struct Loop {
@@ -92,6 +94,7 @@ struct Loop {
     orphans: Orphans,
     removals: Removals,
     _clearing: Option<Clearing>,
+    disks: Disks,
     sweep: SweepTimer,
     freshness: Freshness,
     gauges: [Gauge; 2],
@@ -110,6 +113,7 @@ impl Loop {
             orphans: Orphans::default(),
             removals: Removals::start(Arc::clone(&session), cpus),
             _clearing: Clearing::start(&session),
+            disks: Disks::start(Arc::clone(&session)),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -117,13 +121,14 @@ impl Loop {
         }
     }
 
-    async fn run(mut self, shutdown: &CancellationToken) {
+    async fn run(mut self, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let stop_watching = CancellationToken::new();
-        let watch = Watch::start(self.session.engine.clone(), stop_watching.clone());
+        let watch = Watch::start(&self.session.engine, &stop_watching)
+            .context("the engine's events cannot be followed")?;
         // Subscribe first, then look, then take jobs: what dies from here on is told of.
         match shutdown.run_until_cancelled(watch.next()).await {
             Some(notice) => self.noticed(notice),
-            None => return,
+            None => return Ok(()),
         }
         let options =
             WorkerOptions { concurrency: HELD_AT_MOST, batch: 100, rate: None, name: "completer".to_owned() };
@@ -161,6 +166,7 @@ impl Loop {
         self.held.clear();
         worker.close_and_tell(deadline).await;
         self.removals.close(deadline).await;
+        Ok(())
     }
 
     fn noticed(&mut self, notice: Notice) {
@@ -187,6 +193,7 @@ impl Loop {
             }
             Notice::Oom { container } => {
                 debug!(container_id = %container, "a process of the container was killed for want of memory");
+                self.session.witness.saw_oom(&container);
                 Vec::new()
             }
             Notice::Destroyed { container } => self.inflight.destroyed(&container),
@@ -223,6 +230,10 @@ impl Loop {
         let timeout = job.origin.as_ref().and_then(crate::job::Origin::timeout);
         let container = job.container.clone();
         debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
+        // What the original's starter made has no limit.
+        if job.origin.is_some() {
+            self.disks.watch(&container);
+        }
         self.held.insert(ticket, Arc::new(Held { assignment, job, file }));
         let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
@@ -232,7 +243,9 @@ impl Loop {
         for action in actions {
             match action {
                 Action::Forget(ticket) => {
-                    self.held.remove(&ticket);
+                    if let Some(held) = self.held.remove(&ticket) {
+                        self.disks.forget(&held.job.container);
+                    }
                     self.tries.remove(&ticket);
                 }
                 other => self.waiting.push_back(other),

@@ -99,7 +99,7 @@ const SIZE: &str = "SIZE";
 
 const REDIS: &str = "Redis and the queues";
 const DOCKER: &str = "Docker";
-const SANDBOX: &str = "What a container is allowed";
+pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
 const CLEARING: &str = "Clearing away";
@@ -153,7 +153,6 @@ pub(super) const LATER: &[Later] = &[
     Later { name: "CALLBACK_POLICY", harmless: &["private"] },
     Later { name: "CALLBACK_ALLOW", harmless: &[] },
     Later { name: "CALLBACK_DENY", harmless: &[] },
-    Later { name: "POLICY_FILE", harmless: &[] },
     Later { name: "HTTP_LISTEN", harmless: &[] },
 ];
 

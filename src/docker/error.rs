@@ -19,6 +19,10 @@ pub enum Call {
     Start,
     /// Look at one container.
     Inspect,
+    /// Look at what a container uses.
+    Stats,
+    /// Add up what was written to a container's disk.
+    Size,
     /// List an installation's containers.
     List,
     /// Read a container's output.
@@ -130,6 +134,12 @@ pub enum EngineError {
     /// The image's command cannot be run: missing, not executable, of another architecture.
     #[error("the image's command cannot be run: {message}")]
     CannotRun {
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine may not let a container open so many files, since it may not itself.
+    #[error("the Docker engine cannot allow that many open files: {message}")]
+    TooManyFiles {
         /// The engine's words.
         message: String,
     },
@@ -258,6 +268,8 @@ impl Call {
             Self::Create => "create",
             Self::Start => "start",
             Self::Inspect => "inspect",
+            Self::Stats => "stats",
+            Self::Size => "size",
             Self::List => "list",
             Self::Logs => "logs",
             Self::Kill => "kill",

@@ -1,10 +1,12 @@
 //! The reconnecting event stream.
 //!
-//! Its task only reads: a slow reader makes the engine stall and lose events. A stream lives for a minute
+//! Its loop only reads, on a thread and over connections of its own: a slow reader makes the engine stall and lose
+//! events. A stream lives for a minute
 //! (`until`), and the next one is opened before it ends and read beside it, so that nothing falls between
 //! them (the engine repeats its last 256 events at most) and a peer that died without a word is noticed.
 //! Whatever breaks a stream is told at once; the next one begins before the last event and with a `Resync`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use hyper::body::Incoming;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Engine;
 use super::error::{Call, EngineError};
@@ -25,7 +26,7 @@ use super::lines::{LONGEST, Lines, TooLong};
 use super::replays::{OVERLAP, Replays, back};
 use super::transport::told;
 use crate::backoff::Backoff;
-use crate::heartbeat;
+use crate::heartbeat::{self, Apart};
 
 /// How far back the very first stream begins.
 const FIRST_OVERLAP: SignedDuration = SignedDuration::from_secs(10);
@@ -44,10 +45,10 @@ pub struct Rhythm {
     pub longest_wait: Duration,
 }
 
-/// The engine's events, read by a task of its own that does nothing but read.
+/// The engine's events, read by a thread of its own that does nothing but read.
 pub struct Watch {
     inbox: Arc<Inbox>,
-    task: AbortOnDropHandle<()>,
+    reader: Apart,
     stop: DropGuard,
 }
 
@@ -63,26 +64,25 @@ impl Default for Rhythm {
 }
 
 impl Watch {
-    /// Starts to read until `shutdown`, or until it is closed or dropped.
-    #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "a task is given its own token")]
-    pub fn start(engine: Engine, shutdown: CancellationToken) -> Self {
-        Self::with_rhythm(engine, &shutdown, Rhythm::default())
+    /// Starts to read until `shutdown`, or until it is closed or dropped. The engine is reached over connections
+    /// that are not those of `engine`.
+    ///
+    /// # Errors
+    /// The system grants no thread for it.
+    pub fn start(engine: &Engine, shutdown: &CancellationToken) -> io::Result<Self> {
+        Self::with_rhythm(engine, shutdown, Rhythm::default())
     }
 
     /// The same with other times.
-    #[must_use]
-    pub fn with_rhythm(engine: Engine, shutdown: &CancellationToken, rhythm: Rhythm) -> Self {
+    ///
+    /// # Errors
+    /// The system grants no thread for it.
+    pub fn with_rhythm(engine: &Engine, shutdown: &CancellationToken, rhythm: Rhythm) -> io::Result<Self> {
+        let engine = engine.afresh();
         let (inbox, stop) = (Arc::new(Inbox::default()), shutdown.child_token());
         let reader = Reader { engine, inbox: Arc::clone(&inbox), rhythm, replays: Replays::default() };
-        let stopped = stop.clone();
-        let task = heartbeat::spawn("events of the engine", &stop, async move {
-            tokio::select! {
-                () = stopped.cancelled() => {}
-                () = reader.run() => {}
-            }
-        });
-        Self { inbox, task, stop: stop.drop_guard() }
+        let reader = heartbeat::spawn_apart("events of the engine", &stop, reader.run())?;
+        Ok(Self { inbox, reader, stop: stop.drop_guard() })
     }
 
     /// Waits for the next notice. Cancel-safe. Once the reader was shut down it waits for ever.
@@ -96,7 +96,7 @@ impl Watch {
     /// Ends the reader.
     pub async fn close(self) {
         drop(self.stop);
-        if let Err(error) = self.task.await {
+        if let Err(error) = self.reader.join().await {
             tracing::error!(%error, "the reader of the engine's events failed");
         }
     }

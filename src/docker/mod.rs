@@ -3,6 +3,7 @@
 //! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP or TLS), shared by all of its
 //! clones. What the engine answers is classified in [`EngineError`]; nothing is tried again in here.
 
+mod about;
 mod answer;
 mod clock;
 mod connect;
@@ -14,6 +15,7 @@ mod events;
 mod frames;
 mod image;
 mod inbox;
+mod inspection;
 mod lines;
 mod logs;
 mod reference;
@@ -23,6 +25,7 @@ mod stored;
 mod tls;
 mod transport;
 mod types;
+mod usage;
 mod version;
 
 pub use connect::Engine;

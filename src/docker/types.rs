@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
+use crate::profile::Profile;
+use crate::profile::abilities::Abilities;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -21,8 +22,8 @@ pub struct ContainerSpec {
     pub params: Vec<String>,
     /// Labels.
     pub labels: HashMap<String, String>,
-    /// What it is allowed.
-    pub settings: ContainerSettings,
+    /// What it gets.
+    pub profile: Profile,
 }
 
 /// What a container is doing, in the engine's words.
@@ -71,6 +72,16 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
+    /// Its memory limit in bytes; `None` = none.
+    pub memory_limit: Option<u64>,
+    /// Whether it has no network.
+    pub no_network: bool,
+    /// How many processes and threads it may have; `None` = no limit.
+    pub pids_limit: Option<u64>,
+    /// How many bytes the engine was asked to let it write; `None` = it was not.
+    pub disk_bound: Option<u64>,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.
@@ -99,6 +110,8 @@ pub struct About {
     pub cpus: u32,
     /// Bytes of memory of its host.
     pub memory: u64,
+    /// What it can hold containers to.
+    pub abilities: Abilities,
 }
 
 /// What came of asking for a SIGKILL.

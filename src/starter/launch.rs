@@ -65,7 +65,10 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
         let error = match session.engine.create(spec).await {
             Ok(container) => {
                 pass(Point::StarterCreated).await;
-                return start(session, spec, container).await;
+                match start(session, spec, container).await {
+                    Some(launch) => return launch,
+                    None => continue,
+                }
             }
             Err(error) => error,
         };
@@ -109,7 +112,7 @@ async fn resolve(
             debug!(job_id = %taken.id, container_id = %container, "an earlier attempt started the container");
             Some(Launch::Started(container))
         }
-        Prepared::Mine(container) => Some(start(session, spec, container).await),
+        Prepared::Mine(container) => start(session, spec, container).await,
         Prepared::Stale(container) => give_up(session, container).await?,
         Prepared::Leaving => Some(later("the container of an earlier attempt is being removed", None)),
         Prepared::Foreign => Some(Launch::Failed { failure: name_taken(&spec.name), container: None }),
@@ -153,19 +156,41 @@ fn prepared(inspected: &Inspected, wanted: Option<&Labels>, dont_start: bool) ->
     }
 }
 
-/// Starts the container that this attempt created.
-async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Launch {
+/// Starts the container that this attempt created. `None` = it was removed, and another is to be created,
+/// since the engine could not allow what it was asked for and knows better now.
+async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Option<Launch> {
     if session.settings.dont_start {
-        return Launch::Started(container);
+        return Some(Launch::Started(container));
     }
     let error = match session.engine.start(&container).await {
         Ok(()) => {
             pass(Point::StarterStarted).await;
-            return Launch::Started(container);
+            return Some(Launch::Started(container));
         }
         Err(error) => error,
     };
     pass(Point::StarterDoubted).await;
+    match (&error, spec.profile.nofile) {
+        (EngineError::TooManyFiles { .. }, Some(files)) => {
+            session.engine.cannot_allow(files);
+            match session.engine.remove(&container, false).await {
+                Ok(Removed::Done | Removed::Gone) => None,
+                Ok(Removed::Running | Removed::InProgress) | Err(_) => {
+                    Some(later(&error.to_string(), Some(container)))
+                }
+            }
+        }
+        _ => Some(after_doubt(session, spec, container, error).await),
+    }
+}
+
+/// Looks at what became of a start that was not answered with success.
+async fn after_doubt(
+    session: &Session,
+    spec: &ContainerSpec,
+    container: ContainerId,
+    error: EngineError,
+) -> Launch {
     debug!(container_id = %container, error = format!("{error:#}"), "a start was not answered with success");
     for _ in 0..LOOKS {
         let inspected = match session.engine.inspect(container.as_str()).await {
@@ -240,6 +265,11 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: labels.to_map(),
+            memory_limit: None,
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
         }
     }
 

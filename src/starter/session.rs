@@ -19,6 +19,8 @@ use crate::job::{
 };
 use crate::labels::Labels;
 use crate::outcome::Failure;
+use crate::policy::PolicyHandle;
+use crate::profile::Profile;
 use crate::queue::{
     Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled,
     TakenJob, UsedFile,
@@ -28,6 +30,7 @@ use crate::rerun::Rerun;
 use super::image_use::{self, ImageUse};
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -61,6 +64,8 @@ pub struct Session {
     pub engine: Engine,
     /// The settings.
     pub settings: StarterSettings,
+    /// Which images may run, and what their containers get; it may be exchanged at any time.
+    pub policy: PolicyHandle,
     /// Redis.
     pub redis: Redis,
     /// When the use of images was noted.
@@ -89,6 +94,7 @@ impl Session {
             redis,
             image_use: ImageUse::default(),
             engine,
+            policy: PolicyHandle::new(settings.policy.clone()),
             settings,
             whereabouts: Whereabouts::new(instance, engine_id),
         }
@@ -134,10 +140,20 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
             return Handled::Settled;
         }
-        let spec = self.spec(&job, taken, &instance, &correction);
+        let profile = match self.policy.now().profile_of(&job.image) {
+            Ok(profile) => profile,
+            Err(not_allowed) => {
+                let failure = refusal::not_allowed(&not_allowed);
+                self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
+                return Handled::Settled;
+            }
+        };
+        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
+        let spec = self.spec(&job, taken, (&instance, &correction), profile);
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(assignment, &correction, job, container, engine).await;
+                let timeout_ms = spec.profile.timeout_ms();
+                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -156,8 +172,8 @@ impl Session {
         &self,
         job: &PendingJob,
         taken: &TakenJob,
-        instance: &InstanceId,
-        correction: &CorrectionId,
+        (instance, correction): (&InstanceId, &CorrectionId),
+        profile: Profile,
     ) -> ContainerSpec {
         let labels = Labels {
             instance: instance.clone(),
@@ -167,23 +183,19 @@ impl Session {
             timestamp: taken.timestamp,
             generation: taken.generation,
             attempt: taken.token.to_string(),
-            timeout_ms: self.timeout_ms(),
+            timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
             rerun: Some(Box::new(rerun(job, taken))),
         };
         ContainerSpec {
             name: correction.container_name(),
-            image: job.image.clone(),
+            image: self.policy.now().spelled(&job.image),
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
-            settings: self.settings.container.clone(),
+            profile,
         }
-    }
-
-    fn timeout_ms(&self) -> u64 {
-        let timeout = self.settings.container.timeout.unwrap_or_default();
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn started(
@@ -192,10 +204,10 @@ impl Session {
         correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        engine: EngineId,
+        (engine, timeout_ms): (EngineId, u64),
     ) {
         let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
         let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {

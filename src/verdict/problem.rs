@@ -48,9 +48,16 @@ pub enum NoVerdict {
         /// Bytes kept at most.
         limit: u64,
     },
+    /// All that was written looks like one verdict, which is larger than what is kept.
+    VerdictTooLong {
+        /// Bytes written.
+        total: u64,
+        /// Bytes kept at most.
+        limit: u64,
+    },
     /// More was written than is kept, and no verdict was found in it.
     TooLong {
-        /// Bytes written.
+        /// Bytes written, or at least so many: of a long log the engine keeps the end.
         total: u64,
         /// Bytes kept at most.
         limit: u64,
@@ -64,12 +71,20 @@ impl NoVerdict {
         self.likelihood() > 1
     }
 
+    /// Whether all that is wrong is that there was more than is kept.
+    #[must_use]
+    pub fn is_of_length(&self) -> bool {
+        matches!(self, Self::BlockTooLong { .. } | Self::VerdictTooLong { .. } | Self::TooLong { .. })
+    }
+
     /// How likely it is that this is the candidate that the grader's author had in mind.
     pub(super) fn likelihood(&self) -> u8 {
         match self {
             Self::Silent => 0,
             Self::TooLong { .. } | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
-            Self::NotJson { place: Place::Output, .. } | Self::Invalid { place: Place::Output, .. } => 2,
+            Self::NotJson { place: Place::Output, .. }
+            | Self::Invalid { place: Place::Output, .. }
+            | Self::VerdictTooLong { .. } => 2,
             Self::NotJson { place: Place::Block, .. }
             | Self::Invalid { place: Place::Block, .. }
             | Self::Unclosed
@@ -111,9 +126,13 @@ impl fmt::Display for NoVerdict {
             Self::BlockTooLong { limit } => {
                 write!(formatter, "Its verdict is longer than the {limit} bytes of output that are kept.")
             }
+            Self::VerdictTooLong { total, limit } => write!(
+                formatter,
+                "Its verdict is longer ({total} bytes) than the {limit} bytes of output that are kept."
+            ),
             Self::TooLong { total, limit } => write!(
                 formatter,
-                "It printed {total} bytes, of which {limit} are kept, and no verdict was found in them."
+                "It printed at least {total} bytes, of which {limit} are kept, and no verdict was found in them."
             ),
         }
     }

@@ -130,6 +130,7 @@ impl<'a> World<'a> {
             generation: job.generation,
             attempt: "t".into(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
             rerun: None,
         }
