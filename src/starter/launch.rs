@@ -16,7 +16,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 
 use super::image_use;
-use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
+use super::refusal::{Meaning, Patience, Postponed, START_GRACE, is_of_unknown_cause, meaning, name_taken};
 use super::session::Session;
 
 /// How often a container is created anew within one attempt.
@@ -224,7 +224,7 @@ fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<Con
 /// A start that the engine answered with an error.
 fn refused(error: &EngineError, spec: &ContainerSpec, container: ContainerId) -> Launch {
     match unsuccessful(error, spec, Some(container)) {
-        Launch::Later(postponed) if matches!(error, EngineError::Server { .. }) => {
+        Launch::Later(postponed) if is_of_unknown_cause(error) => {
             Launch::Later(Postponed { patience: Patience::SinceFirstTry(START_GRACE), ..postponed })
         }
         launch => launch,
