@@ -163,7 +163,8 @@ fn every_bad_setting_ends_it_with_64_and_is_named() {
         ("starter", "CONTAINER_TMPFS", "/tmp"),
         ("starter", "POLICY_FILE", "/no/such/file"),
         ("starter", "MAX_RUNNING", "3"),
-        ("starter", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS_FILE", "/no/such/file"),
     ] {
         let (code, output, error) = Runner::new(component).env(name, value).output();
         assert_eq!(code, Some(64), "{name}={value}: {output}{error}");

@@ -2,6 +2,7 @@
 
 mod body;
 mod delivery;
+mod signature;
 mod target;
 mod trust;
 
@@ -22,9 +23,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::heartbeat::waiting_for;
+use crate::signing::{ID_HEADER, SigningKeys};
 
 pub use body::Body;
 pub use delivery::Delivery;
+use signature::Seal;
 use target::Target;
 pub use target::{origin, shown};
 pub use trust::CourierError;
@@ -52,6 +55,7 @@ const IDLE_PER_RECEIVER: usize = 64;
 pub struct Courier {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    keys: SigningKeys,
     /// Answers to deliveries that are still being read, for a second at most.
     answers: TaskTracker,
 }
@@ -78,7 +82,13 @@ impl Courier {
             .pool_max_idle_per_host(IDLE_PER_RECEIVER)
             .http1_max_buf_size(BODY_READ)
             .build(connector);
-        Ok(Self { client, timeout, answers: TaskTracker::new() })
+        Ok(Self { client, timeout, keys: SigningKeys::default(), answers: TaskTracker::new() })
+    }
+
+    /// The same courier, whose deliveries are signed with these keys.
+    #[must_use]
+    pub fn signing_with(self, keys: SigningKeys) -> Self {
+        Self { keys, ..self }
     }
 
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
@@ -94,9 +104,10 @@ impl Courier {
             Ok(target) => target,
             Err(problem) => return Delivery::BadUrl { problem },
         };
+        let seal = Seal::of(&self.keys, webhook_id, SystemTime::now(), &body);
         let mut redirects = 0;
         loop {
-            let request = match request(&target, webhook_id, body.clone()) {
+            let request = match request(&target, webhook_id, &seal, body.clone()) {
                 Ok(request) => request,
                 Err(error) => return Delivery::BadUrl { problem: error.to_string() },
             };
@@ -129,6 +140,7 @@ impl Courier {
 fn request(
     target: &Target,
     webhook_id: &str,
+    seal: &Seal,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let mut request = Request::builder()
@@ -137,8 +149,9 @@ fn request(
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "*/*")
         .header(USER_AGENT, concat!("correction-runner/", env!("CARGO_PKG_VERSION")))
-        .header("webhook-id", webhook_id)
+        .header(ID_HEADER, webhook_id)
         .body(Full::new(body))?;
+    seal.put_on(request.headers_mut());
     if let Some(authorization) = &target.authorization {
         request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }

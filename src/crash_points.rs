@@ -42,6 +42,8 @@ points! {
     StarterPulled = "starter-pulled",
     /// A starter has created the container.
     StarterCreated = "starter-created",
+    /// A starter has put the verdict's secret into the container.
+    StarterSealed = "starter-sealed",
     /// A starter has looked at a container of an earlier attempt.
     StarterResolved = "starter-resolved",
     /// A starter has removed a container that an earlier attempt created and did not start.

@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut io::stdout().lock()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
+            Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(error) => refuse(INTERNAL_ERROR, format_args!("error: {error}")),

@@ -80,8 +80,12 @@ mod tests {
 
     #[test]
     fn it_is_read_back_from_a_running_job_which_is_otherwise_the_same() {
-        let origin =
-            Origin { correction: CorrectionId::new("x"), engine: EngineId::new("e"), timeout_ms: 1500 };
+        let origin = Origin {
+            correction: CorrectionId::new("x"),
+            engine: EngineId::new("e"),
+            timeout_ms: 1500,
+            sealed: false,
+        };
         let errand = Errand { callback: Some("http://h/".into()), ..Errand::default() };
         let job = RunningJob { errand, container: ContainerId::new("c"), origin: Some(origin) };
         for rerun in [Rerun::of_first_run(), Rerun { priority: 3, runs: 1, ..Rerun::of_first_run() }] {

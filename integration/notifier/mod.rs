@@ -1,7 +1,10 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
+mod dead_letters;
 pub mod receiver;
+mod signatures;
+mod verifiers;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::notifier;
 use correction_runner::queue::{Counts, JobOptions, NewJob, Queue};
+use correction_runner::signing::SigningKeys;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,8 +41,12 @@ struct System {
 
 impl System {
     fn start(test: &str, timeout: Duration) -> Self {
+        Self::start_with(test, timeout, |_| ())
+    }
+
+    fn start_with(test: &str, timeout: Duration, change: impl FnOnce(&mut NotifierSettings)) -> Self {
         let place = Place::new(test);
-        let settings = NotifierSettings {
+        let mut settings = NotifierSettings {
             common: CommonSettings {
                 redis: RedisServer::shared().settings(&place.prefix),
                 instance: None,
@@ -50,7 +58,9 @@ impl System {
             rate: None,
             timeout,
             ca_file: None,
+            signing: SigningKeys::default(),
         };
+        change(&mut settings);
         let shutdown = CancellationToken::new();
         let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));
         let queue = place.redis.queue(FINISHED_QUEUE);
@@ -150,12 +160,10 @@ async fn a_failed_delivery_is_tried_again_as_the_job_wants_and_logged_on_it() {
         (receiver.next().await.body, receiver.next().await.body),
         (VERDICT_BODY.into(), VERDICT_BODY.into())
     );
-    let [line] = &system.log(ID)[..] else { panic!("one line") };
+    let [line, _] = &system.log(ID)[..] else { panic!("two lines: {:?}", system.log(ID)) };
+    let expected = "Error sending notification: the receiver answered with status 500: database is down";
     assert!(
-        line.starts_with("20")
-            && line.contains(
-                "Z Error sending notification: the receiver answered with status 500: database is down"
-            ),
+        line.starts_with("20") && line.contains("Z Attempt 1 of 3, ") && line.contains(expected),
         "{line}"
     );
 }

@@ -29,6 +29,7 @@ pub fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
         disk: None,
         errand: Errand::default(),
         rerun: None,
+        seal: None,
     }
 }
 

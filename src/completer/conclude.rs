@@ -22,6 +22,7 @@ use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
 use super::reruns::{self, Next};
+use super::sealing::Sealing;
 use super::session::Session;
 use super::tries::{Reached, Tries};
 
@@ -54,7 +55,8 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
-    let Attempt { result, reached } = result_of(session, ended, engine, job.errand.clone()).await;
+    let Attempt { result, reached } =
+        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
         Err(EngineError::Exchanged { .. }) => {
@@ -170,7 +172,8 @@ pub async fn conclude_orphan(
     let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), labels.errand.clone()).await;
+    let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
+    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.

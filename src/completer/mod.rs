@@ -21,6 +21,7 @@ mod removal;
 mod reports;
 mod reruns;
 mod run_time;
+mod sealing;
 mod session;
 mod sweep;
 mod tries;

@@ -11,6 +11,7 @@ use super::settings::{
     CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, ImageRetention, LogDestination,
     LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
+use super::signing;
 use crate::identity::InstanceId;
 
 /// More than any disk has.
@@ -86,6 +87,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             let path = PathBuf::from(text);
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
+        signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {
         inputs.warn(

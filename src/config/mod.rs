@@ -26,13 +26,14 @@ mod redis_url;
 mod registry_logins;
 mod sandbox;
 mod settings;
+mod signing;
 mod table;
 mod tools;
 
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};
-pub use tools::{PolicyCheck, Tool};
+pub use tools::*;
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ pub fn read(
         Line::Run(component, flags) => (component, flags),
         Line::Tool(tool, flags) => {
             let mut inputs = Inputs::new(Component::All, flags, surroundings);
-            let tool = tools::tool(tool, &mut inputs);
+            let tool = tools::tool(*tool, &mut inputs);
             inputs.finish().map_err(Refusal::Settings)?;
             return Ok(Request::Tool(Box::new(tool)));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::inputs::Inputs;
 use super::problem::Problem;
 use crate::policy::{Bases, Policy};
-use crate::profile::{Profile, RuleName, VerdictChannel, capabilities, reading};
+use crate::profile::{Profile, RuleName, capabilities, reading};
 
 /// Which images may run, and what their containers get.
 pub(super) fn policy(inputs: &mut Inputs) -> Policy {
@@ -53,7 +53,7 @@ fn profile(inputs: &mut Inputs) -> Profile {
         read_only_root: inputs.read("CONTAINER_READ_ONLY", super::formats::boolean),
         tmpfs: inputs.read("CONTAINER_TMPFS", reading::tmpfs),
         env: Vec::new(),
-        verdict: VerdictChannel::Output,
+        verdict: inputs.read("CONTAINER_VERDICT", reading::verdict),
         most_running: None,
     };
     profile.completed()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::identity::InstanceId;
 use crate::policy::Policy;
+use crate::signing::SigningKeys;
 
 /// A text that must never be printed: its `Debug` and `Display` show stars.
 #[derive(Clone, PartialEq, Eq)]
@@ -220,6 +221,8 @@ pub struct NotifierSettings {
     pub timeout: Duration,
     /// Extra roots for receivers' certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// The keys that sign each callback.
+    pub signing: SigningKeys,
 }
 
 /// How much is logged, by pino's names.

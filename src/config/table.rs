@@ -97,7 +97,7 @@ const DURATION: &str = "DURATION";
 const NUMBER: &str = "NUMBER";
 const SIZE: &str = "SIZE";
 
-const REDIS: &str = "Redis and the queues";
+pub(super) const REDIS: &str = "Redis and the queues";
 const DOCKER: &str = "Docker";
 pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
@@ -147,8 +147,6 @@ pub(super) struct Later {
 /// The settings of the contract that this version does not have yet.
 pub(super) const LATER: &[Later] = &[
     Later { name: "MAX_RUNNING", harmless: &["0"] },
-    Later { name: "NOTIFY_SIGNING_KEYS", harmless: &[] },
-    Later { name: "NOTIFY_SIGNING_KEYS_FILE", harmless: &[] },
     Later { name: "NOTIFY_SCHEDULE", harmless: &[] },
     Later { name: "CALLBACK_POLICY", harmless: &["private"] },
     Later { name: "CALLBACK_ALLOW", harmless: &[] },

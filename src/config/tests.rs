@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::policy::{Bases, Policy};
 use crate::profile::Profile;
+use crate::signing::SigningKeys;
 
 mod refusals;
 
@@ -103,6 +104,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
     };
     assert_eq!(completer, expected);
     let expected = NotifierSettings {
+        signing: SigningKeys::default(),
         common,
         concurrency: 50,
         rate: None,

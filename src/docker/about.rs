@@ -74,7 +74,8 @@ impl Learned {
             tracing::warn!(
                 error = words,
                 "limits of the disk (CONTAINER_DISK) cannot be held by the engine: its data is on no XFS that is \
-                 mounted with pquota. Only the length of each single file is limited by the kernel"
+                 mounted with pquota. The kernel holds the length of each single file, and a completer looks every \
+                 few seconds and kills what wrote more"
             );
         }
         true

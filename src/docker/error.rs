@@ -15,6 +15,8 @@ pub enum Call {
     About,
     /// Make a container.
     Create,
+    /// Put the verdict's secret into a container.
+    PutSecret,
     /// Start a container.
     Start,
     /// Look at one container.
@@ -266,6 +268,7 @@ impl Call {
             Self::Version => "version",
             Self::About => "info",
             Self::Create => "create",
+            Self::PutSecret => "archive",
             Self::Start => "start",
             Self::Inspect => "inspect",
             Self::Stats => "stats",

@@ -20,6 +20,7 @@ mod lines;
 mod logs;
 mod reference;
 mod replays;
+mod sealed;
 mod spec;
 mod stored;
 mod tls;

@@ -59,6 +59,11 @@ pub(super) fn advice(ending: &Ending, outcome: Outcome, problem: &NoVerdict) -> 
         (_, NoVerdict::Invalid { .. } | NoVerdict::NotJson { place: Place::Block, .. }) => {
             "Correct what the grader prints.".to_owned()
         }
+        (_, NoVerdict::Unsealed { .. }) => {
+            "Let the grader read the secret from there, as root, and print it in both lines (for its image the verdict \
+             channel 'secret' is set)."
+                .to_owned()
+        }
         _ => PRINT.to_owned(),
     }
 }

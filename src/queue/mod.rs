@@ -14,6 +14,7 @@
 
 mod astray;
 mod batches;
+mod burial;
 mod calls;
 mod error;
 mod fetch;
@@ -24,6 +25,7 @@ mod leftovers;
 mod operations;
 mod options;
 mod owner;
+mod records;
 mod redis;
 mod reset;
 mod scripts;
@@ -33,6 +35,7 @@ mod trouble;
 mod wakeup;
 mod worker;
 
+pub use burial::{Gone, Grace};
 pub use error::QueueError;
 pub use images::PulledImage;
 pub use jobs::{
@@ -42,6 +45,7 @@ pub use leases::Assignment;
 pub use leftovers::{Conclusion, Leftover, UsedFile};
 pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
+pub use records::{PutBack, Record, State};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use taking::{LineState, Taken};

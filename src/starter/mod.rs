@@ -4,6 +4,7 @@ mod image_use;
 mod launch;
 mod refusal;
 mod reload;
+mod secret;
 mod session;
 mod submission;
 

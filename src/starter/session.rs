@@ -20,7 +20,7 @@ use crate::job::{
 use crate::labels::Labels;
 use crate::outcome::Failure;
 use crate::policy::PolicyHandle;
-use crate::profile::Profile;
+use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
     Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled,
     TakenJob, UsedFile,
@@ -30,6 +30,7 @@ use crate::rerun::Rerun;
 use super::image_use::{self, ImageUse};
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::secret;
 use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
@@ -149,11 +150,24 @@ impl Session {
             }
         };
         let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let spec = self.spec(&job, taken, (&instance, &correction), profile);
+        let seal = match profile.verdict {
+            VerdictChannel::Output => None,
+            VerdictChannel::Secret => match secret::draw() {
+                Ok(seal) => Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
+            },
+        };
+        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
+        let timeout_ms = spec.profile.timeout_ms();
+        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                let timeout_ms = spec.profile.timeout_ms();
-                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
+                self.started(assignment, job, container, origin(spec.seal.is_some())).await;
+                Handled::Settled
+            }
+            // Its own label tells whether its verdict needs a secret.
+            Launch::Adopted(container) => {
+                self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -187,6 +201,7 @@ impl Session {
             disk: profile.disk,
             errand: job.errand.clone(),
             rerun: Some(Box::new(rerun(job, taken))),
+            seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
@@ -194,6 +209,7 @@ impl Session {
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
+            seal: None,
             profile,
         }
     }
@@ -201,13 +217,11 @@ impl Session {
     async fn started(
         &self,
         assignment: &Assignment,
-        correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        (engine, timeout_ms): (EngineId, u64),
+        origin: Origin,
     ) {
-        let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
+        let (taken, correction) = (&assignment.job, origin.correction.clone());
         let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {

@@ -133,6 +133,7 @@ impl<'a> World<'a> {
             disk: None,
             errand: Errand::default(),
             rerun: None,
+            seal: None,
         }
     }
 

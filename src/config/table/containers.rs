@@ -74,7 +74,7 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         original: Some("0"),
         help: "How much a container may write to its own file system, and how long a file may be; 0 = no limit (k, m, \
                g; a bare number is in bytes). Where the engine cannot hold it (see the warning at start) the kernel \
-               still holds the length of each file",
+               holds the length of each file, and the completer looks every few seconds",
         ..PLAIN
     },
     Setting {
@@ -131,6 +131,16 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         unset: "none, or /tmp:256m with CONTAINER_READ_ONLY",
         help: "File systems in memory, such as /tmp:64m,/run:1m; what is in them counts as the container's memory. \
                /dev/shm is there anyway, with 64m, and can be given another size",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_VERDICT",
+        users: S,
+        group: SANDBOX,
+        value: "CHANNEL",
+        default: "output",
+        help: "'output': what a container prints is its verdict; 'secret': only between separators with a secret that \
+               root in the container can read, so that a submission cannot forge it (docs/secret-verdict.md)",
         ..PLAIN
     },
     Setting {

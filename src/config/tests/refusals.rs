@@ -182,3 +182,32 @@ proptest! {
         let _ = request(&format!("all --{}={value}", setting.flag()), &[], "");
     }
 }
+
+#[test]
+fn signing_keys_of_variable_and_file_are_merged_and_a_faulty_one_is_named_by_its_place() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let seed = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let both = [("NOTIFY_SIGNING_KEYS", SECRET), ("NOTIFY_SIGNING_KEYS_FILE", path)];
+    std::fs::write(path, format!("# until June\n{seed} {SECRET}\n")).unwrap();
+    let signing = configured("notifier", &both, "").notifier.unwrap().signing;
+    assert_eq!(signing.len(), 2, "each once");
+    assert!(configured("starter", &[("NOTIFY_SIGNING_KEYS", "canary")], "").notifier.is_none());
+    std::fs::write(path, format!("{seed}\n\ncanary whpk_canary\n")).unwrap();
+    let told = refused("notifier", &[("NOTIFY_SIGNING_KEYS", "whsec_canary"), both[1]], "");
+    for part in [
+        "NOTIFY_SIGNING_KEYS (environment variable NOTIFY_SIGNING_KEYS): key 1 (line 1): what follows its prefix is not",
+        "NOTIFY_SIGNING_KEYS_FILE (environment variable NOTIFY_SIGNING_KEYS_FILE): key 2 (line 3): it begins with",
+        "key 3 (line 3): what follows its prefix is not base 64",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("canary"), "{told}");
+    std::fs::write(path, "# nothing\n").unwrap();
+    assert!(refused("notifier", &both, "").contains("there is no key in it"));
+    let missing = refused("notifier", &[("NOTIFY_SIGNING_KEYS_FILE", "/nowhere/keys")], "");
+    assert!(missing.contains("cannot read /nowhere/keys"), "{missing}");
+    let warned = configured("notifier", &[("PRIVATE_KEY_PASSWORD", "canary")], "").warnings.join("");
+    assert!(warned.contains("PRIVATE_KEY_PASSWORD is set") && !warned.contains("canary"), "{warned}");
+}
