@@ -39,6 +39,7 @@ pub mod policy;
 pub mod profile;
 pub mod queue;
 pub mod reload;
+pub mod rerun;
 pub mod seal;
 pub mod shutdown;
 pub mod signing;

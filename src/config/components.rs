@@ -8,11 +8,14 @@ use super::formats::{self, Unit};
 use super::inputs::Inputs;
 use super::sandbox;
 use super::settings::{
-    CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, LogDestination, LogFormat, LogLevel,
-    LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
+    CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, ImageRetention, LogDestination,
+    LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
 use super::signing;
 use crate::identity::InstanceId;
+
+/// More than any disk has.
+const MOST_DISK: u64 = 1 << 50;
 
 pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
     let kept = |text: &str| formats::whole(text, 0, 10_000_000);
@@ -41,6 +44,7 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         concurrency: concurrency(inputs, "CONCURRENT_STARTERS"),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
         retry_for: inputs.read("START_RETRY_FOR", |text| formats::duration(text, Unit::Hours)),
+        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
     };
     if settings.dont_start {
         inputs.warn("DONT_START_CONTAINER is set: containers are created and wait for you to start them");
@@ -62,6 +66,14 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
+        reruns: inputs.read("CONTAINER_RERUNS", |text| formats::whole(text, 0, 100)),
+        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
+        images: ImageRetention {
+            keep_for: inputs
+                .read_optional("IMAGES_KEEP_FOR", |text| formats::some_duration(text, Unit::Hours)),
+            min_free_disk: inputs
+                .read_optional("IMAGES_MIN_FREE_DISK", |text| formats::size(text, 1 << 20, MOST_DISK)),
+        },
     }
 }
 

@@ -174,6 +174,8 @@ pub struct StarterSettings {
     pub concurrency: usize,
     /// The optional limiter of starts.
     pub rate: Option<RateLimit>,
+    /// Whether the submission's file is deleted once its result is safe.
+    pub remove_exercise: bool,
     /// How long a start that may heal is tried.
     pub retry_for: Duration,
 }
@@ -189,6 +191,21 @@ pub struct CompleterSettings {
     pub output_limit: u64,
     /// Time between two sweeps.
     pub sweep_interval: Duration,
+    /// How often a correction is run again that the Docker host failed.
+    pub reruns: u32,
+    /// Whether the submission's file is deleted once its result is safe.
+    pub remove_exercise: bool,
+    /// When images are removed that we pulled.
+    pub images: ImageRetention,
+}
+
+/// When images are removed that we pulled; with neither, never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageRetention {
+    /// Those that were not used for so long.
+    pub keep_for: Option<Duration>,
+    /// Those that were not used for the longest time, while the engine's disk has less room than this, in bytes.
+    pub min_free_disk: Option<u64>,
 }
 
 /// What the notifier is given.

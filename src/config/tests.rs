@@ -89,6 +89,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         dont_start: false,
         concurrency: 8,
         rate: None,
+        remove_exercise: false,
         retry_for: Duration::from_secs(3600),
     };
     assert_eq!(starter, expected);
@@ -97,6 +98,9 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         docker,
         output_limit: 1 << 20,
         sweep_interval: Duration::from_secs(30),
+        reruns: 2,
+        remove_exercise: false,
+        images: ImageRetention::default(),
     };
     assert_eq!(completer, expected);
     let expected = NotifierSettings {
@@ -120,6 +124,7 @@ fn the_original_profile_lifts_every_limit_and_brings_the_originals_rates() {
     let starter = all.starter.unwrap();
     assert_eq!(profile(&starter), Profile::unlimited());
     assert_eq!(starter.rate, Some(RateLimit { max: 10, duration: Duration::from_secs(5) }));
+    assert_eq!(all.completer.unwrap().reruns, 0);
     assert_eq!(all.notifier.unwrap().rate, Some(RateLimit { max: 20, duration: Duration::from_secs(1) }));
 }
 

@@ -261,6 +261,7 @@ mod tests {
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,
+            priority: 0,
             settlement: crate::queue::Settlement::default(),
         }
     }

@@ -78,6 +78,8 @@ pub struct TakenJob {
     pub retention: JobRetention,
     /// Whether its own options put it in front of the line each time it joins it.
     pub lifo: bool,
+    /// The priority that its options say; 0 = none.
+    pub priority: u32,
     /// Whether this take was settled; shared by all clones.
     pub settlement: Settlement,
 }

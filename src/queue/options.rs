@@ -25,6 +25,8 @@ pub struct JobOptions {
     pub priority: u32,
     /// Whether it goes in front of those that wait already.
     pub lifo: bool,
+    /// When it counts as added, in milliseconds of Unix time; `None` = now.
+    pub timestamp: Option<u64>,
 }
 
 impl JobOptions {
@@ -45,6 +47,9 @@ impl JobOptions {
         }
         if self.lifo {
             options["lifo"] = json!(true);
+        }
+        if let Some(timestamp) = self.timestamp {
+            options["timestamp"] = json!(timestamp);
         }
         if let Some(id) = custom_id {
             options["jobId"] = json!(id);
@@ -112,11 +117,12 @@ pub(super) struct ReadOptions {
     pub on_complete: Option<Retained>,
     pub on_fail: Option<Retained>,
     pub lifo: bool,
+    pub priority: u32,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { attempts: 1, backoff: None, on_complete: None, on_fail: None, lifo: false }
+        Self { attempts: 1, backoff: None, on_complete: None, on_fail: None, lifo: false, priority: 0 }
     }
 }
 
@@ -146,6 +152,12 @@ impl ReadOptions {
         options.on_fail = option::<AnyRetention>(&mut fields, "removeOnFail", &mut unreadable)
             .and_then(AnyRetention::normal);
         options.lifo = option::<bool>(&mut fields, "lifo", &mut unreadable).unwrap_or(false);
+        if let Some(priority) = option::<f64>(&mut fields, "priority", &mut unreadable) {
+            match whole(priority) {
+                Some(priority) => options.priority = priority,
+                None => unreadable("priority", &priority.to_string()),
+            }
+        }
         options
     }
 }
@@ -290,10 +302,13 @@ mod tests {
             attempts: Some(10),
             backoff: Some(Duration::from_secs(5)),
             lifo: true,
+            priority: 3,
+            timestamp: Some(5),
             ..JobOptions::default()
         };
         let (options, complaints) = read(&written.to_json(Some("a-b")));
         assert_eq!((options.attempts, options.lifo, complaints.len()), (10, true, 0));
+        assert_eq!(options.priority, 3);
         assert_eq!(options.backoff.expect("a back-off").delay(2, 0.0), Duration::from_secs(10));
     }
 
