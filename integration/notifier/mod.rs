@@ -1,12 +1,16 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
+mod hostile;
 pub mod receiver;
+mod refused;
+mod tls;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use correction_runner::config::{CommonSettings, DeliveryRetries, NotifierSettings, Retention};
+use correction_runner::egress::Egress;
 use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::notifier;
@@ -43,13 +47,18 @@ impl System {
                 redis: RedisServer::shared().settings(&place.prefix),
                 instance: None,
                 retention: Retention { completed: 100, failed: 100 },
-                deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5) },
+                deliveries: DeliveryRetries {
+                    attempts: 10,
+                    backoff: Duration::from_secs(5),
+                    schedule: Vec::new(),
+                },
                 connect_wait: None,
             },
             concurrency: CONCURRENCY,
             rate: None,
             timeout,
             ca_file: None,
+            egress: Egress::default(),
         };
         let shutdown = CancellationToken::new();
         let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));

@@ -113,6 +113,11 @@ impl Inputs {
         self.original
     }
 
+    /// Whether the component that is configured has a setting.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        setting(name).is_some_and(|setting| setting.is_of(self.component))
+    }
+
     /// Whether somebody set it.
     pub(super) fn is_set(&mut self, name: &'static str) -> bool {
         self.find(name).is_some_and(|found| found.origin != Origin::Default)

@@ -148,10 +148,6 @@ pub(super) const LATER: &[Later] = &[
     Later { name: "REMOVE_EXERCISE", harmless: &["no", "n", "false", "0"] },
     Later { name: "NOTIFY_SIGNING_KEYS", harmless: &[] },
     Later { name: "NOTIFY_SIGNING_KEYS_FILE", harmless: &[] },
-    Later { name: "NOTIFY_SCHEDULE", harmless: &[] },
-    Later { name: "CALLBACK_POLICY", harmless: &["private"] },
-    Later { name: "CALLBACK_ALLOW", harmless: &[] },
-    Later { name: "CALLBACK_DENY", harmless: &[] },
     Later { name: "POLICY_FILE", harmless: &[] },
     Later { name: "HTTP_LISTEN", harmless: &[] },
 ];
