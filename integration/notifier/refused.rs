@@ -22,6 +22,7 @@ const THIS_MACHINE: &[&str] = &[
     "http://localhost:PORT/",
     "http://LocalHost:PORT/",
     "http://localhost.:PORT/",
+    "http://any.localhost:PORT/",
     "http://0.0.0.0:PORT/",
     // Short, decimal, octal and hexadecimal.
     "http://0:PORT/",

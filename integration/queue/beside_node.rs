@@ -45,7 +45,7 @@ async fn node_adds_we_work(version: Version) {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!((taken.job.name.as_str(), taken.job.data.as_str()), ("Correction w1", r#"{"n":1}"#));
     assert_eq!((taken.job.attempts, taken.job.attempts_made), (4, 0));
-    let backoff = taken.job.backoff.expect("a back-off");
+    let backoff = taken.job.backoff.as_ref().expect("a back-off");
     assert!((backoff.delay_ms - 1500.0).abs() < f64::EPSILON && (backoff.jitter - 0.5).abs() < f64::EPSILON);
     place.queue.complete(&taken.job, "null", KEEP).await.expect("answered");
     // Its own wish of how to be kept wins over ours.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-use crate::egress::{Egress, Refusal};
+use crate::egress::{Egress, Refusal, meant};
 
 /// How long one address has until the next one is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -115,6 +115,11 @@ impl Dialler {
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             return Ok(vec![address]);
         }
+        let name = host.trim_end_matches('.');
+        if name == "localhost" || name.ends_with(".localhost") {
+            // No resolver is asked (RFC 6761, section 6.3); some know the shortest form only.
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
         let unknown = |source| DialError::Unknown { host: host.to_owned(), source };
         let permit = Arc::clone(&self.lookups).acquire_owned().await;
         let permit = permit.map_err(|error| unknown(io::Error::other(error)))?;
@@ -158,9 +163,10 @@ impl Service<Uri> for Dialler {
 
 /// Whether an address is that of a service of our own. One on this machine is reached by any address of this machine.
 fn check_own(own: &[(&'static str, IpAddr)], host: &str, address: IpAddr, port: u16) -> Result<(), Refusal> {
+    let reached = meant(address);
     let is_own =
-        |service: IpAddr| service == address || (is_this_machine(service) && is_this_machine(address));
-    match own.iter().find(|(_, service)| is_own(*service)) {
+        |service: IpAddr| service == reached || (is_this_machine(service) && is_this_machine(reached));
+    match own.iter().find(|(_, service)| is_own(meant(*service))) {
         None => Ok(()),
         Some((name, _)) => {
             let name = format!("the runner's own {name}");
@@ -275,7 +281,7 @@ mod tests {
         let (listener, port) = listening().await;
         let own = vec![OwnService { name: "Redis", host: "localhost".into(), port }];
         let dialler = dialler(Egress { own, ..Egress::default() });
-        for host in ["127.0.0.1", "127.9.9.9", "localhost", "[::1]", "[::ffff:127.0.0.1]"] {
+        for host in ["127.0.0.1", "127.9.9.9", "localhost", "a.localhost.", "[::1]", "[::ffff:127.0.0.1]"] {
             let uri = format!("http://{host}:{port}/").parse().expect("a URI");
             let refused = dialler.clone().dial(uri).await.expect_err(host);
             assert!(refused.to_string().contains("is the runner's own Redis"), "{host}: {refused}");

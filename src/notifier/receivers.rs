@@ -4,11 +4,11 @@
 //! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
 //! by such as are younger than that. What bounds a receiver, each by its host and port:
 //!
-//! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots; each answer doubles that, up to
-//!   all slots; each time-out halves it, down to one.
+//! - Its **limit** of deliveries under way. A new one begins with one; each answer doubles that, up to all slots; each
+//!   time-out halves it, down to one.
 //! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
 //!   its part of the room is less than half of what is free. (These are dynamic thresholds, as switches share their buffers by
-//!   them, Choudhury and Hahne 1998: whatever the number of those that hang, some room is left for the next.)
+//!   them, Choudhury and Hahne 1998.) Those whose last delivery timed out have half of the room together.
 //! - **New** receivers hold at most half of the slots together, where there are such as answer.
 //!
 //! A job that gets no turn is put back and comes again when a turn may be free: the turns of a receiver are given out
@@ -25,6 +25,8 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The longest that a job is put back for; a receiver that answers again has all its results within that time.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest that a job for a new receiver is put back for while others are tried.
+const LONGEST_OF_NEW: Duration = Duration::from_secs(10);
 /// Room for so many deliveries that wait for an answer, for each slot, and at most.
 const ROOM_FOR_EACH_SLOT: usize = 4;
 const MOST_ROOM: usize = 1000;
@@ -46,10 +48,14 @@ struct State {
     known: HashMap<String, Receiver>,
     /// Deliveries that stand aside.
     aside: usize,
+    /// Those of them that did from the start, since the last one to the same receiver timed out.
+    suspect: usize,
     /// Slots held for receivers that are new.
     held_by_new: usize,
     /// Receivers whose last delivery was answered.
     answering: usize,
+    /// When the last job for a new receiver that was put back is to come.
+    last_turn_of_new: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -84,7 +90,7 @@ pub(super) enum Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Slot { of_a_new_one: bool },
-    Aside,
+    Aside { suspect: bool },
 }
 
 /// What is said to a job that wants to be delivered.
@@ -143,9 +149,8 @@ impl Receivers {
     fn try_turn(&self, receiver: &str, waits: bool) -> Turn<'_> {
         let mut state = self.state();
         state.forget_some();
-        let State { known, aside, held_by_new, answering } = &mut *state;
-        let new = || Receiver::new((self.slots / 4).max(1));
-        let it = known.entry(receiver.to_owned()).or_insert_with(new);
+        let State { known, aside, suspect: suspects, held_by_new, answering, last_turn_of_new } = &mut *state;
+        let it = known.entry(receiver.to_owned()).or_insert_with(Receiver::new);
         let hangs = it.aside > 0 || it.standing == Standing::Hangs;
         let of_a_new_one = it.standing == Standing::New;
         // Its own wait is no reason to send it away.
@@ -154,26 +159,39 @@ impl Receivers {
         if it.in_slots + it.aside >= it.limit {
             return match (hangs, new_ones_have_enough) {
                 (true, _) => Turn::PutBack(it.next_turn()),
-                (false, true) => Turn::PutBack(moment()),
+                (false, true) => Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside)),
                 (false, false) => Turn::Soon,
             };
         }
         let place = if hangs {
             let free = self.room.saturating_sub(*aside);
-            if free == 0 || it.aside * 2 >= free {
+            let suspect = it.standing == Standing::Hangs;
+            if free == 0 || it.aside * 2 >= free || (suspect && *suspects * 2 >= self.room) {
                 return Turn::PutBack(it.next_turn());
             }
             it.aside += 1;
             *aside += 1;
-            Place::Aside
+            *suspects += usize::from(suspect);
+            Place::Aside { suspect }
         } else if new_ones_have_enough {
-            return Turn::PutBack(moment());
+            return Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside));
         } else {
             it.in_slots += 1;
             *held_by_new += usize::from(of_a_new_one);
             Place::Slot { of_a_new_one }
         };
         Turn::Now(Visit { receivers: self, receiver: receiver.to_owned(), place })
+    }
+
+    /// When a slot may be free for a new receiver: the slots of new ones are free again after [`QUICK`] at the
+    /// latest, unless there is no room to step aside to.
+    fn turn_of_new(&self, last: &mut Option<Instant>, aside: usize) -> Duration {
+        let now = Instant::now();
+        let slots = u32::try_from((self.slots / 2).max(1)).unwrap_or(u32::MAX);
+        let apart = if aside < self.room { QUICK / slots } else { QUICK * 4 / slots };
+        let turn = (last.unwrap_or(now).max(now) + apart).min(now + LONGEST_OF_NEW);
+        *last = Some(turn);
+        (turn - now).max(moment())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -197,9 +215,9 @@ impl State {
 }
 
 impl Receiver {
-    fn new(limit: usize) -> Self {
+    fn new() -> Self {
         let (standing, pace, last_turn) = (Standing::New, QUICK, Instant::now());
-        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn }
+        Self { in_slots: 0, aside: 0, limit: 1, standing, pace, last_turn }
     }
 
     /// How long until the turn after all that were given out.
@@ -226,7 +244,7 @@ fn moment() -> Duration {
 impl Visit<'_> {
     /// Whether it stands aside: then it needs no slot.
     pub fn is_aside(&self) -> bool {
-        self.place == Place::Aside
+        matches!(self.place, Place::Aside { .. })
     }
 
     /// Steps aside, since there is no answer yet; where there is no room it stays where it is. Answers whether it stands aside.
@@ -242,7 +260,7 @@ impl Visit<'_> {
             it.in_slots -= 1;
             it.aside += 1;
         }
-        self.place = Place::Aside;
+        self.place = Place::Aside { suspect: false };
         drop(state);
         self.receivers.changed.notify_waiters();
         true
@@ -279,12 +297,15 @@ impl Drop for Visit<'_> {
         let mut state = self.receivers.state();
         match self.place {
             Place::Slot { of_a_new_one } => state.held_by_new -= usize::from(of_a_new_one),
-            Place::Aside => state.aside -= 1,
+            Place::Aside { suspect } => {
+                state.aside -= 1;
+                state.suspect -= usize::from(suspect);
+            }
         }
         if let Some(it) = state.known.get_mut(&self.receiver) {
             match self.place {
                 Place::Slot { .. } => it.in_slots -= 1,
-                Place::Aside => it.aside -= 1,
+                Place::Aside { .. } => it.aside -= 1,
             }
         }
         drop(state);
