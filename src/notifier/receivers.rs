@@ -4,11 +4,13 @@
 //! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
 //! by such as are younger than that. What bounds a receiver, each by its host and port:
 //!
-//! - Its **limit** of deliveries under way. A new one begins with one; each answer doubles that, up to all slots; each
-//!   time-out halves it, down to one.
+//! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
+//!   of them was answered or stands aside; each answer doubles the limit, up to all slots; each time-out halves it, down to
+//!   one.
 //! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
-//!   its part of the room is less than half of what is free. (These are dynamic thresholds, as switches share their buffers by
-//!   them, Choudhury and Hahne 1998.) Those whose last delivery timed out have half of the room together.
+//!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
+//!   dynamic thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
+//!   next.) Those whose last delivery timed out have half of the room together.
 //! - **New** receivers hold at most half of the slots together, where there are such as answer.
 //!
 //! A job that gets no turn is put back and comes again when a turn may be free: the turns of a receiver are given out
@@ -27,6 +29,8 @@ pub(super) const QUICK: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.
 const LONGEST_OF_NEW: Duration = Duration::from_secs(10);
+/// How many deliveries a new receiver gets before it is known whether it answers.
+const FIRST: usize = 2;
 /// Room for so many deliveries that wait for an answer, for each slot, and at most.
 const ROOM_FOR_EACH_SLOT: usize = 4;
 const MOST_ROOM: usize = 1000;
@@ -150,13 +154,15 @@ impl Receivers {
         let mut state = self.state();
         state.forget_some();
         let State { known, aside, suspect: suspects, held_by_new, answering, last_turn_of_new } = &mut *state;
-        let it = known.entry(receiver.to_owned()).or_insert_with(Receiver::new);
+        let new = || Receiver::new((self.slots / 4).max(1));
+        let it = known.entry(receiver.to_owned()).or_insert_with(new);
         let hangs = it.aside > 0 || it.standing == Standing::Hangs;
         let of_a_new_one = it.standing == Standing::New;
         // Its own wait is no reason to send it away.
         let others = held_by_new.saturating_sub(usize::from(waits));
         let new_ones_have_enough = of_a_new_one && *answering > 0 && others >= (self.slots / 2).max(1);
-        if it.in_slots + it.aside >= it.limit {
+        let has_its_first = of_a_new_one && !hangs && it.in_slots >= FIRST;
+        if has_its_first || it.in_slots + it.aside >= it.limit {
             return match (hangs, new_ones_have_enough) {
                 (true, _) => Turn::PutBack(it.next_turn()),
                 (false, true) => Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside)),
@@ -166,7 +172,8 @@ impl Receivers {
         let place = if hangs {
             let free = self.room.saturating_sub(*aside);
             let suspect = it.standing == Standing::Hangs;
-            if free == 0 || it.aside * 2 >= free || (suspect && *suspects * 2 >= self.room) {
+            let part = if it.standing == Standing::Answers { 2 } else { 8 };
+            if free == 0 || it.aside * part >= free || (suspect && *suspects * 2 >= self.room) {
                 return Turn::PutBack(it.next_turn());
             }
             it.aside += 1;
@@ -215,9 +222,9 @@ impl State {
 }
 
 impl Receiver {
-    fn new() -> Self {
+    fn new(limit: usize) -> Self {
         let (standing, pace, last_turn) = (Standing::New, QUICK, Instant::now());
-        Self { in_slots: 0, aside: 0, limit: 1, standing, pace, last_turn }
+        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn }
     }
 
     /// How long until the turn after all that were given out.
