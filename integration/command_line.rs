@@ -156,8 +156,15 @@ fn every_bad_setting_ends_it_with_64_and_is_named() {
         ("starter", "CONTAINER_NETWORK", "container:x"),
         ("starter", "CONTAINER_RUNTIME", "/bin/sh"),
         ("starter", "CONTAINER_CAPS", "ROOT"),
+        ("starter", "CONTAINER_NOFILE", "1"),
+        ("starter", "CONTAINER_DISK", "1k"),
+        ("starter", "CONTAINER_USER", "a:b:c"),
+        ("starter", "CONTAINER_READ_ONLY", "maybe"),
+        ("starter", "CONTAINER_TMPFS", "/tmp"),
+        ("starter", "POLICY_FILE", "/no/such/file"),
         ("starter", "MAX_RUNNING", "3"),
-        ("starter", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS_FILE", "/no/such/file"),
     ] {
         let (code, output, error) = Runner::new(component).env(name, value).output();
         assert_eq!(code, Some(64), "{name}={value}: {output}{error}");
@@ -244,6 +251,68 @@ fn help_and_version_are_shown_with_0_and_whatever_the_settings() {
     }
     let (_, output, _) = Runner::new("notifier --help").output();
     assert!(!output.contains("--docker"), "{output}");
+}
+
+const POLICY: &str =
+    "[defaults]\nmemory = '64m'\n[[rule]]\nname = 'ours'\nimages = ['school/*']\ntimeout = '9s'\n";
+
+#[test]
+fn the_policy_is_checked_with_an_exit_code_for_yes_no_and_faulty() {
+    let check = |arguments: &str, policy: &str| {
+        let runner = Runner::new(&format!("policy check {arguments}"))
+            .dotenv("POLICY_FILE=policy.toml\nCONTAINER_PIDS=7\n");
+        fs::write(runner.directory.path().join("policy.toml"), policy).expect("a file");
+        runner.output()
+    };
+    let (code, output, error) = check("school/quiz", POLICY);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    for part in [
+        "read as docker.io/school/quiz:latest",
+        "the rule ours decides (policy.toml, line 3",
+        "memory       64m",
+        "timeout      9 s",
+        "pids         7",
+    ] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    let (code, output, _) = check("--json other/quiz --container-pids 8", POLICY);
+    let told: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!((code, &told["allowed"]), (Some(1), &serde_json::Value::Bool(false)), "{output}");
+    let (code, output, error) = check("school/quiz", "[[rule]]\nimages = 'A'\npids = -1\n");
+    assert_eq!((code, output.as_str()), (Some(64), ""));
+    for part in [
+        "POLICY_FILE (POLICY_FILE in .env, line 1): policy.toml, line 2, column 10: images is \"A\"; allowed: ",
+        "policy.toml, line 3, column 8: pids is -1; allowed: ",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let (code, output, _) = check("", POLICY);
+    assert_eq!(code, Some(0));
+    assert!(output.contains("line 3: ours allows school/*"), "{output}");
+    let (code, output, _) = Runner::new("policy check any").output();
+    assert_eq!(code, Some(0));
+    assert!(output.contains("POLICY_FILE is not set: every image may run"), "{output}");
+    let (code, _, error) = Runner::new("policy").output();
+    assert!(code == Some(64) && error.contains("check"), "{error}");
+}
+
+#[test]
+fn a_faulty_policy_ends_a_starter_with_64_and_no_other_component() {
+    let runner = Runner::new("starter").env("POLICY_FILE", "/no/such/policy");
+    let (code, _, error) = runner.output();
+    assert_eq!(code, Some(64));
+    assert!(error.contains("cannot read /no/such/policy"), "{error}");
+    let runner = Runner::new("notifier --connect-wait 100ms").env("REDIS_PORT", DEAD_PORT);
+    assert_eq!(runner.env("POLICY_FILE", "/no/such/policy").output().0, Some(69));
+}
+
+#[test]
+fn being_asked_to_read_again_what_is_not_there_harms_nobody() {
+    let mut running = waiting();
+    running.signal("-HUP");
+    running.wait_for_log("SIGHUP: there is nothing to read again");
+    running.signal("-TERM");
+    assert_eq!(running.end().0, Some(0));
 }
 
 #[test]

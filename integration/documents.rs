@@ -6,6 +6,7 @@ use std::path::Path;
 
 use correction_runner::config::{self, Configuration, Request, settings};
 use correction_runner::outcome::Outcome;
+use correction_runner::policy::{Bases, KEYS, Policy};
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -47,14 +48,59 @@ fn the_readme_lists_every_setting_with_its_default_and_no_other() {
 fn the_readme_explains_every_outcome() {
     let readme = document("README.md");
     for outcome in Outcome::ALL {
-        assert!(rows(&readme).any(|(name, cells)| name == outcome.as_str() && cells.len() == 3), "{outcome}");
+        assert!(rows(&readme).any(|(name, cells)| name == outcome.as_str() && cells.len() == 5), "{outcome}");
+    }
+}
+
+#[test]
+fn the_page_on_policies_explains_every_key_and_no_other() {
+    let page = document("docs/policy.md");
+    let (_, keys) = page.split_once("## Keys").expect("the table of keys");
+    let listed: Vec<&str> = rows(keys).map(|(name, _)| name).collect();
+    let known: Vec<&str> = ["name", "images", "allow"].into_iter().chain(KEYS).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn the_example_of_a_policy_is_one_and_shows_every_key() {
+    let example = document("docs/policy.example.toml");
+    for key in KEYS {
+        assert!(example.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.example.toml");
+    let line = ["correction-runner", "starter"].map(Into::into);
+    let environment = [("POLICY_FILE".into(), file.into_os_string())];
+    let policy = match config::read(line, environment, Path::new("/nonexistent")) {
+        Ok(Request::Run(configuration)) => {
+            assert_eq!(configuration.warnings, Vec::<String>::new());
+            configuration.starter.expect("a starter").policy
+        }
+        other => panic!("{other:?}"),
+    };
+    let rule_of = |image: &str| policy.profile_of(image).map(|profile| profile.rule.to_string()).ok();
+    for (image, rule) in [
+        ("registry.example.org/algebra/quiz:6", Some("algebra")),
+        ("registry.example.org/algebra/quiz:7", None),
+        ("gcc:14.2", Some("compilers")),
+        ("gcc", None),
+        ("registry.example.org/exam:2026", None),
+        ("school/old-grader", Some("old")),
+        ("busybox", None),
+    ] {
+        assert_eq!(rule_of(image).as_deref(), rule, "{image}");
     }
 }
 
 #[test]
 fn no_link_leads_nowhere() {
-    for (name, links) in [("README.md", 20), ("RELIABILITY.md", 5)] {
-        let seen = check_links(&document(name));
+    for (name, links) in [
+        ("README.md", 20),
+        ("RELIABILITY.md", 5),
+        ("SECURITY.md", 10),
+        ("docs/policy.md", 0),
+        ("docs/secret-verdict.md", 10),
+    ] {
+        let seen = check_links(name);
         assert!(seen > links, "{name}: only {seen} links were found");
     }
 }
@@ -71,17 +117,20 @@ fn headings(page: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn check_links(page: &str) -> usize {
+fn check_links(name: &str) -> usize {
+    let page = &document(name);
+    let folder = Path::new(name).parent().expect("a folder");
     // A link's text may be broken over two lines; its target never is.
     let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let mut seen = 0;
     for target in targets.filter(|target| !target.starts_with("http")) {
         seen += 1;
         let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists();
+        let file = folder.join(file).display().to_string();
+        let there = file.is_empty() || Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).exists();
         assert!(there, "there is no {file}");
         if !heading.is_empty() {
-            let known = if file.is_empty() { headings(page) } else { headings(&document(file)) };
+            let known = if target.starts_with('#') { headings(page) } else { headings(&document(&file)) };
             assert!(known.contains(heading), "no heading is {target}");
         }
     }
@@ -153,7 +202,14 @@ fn the_example_settings_are_all_settings_with_their_defaults() {
         let line = ["correction-runner", "all"].map(Into::into);
         match config::read(line, std::iter::empty(), directory.path()) {
             // To set a limit's time and not the limit is worth a warning, and the rest is the same.
-            Ok(Request::Run(configuration)) => Configuration { warnings: Vec::new(), ..*configuration },
+            Ok(Request::Run(mut configuration)) => {
+                // Under the original's profile, which is not chosen here, what is set explicitly wins as well.
+                let starter = configuration.starter.as_mut().expect("a starter");
+                let base = starter.policy.base().clone();
+                let bases = Bases { hardened: base.clone(), original: base, is_original: false };
+                starter.policy = Policy::of_settings(bases);
+                Configuration { warnings: Vec::new(), ..*configuration }
+            }
             other => panic!("{other:?}"),
         }
     };

@@ -4,8 +4,10 @@
 mod architecture;
 mod command_line;
 mod documents;
+mod endings;
 mod engine;
 mod faults;
+mod hostile;
 mod notifier;
 mod queue;
 mod scripts;

@@ -5,6 +5,7 @@ mod attempt;
 mod body;
 mod delivery;
 mod dial;
+mod signature;
 mod target;
 mod trust;
 
@@ -26,12 +27,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::egress::{Egress, Refusal};
 use crate::heartbeat::waiting_for;
+use crate::signing::{ID_HEADER, SigningKeys};
 
 use answer::Answers;
 pub use attempt::Attempt;
 pub use body::Body;
 pub use delivery::Delivery;
 use dial::{DialError, Dialler};
+use signature::Seal;
 use target::Target;
 pub use target::{receiver, shown};
 pub use trust::CourierError;
@@ -55,6 +58,7 @@ pub struct Courier {
     egress: Arc<Egress>,
     timeout: Duration,
     answers: Answers,
+    keys: SigningKeys,
 }
 
 impl Courier {
@@ -77,7 +81,14 @@ impl Courier {
             .pool_max_idle_per_host(IDLE_PER_RECEIVER)
             .http1_max_buf_size(answer::MOST_READ)
             .build(connector);
-        Ok(Self { client, egress, timeout, answers: Answers::default() })
+        let keys = SigningKeys::default();
+        Ok(Self { client, egress, timeout, answers: Answers::default(), keys })
+    }
+
+    /// The same courier, whose deliveries are signed with these keys.
+    #[must_use]
+    pub fn signing_with(self, keys: SigningKeys) -> Self {
+        Self { keys, ..self }
     }
 
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
@@ -94,9 +105,10 @@ impl Courier {
             Ok(target) => target,
             Err(problem) => return Delivery::BadUrl { problem },
         };
+        let seal = Seal::of(&self.keys, webhook_id, SystemTime::now(), &body);
         let mut redirected: Option<Redirect> = None;
         loop {
-            let request = match request(&target, webhook_id, body.clone()) {
+            let request = match request(&target, webhook_id, &seal, body.clone()) {
                 Ok(request) => request,
                 Err(error) => return Delivery::BadUrl { problem: error.to_string() },
             };
@@ -172,6 +184,7 @@ fn refused(redirected: Option<Redirect>, refusal: &Refusal) -> Delivery {
 fn request(
     target: &Target,
     webhook_id: &str,
+    seal: &Seal,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let mut request = Request::builder()
@@ -180,8 +193,9 @@ fn request(
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "*/*")
         .header(USER_AGENT, concat!("correction-runner/", env!("CARGO_PKG_VERSION")))
-        .header("webhook-id", webhook_id)
+        .header(ID_HEADER, webhook_id)
         .body(Full::new(body))?;
+    seal.put_on(request.headers_mut());
     if let Some(authorization) = &target.authorization {
         request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }

@@ -42,6 +42,8 @@ points! {
     StarterPulled = "starter-pulled",
     /// A starter has created the container.
     StarterCreated = "starter-created",
+    /// A starter has put the verdict's secret into the container.
+    StarterSealed = "starter-sealed",
     /// A starter has looked at a container of an earlier attempt.
     StarterResolved = "starter-resolved",
     /// A starter has removed a container that an earlier attempt created and did not start.
@@ -68,7 +70,7 @@ points! {
     CompleterInspected = "completer-inspected",
     /// A completer has unpaused a container whose time is up.
     CompleterUnpaused = "completer-unpaused",
-    /// A completer has killed a container whose time is up.
+    /// A completer has killed a container whose time is up, or whose disk is full.
     CompleterKilled = "completer-killed",
     /// A completer has read the verdict of a container that ended.
     CompleterCollected = "completer-collected",

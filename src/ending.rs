@@ -1,10 +1,24 @@
 //! How a container ended, and the failure told to a teacher where it left no verdict.
 
+mod advice;
+mod words;
+
 use std::time::Duration;
 
 use crate::outcome::{Failure, Outcome};
 use crate::output::Output;
-use crate::verdict::{NoVerdict, Place};
+use crate::usage::{Disk, Memory, Usage};
+use crate::verdict::NoVerdict;
+
+use self::words::{in_words, signal, size};
+
+/// The exit code of a process that SIGKILL ended.
+const SIGKILL: i64 = 137;
+/// The same of SIGTERM.
+const SIGTERM: i64 = 143;
+
+/// The same of SIGXFSZ: it wrote a file larger than it may.
+const SIGXFSZ: i64 = 153;
 
 /// How a container ended. `Ending::default()` knows nothing; set what is known.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts that the engine reports one by one")]
@@ -12,20 +26,29 @@ use crate::verdict::{NoVerdict, Place};
 pub struct Ending {
     /// The exit code, where it is known for certain; 128 + n for a process ended by signal n.
     pub exit_code: Option<i64>,
-    /// The kernel killed a process of the container for want of memory.
+    /// The kernel killed a process of the container for want of memory: the grader itself, or one that it
+    /// had started and outlived.
     pub oom_killed: bool,
     /// We killed the container since it ran longer than this limit.
     pub timed_out: Option<Duration>,
+    /// It filled its disk: we killed it for that, or the engine let it write no more.
+    pub disk: Option<Disk>,
+    /// How many bytes it could write, in all and to one file; the kernel ends who writes a longer file.
+    pub disk_limit: Option<u64>,
     /// Somebody else removed the container before its output was read.
     pub removed: bool,
     /// The engine was away when the container ended: neither exit code nor output can be trusted.
     pub engine_outage: bool,
     /// How long the container ran.
     pub elapsed: Option<Duration>,
+    /// What it used when it was last looked at, right before we killed it.
+    pub usage: Usage,
     /// The container had no network, since graders have none by default.
     pub no_network: bool,
     /// The container's memory limit in bytes.
     pub memory_limit: Option<u64>,
+    /// How many processes and threads the container could have.
+    pub pids_limit: Option<u64>,
 }
 
 /// Tells what happened to a correction without a verdict, and what to do about it.
@@ -33,14 +56,17 @@ pub struct Ending {
 pub fn explain(ending: &Ending, problem: &NoVerdict, output: &Output) -> Failure {
     let outcome = ending.outcome(problem);
     let mut text = ending.story(outcome);
+    if let Some(memory) = ending.memory_used(outcome) {
+        text = format!("{text} {memory}");
+    }
     // Where the container was stopped from outside, a missing verdict is no fault of the grader.
     let stopped = matches!(outcome, Outcome::EngineUnavailable | Outcome::Killed);
     if !(stopped || matches!(problem, NoVerdict::Silent) && ending.exit_code.is_none()) {
         text = format!("{text} {problem}");
     }
-    text = format!("{text} {}", advice(outcome, problem));
-    if ending.no_network && matches!(outcome, Outcome::NoVerdict | Outcome::Timeout) {
-        text.push_str(" Graders have no network here by default: one that needs it fails or waits in vain.");
+    text = format!("{text} {}", advice::advice(ending, outcome, problem));
+    for hint in advice::hints(ending, outcome, output) {
+        text = format!("{text} {hint}");
     }
     let last_lines = output.last_lines();
     if !last_lines.is_empty() {
@@ -56,11 +82,13 @@ impl Ending {
             Outcome::EngineUnavailable
         } else if self.timed_out.is_some() {
             Outcome::Timeout
+        } else if self.disk.is_some() || self.file_too_long().is_some() {
+            Outcome::DiskFull
         } else if self.oom_killed {
             Outcome::OutOfMemory
-        } else if self.removed || matches!(self.exit_code, Some(137 | 143)) {
+        } else if self.removed || matches!(self.exit_code, Some(SIGKILL | SIGTERM)) {
             Outcome::Killed
-        } else if matches!(problem, NoVerdict::TooLong { .. } | NoVerdict::BlockTooLong { .. }) {
+        } else if problem.is_of_length() {
             Outcome::OutputLimit
         } else if problem.is_of_a_verdict() {
             Outcome::InvalidVerdict
@@ -69,29 +97,73 @@ impl Ending {
         }
     }
 
+    /// The longest file that it could write, where it was ended for writing a longer one.
+    fn file_too_long(&self) -> Option<u64> {
+        self.disk_limit.filter(|_| self.exit_code == Some(SIGXFSZ))
+    }
+
     /// What happened to the container.
     fn story(&self, outcome: Outcome) -> String {
         let after = self.elapsed.map(|elapsed| format!(" after {}", in_words(elapsed))).unwrap_or_default();
-        match (outcome, self.timed_out) {
-            (Outcome::EngineUnavailable, _) => format!(
+        match (outcome, self.timed_out, self.disk) {
+            (Outcome::EngineUnavailable, ..) => format!(
                 "The Docker engine went away while the grader ran, or lost hold of it, which ended it{after}; this is \
                  no fault of the submission or of the grader."
             ),
-            (_, Some(limit)) => format!(
+            (_, Some(limit), _) => format!(
                 "The grader was stopped{after} because it ran longer than the {} that it may take.",
                 in_words(limit)
             ),
-            (Outcome::OutOfMemory, _) => {
-                let needed = match self.memory_limit {
-                    Some(limit @ 1..) => format!("more than the {} of memory that", size(limit)),
-                    _ => "more memory than".to_owned(),
-                };
-                format!("The grader needed {needed} it may use, and was killed{after}.")
-            }
+            (_, _, Some(disk)) if disk.is_exceeded() => format!(
+                "The grader was stopped{after} because it wrote {} to its disk, more than the {} that it may use.",
+                size(disk.used),
+                size(disk.allowed)
+            ),
+            (_, _, Some(disk)) => format!(
+                "The grader {}{after}. It had filled the {} of disk that it may use.",
+                self.exit(),
+                size(disk.allowed)
+            ),
+            (Outcome::DiskFull, ..) => format!(
+                "The grader was stopped{after} because it wrote a file larger than the {} that it may use (SIGXFSZ, \
+                 exit code 153).",
+                size(self.disk_limit.unwrap_or_default())
+            ),
+            (Outcome::OutOfMemory, ..) => self.out_of_memory(&after),
             _ if self.removed => {
                 format!("Somebody removed the grader's container{after}, before its result could be read.")
             }
             _ => format!("The grader {}{after}.", self.exit()),
+        }
+    }
+
+    /// The kernel takes the largest process: the grader, or what it started and then outlived.
+    fn out_of_memory(&self, after: &str) -> String {
+        let needed = match self.memory_limit {
+            Some(limit @ 1..) => format!("more than the {} of memory that", size(limit)),
+            _ => "more memory than".to_owned(),
+        };
+        if self.exit_code.is_none_or(|code| code == SIGKILL) {
+            return format!("The grader needed {needed} it may use, and was killed{after}.");
+        }
+        format!(
+            "A process of the grader was killed for want of memory: together they needed {needed} they may use. The \
+             grader itself {}{after}.",
+            self.exit()
+        )
+    }
+
+    /// What it used of its memory, where that is known and not the whole story.
+    fn memory_used(&self, outcome: Outcome) -> Option<String> {
+        let of_limit = match self.memory_limit {
+            Some(limit @ 1..) => format!(" of the {} that it may use", size(limit)),
+            _ => String::new(),
+        };
+        match self.usage.memory.filter(|_| outcome != Outcome::OutOfMemory)? {
+            Memory::Peak(bytes) => Some(format!("It had used up to {} of memory{of_limit}.", size(bytes))),
+            Memory::Now(bytes) => {
+                Some(format!("It used {} of memory{of_limit} when it was stopped.", size(bytes)))
+            }
         }
     }
 
@@ -102,103 +174,14 @@ impl Ending {
             Some(0) => "ended normally (exit code 0)".to_owned(),
             Some(126) => "could not run its program, which is not executable (exit code 126)".to_owned(),
             Some(127) => "could not find a program that it calls (exit code 127)".to_owned(),
-            Some(137) => "was killed from outside (SIGKILL, exit code 137)".to_owned(),
-            Some(143) => "was asked from outside to stop (SIGTERM, exit code 143)".to_owned(),
+            Some(SIGKILL) => "was killed (SIGKILL, exit code 137)".to_owned(),
+            Some(SIGTERM) => "was asked to stop (SIGTERM, exit code 143)".to_owned(),
             Some(code) => match signal(code) {
                 Some((name, "")) => format!("was ended by the signal {name} (exit code {code})"),
                 Some((name, meaning)) => format!("crashed: {meaning} (signal {name}, exit code {code})"),
                 None => format!("ended with an error (exit code {code})"),
             },
         }
-    }
-}
-
-/// What the teacher, or the grader's author, is to do next.
-fn advice(outcome: Outcome, problem: &NoVerdict) -> &'static str {
-    const PRINT: &str =
-        "A grader has to print its verdict as JSON, alone or between its two separator lines.";
-    match (outcome, problem) {
-        (Outcome::EngineUnavailable, _) => "Submit it again.",
-        (Outcome::Timeout, _) => {
-            "Look for an endless loop in the submission; if it is right, raise the time limit (CONTAINER_TIMEOUT)."
-        }
-        (Outcome::OutOfMemory, _) => {
-            "Look for something that grows without end in the submission; if it is right, raise the memory limit \
-             (CONTAINER_MEMORY)."
-        }
-        (Outcome::Killed, _) => {
-            "If nobody did this on purpose, submit it again, and ask the administrator whether the Docker host \
-             was short of memory or shut down."
-        }
-        (Outcome::OutputLimit, NoVerdict::BlockTooLong { .. }) => {
-            "Shorten the comments, or raise the limit (CONTAINER_OUTPUT_LIMIT)."
-        }
-        (Outcome::OutputLimit, _) => {
-            "Let the grader print less, or let it print its verdict between its two separator lines, where it is \
-             found however much is printed around it."
-        }
-        (_, NoVerdict::ManyBlocks { .. }) => {
-            "Let the grader print one verdict only, and keep what the submission prints out of its output."
-        }
-        (_, NoVerdict::Unclosed) => {
-            "Let the grader print the first separator line, the verdict, and the second separator line, each beginning \
-             on a line of its own."
-        }
-        (_, NoVerdict::Invalid { .. } | NoVerdict::NotJson { place: Place::Block, .. }) => {
-            "Correct what the grader prints."
-        }
-        _ => PRINT,
-    }
-}
-
-/// The signal that an exit code tells of, and what it means where a program got it by its own doing.
-fn signal(code: i64) -> Option<(&'static str, &'static str)> {
-    Some(match code.checked_sub(128)? {
-        1 => ("SIGHUP", ""),
-        2 => ("SIGINT", ""),
-        3 => ("SIGQUIT", ""),
-        4 => ("SIGILL", "it ran an instruction that this processor does not know"),
-        5 => ("SIGTRAP", ""),
-        6 => ("SIGABRT", "it gave up on an error of its own"),
-        7 => ("SIGBUS", "it used memory in a way that is not allowed"),
-        8 => ("SIGFPE", "a calculation was not possible, such as a division by zero"),
-        10 => ("SIGUSR1", ""),
-        11 => ("SIGSEGV", "it used memory that is not its own"),
-        12 => ("SIGUSR2", ""),
-        13 => ("SIGPIPE", ""),
-        14 => ("SIGALRM", ""),
-        24 => ("SIGXCPU", "it used more processor time than it may"),
-        25 => ("SIGXFSZ", "it wrote a file larger than it may"),
-        31 => ("SIGSYS", "it made a system call that is not allowed"),
-        _ => return None,
-    })
-}
-
-/// A time span as people say it.
-fn in_words(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 => format!("{} ms", span.as_millis()),
-        1..60 => {
-            let tenths = span.subsec_millis() / 100;
-            if tenths == 0 { format!("{seconds} s") } else { format!("{seconds}.{tenths} s") }
-        }
-        60..3600 => format!("{} min{}", seconds / 60, rest(seconds % 60, "s")),
-        _ => format!("{} h{}", seconds / 3600, rest(seconds % 3600 / 60, "min")),
-    }
-}
-
-fn rest(count: u64, unit: &str) -> String {
-    if count == 0 { String::new() } else { format!(" {count} {unit}") }
-}
-
-/// A size as people say it.
-fn size(bytes: u64) -> String {
-    const MIB: u64 = 1024 * 1024;
-    match bytes {
-        _ if bytes.is_multiple_of(1024 * MIB) => format!("{} GiB", bytes / (1024 * MIB)),
-        _ if bytes >= MIB => format!("{} MiB", bytes / MIB),
-        _ => format!("{bytes} bytes"),
     }
 }
 

@@ -61,6 +61,19 @@ id! {
     LockToken
 }
 
+/// The name under which a result is delivered, however often: its job's id where that is the correction's
+/// identity, else one that is derived from the job's number and its time (ms).
+#[must_use]
+pub fn webhook_id(instance: &InstanceId, job: &JobId, timestamp: u64) -> String {
+    let id = job.as_str();
+    let numbered = id.bytes().all(|byte| byte.is_ascii_digit());
+    // A dot ends the id in what is signed.
+    if !numbered && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.') {
+        return id.to_owned();
+    }
+    CorrectionId::derive(instance, job, timestamp, 0).to_string()
+}
+
 /// What a container's name starts with; the rest is the correction's id.
 pub const CONTAINER_NAME_PREFIX: &str = "correction-";
 

@@ -1,14 +1,16 @@
 //! The data of the jobs in the three queues, parsed at the edge and written back byte for byte.
 
-use std::time::Duration;
+mod origin;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, raw};
-use crate::identity::{ContainerId, CorrectionId, EngineId};
+use crate::identity::{ContainerId, CorrectionId};
 use crate::outcome::Failure;
+
+pub use origin::Origin;
 
 /// The queue of submissions that wait for a container.
 pub const PENDING_QUEUE: &str = "pending_corrections";
@@ -61,25 +63,6 @@ pub struct RunningJob {
     pub container: ContainerId,
     /// What our own starter knows of it; `None` for a job of the original's starter.
     pub origin: Option<Origin>,
-}
-
-/// What our own starter writes into a running job beside the original's fields (field `runner`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The correction's identity.
-    pub correction: CorrectionId,
-    /// The Docker engine that runs the container.
-    pub engine: EngineId,
-    /// How long the container may run, in milliseconds; 0 = no limit.
-    pub timeout_ms: u64,
-}
-
-impl Origin {
-    /// How long the container may run; `None` = no limit.
-    #[must_use]
-    pub fn timeout(&self) -> Option<Duration> {
-        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
-    }
 }
 
 /// A result that waits for delivery.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::fields::Fields;
 use crate::identity::{CorrectionId, InstanceId, JobId};
 use crate::job::{Errand, WorkId};
+use crate::seal::Seal;
 
 /// The label that tells whose container it is; the engine filters lists by it.
 pub const INSTANCE_LABEL: &str = "org.correctomatic.instance";
@@ -19,9 +20,14 @@ const TIMESTAMP: &str = "org.correctomatic.timestamp";
 const GENERATION: &str = "org.correctomatic.generation";
 const ATTEMPT: &str = "org.correctomatic.attempt";
 const TIMEOUT: &str = "org.correctomatic.timeout_ms";
+const DISK: &str = "org.correctomatic.disk";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
+
+/// The label of the secret without which a container's verdict does not count. Whoever may ask the engine
+/// may read it; it is for no log and no text.
+pub const SECRET_LABEL: &str = "org.correctomatic.secret";
 
 /// What a correction's container says about its correction.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,8 +48,12 @@ pub struct Labels {
     pub attempt: String,
     /// How long the container may run, in milliseconds; 0 = no limit.
     pub timeout_ms: u64,
+    /// How many bytes the container may write to its disk; `None` = no limit.
+    pub disk: Option<u64>,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
+    /// Without it the container's verdict does not count; `None` = whatever it prints counts.
+    pub seal: Option<Seal>,
 }
 
 impl Labels {
@@ -53,7 +63,7 @@ impl Labels {
         (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
     }
 
-    /// The labels as the engine keeps them.
+    /// The labels as the engine keeps them, but for the secret, which is added where they are sent.
     #[must_use]
     pub fn to_map(&self) -> HashMap<String, String> {
         let mut map = HashMap::from([
@@ -66,20 +76,26 @@ impl Labels {
             (ATTEMPT.to_owned(), self.attempt.clone()),
             (TIMEOUT.to_owned(), self.timeout_ms.to_string()),
         ]);
-        if let Some(callback) = &self.errand.callback {
-            map.insert(CALLBACK.to_owned(), callback.clone());
-        }
-        if let Some(work_id) = &self.errand.work_id {
-            map.insert(WORK_ID.to_owned(), work_id.0.get().to_owned());
-        }
-        if !self.errand.extra.is_empty() {
-            map.insert(EXTRA.to_owned(), self.errand.extra.to_string());
+        // Those that there is nothing to say in are written as well: else what the image says there would count.
+        let Errand { work_id, callback, extra } = &self.errand;
+        let work_id = work_id.as_ref().map(|work_id| work_id.0.get().to_owned());
+        let extra = (!extra.is_empty()).then(|| extra.to_string());
+        let disk = self.disk.map(|disk| disk.to_string());
+        let optional = [
+            (CALLBACK, callback.clone()),
+            (WORK_ID, work_id),
+            (EXTRA, extra),
+            (DISK, disk),
+            (SECRET_LABEL, None),
+        ];
+        for (name, value) in optional {
+            map.insert(name.to_owned(), value.unwrap_or_default());
         }
         map
     }
 
     /// Reads the labels of a container, or of an event about it. `None` where they are not ours or
-    /// are incomplete: such a container is somebody else's.
+    /// are incomplete, or hold a secret that is none: such a container is somebody else's.
     #[must_use]
     pub fn from_map(map: &HashMap<String, String>) -> Option<Self> {
         let number = |name: &str| map.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -92,13 +108,18 @@ impl Labels {
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
+            disk: number(DISK),
             errand: Errand {
                 work_id: map
                     .get(WORK_ID)
                     .and_then(|text| RawValue::from_string(text.clone()).ok())
                     .map(WorkId),
-                callback: map.get(CALLBACK).cloned(),
+                callback: map.get(CALLBACK).filter(|callback| !callback.is_empty()).cloned(),
                 extra: map.get(EXTRA).and_then(|text| Fields::parse(text).ok()).unwrap_or_default(),
+            },
+            seal: match map.get(SECRET_LABEL).map_or("", String::as_str) {
+                "" => None,
+                secret => Some(Seal::parse(secret)?),
             },
         })
     }
@@ -117,7 +138,9 @@ impl Labels {
             generation: 0,
             attempt: String::new(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
+            seal: None,
         }
     }
 }
@@ -141,7 +164,9 @@ mod tests {
             generation: 1,
             attempt: "t".into(),
             timeout_ms: 1000,
+            disk: Some(1 << 30),
             errand,
+            seal: None,
         }
     }
 
@@ -151,11 +176,46 @@ mod tests {
     }
 
     #[test]
+    fn a_container_of_before_disks_were_limited_has_no_limit() {
+        let mut map = labels().to_map();
+        map.remove(DISK);
+        assert_eq!(Labels::from_map(&map), Some(Labels { disk: None, ..labels() }));
+    }
+
+    #[test]
     fn a_container_that_lacks_one_of_them_is_not_ours() {
         for missing in [INSTANCE_LABEL, CORRECTION, JOB, NAME, TIMESTAMP, GENERATION, ATTEMPT, TIMEOUT] {
             let mut map = labels().to_map();
             map.remove(missing);
             assert_eq!(Labels::from_map(&map), None, "{missing}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_read_and_neither_written_nor_shown_and_a_broken_one_is_nobodys() {
+        let seal = crate::seal::tests::seal(9);
+        let sealed = Labels { seal: Some(seal.clone()), ..labels() };
+        let mut map = sealed.to_map();
+        assert_eq!(map, labels().to_map());
+        map.insert(SECRET_LABEL.to_owned(), seal.reveal().to_owned());
+        assert_eq!(Labels::from_map(&map), Some(sealed.clone()));
+        assert!(!format!("{sealed:?}").contains(seal.reveal()));
+        for broken in ["x", &seal.reveal()[1..]] {
+            map.insert(SECRET_LABEL.to_owned(), broken.to_owned());
+            assert_eq!(Labels::from_map(&map), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn what_an_image_says_in_its_own_labels_counts_for_nothing() {
+        let bare = Labels::of_correction("x");
+        let mut of_image: HashMap<String, String> =
+            labels().to_map().into_iter().map(|(name, _)| (name, "\"forged\"".to_owned())).collect();
+        of_image.insert(CALLBACK.to_owned(), "http://forged/".to_owned());
+        of_image.insert(EXTRA.to_owned(), "{\"forged\":1}".to_owned());
+        of_image.insert(SECRET_LABEL.to_owned(), crate::seal::tests::seal(1).reveal().to_owned());
+        // As the engine puts the two together.
+        of_image.extend(bare.to_map());
+        assert_eq!(Labels::from_map(&of_image), Some(bare));
     }
 }

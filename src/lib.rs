@@ -12,6 +12,8 @@
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
 //!   service each. They import vocabulary, never one another and never a stage.
+//! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, never a
+//!   stage, and nobody imports them.
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
 
@@ -27,15 +29,24 @@ pub mod ending;
 pub mod fields;
 pub mod heartbeat;
 pub mod identity;
+pub mod image;
 pub mod job;
 pub mod labels;
+pub mod ledger;
 pub mod notifier;
 pub mod outcome;
 pub mod output;
+pub mod policy;
+pub mod profile;
 pub mod queue;
+pub mod reload;
+pub mod seal;
 pub mod shutdown;
+pub mod signing;
 pub mod starter;
 pub mod startup;
 pub mod supervision;
 pub mod telemetry;
+pub mod tools;
+pub mod usage;
 pub mod verdict;

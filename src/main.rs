@@ -14,11 +14,13 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
-use correction_runner::{completer, notifier, starter, telemetry};
+use correction_runner::tools::{self, Answer};
+use correction_runner::{completer, notifier, reload, starter, telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Exit codes, as sysexits.h has them.
+/// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
+const ANSWER_IS_NO: u8 = 1;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -29,6 +31,15 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
+        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut io::stdout().lock()) {
+            Ok(Answer::Yes) => ExitCode::SUCCESS,
+            Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
+            Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
+            // A reader that went away (`| head`) is no error.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => refuse(INTERNAL_ERROR, format_args!("error: {error}")),
+        },
         Ok(Request::Show(text)) => {
             // A reader that went away (`| head`) is no error.
             let _ = write!(io::stdout(), "{text}");
@@ -52,6 +63,9 @@ fn run(configuration: Configuration) -> ExitCode {
     let ended = runtime.block_on(async {
         let stop = Stop::on_signals()?;
         heartbeat::stop_if_blocked(&hearts, || std::process::exit(INTERNAL_ERROR.into()))?;
+        if configuration.starter.as_ref().is_none_or(|starter| starter.policy.file().is_none()) {
+            reload::nothing_to_reload()?;
+        }
         announce(&configuration);
         let stages = stages(configuration, &stop.asked);
         io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)

@@ -1,5 +1,6 @@
 //! Notifier: result in `finished_corrections` → POST to its callback → done, or tried again later.
 
+mod dead_letters;
 mod receivers;
 mod session;
 
@@ -29,12 +30,16 @@ const GRACE: Duration = Duration::from_secs(3);
 pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let courier =
         Courier::new(settings.timeout, settings.ca_file.as_deref(), settings.egress).map_err(unusable)?;
+    let courier = courier.signing_with(settings.signing.clone());
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let patience = settings.common.connect_wait;
     wait_for("Redis", patience, &shutdown, || redis.ready()).await?;
     let instance =
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, deliveries_in_flight = settings.concurrency, "notifier: delivering results");
+    if !settings.signing.is_empty() {
+        info!("callbacks are signed: {}", settings.signing);
+    }
     let queue = redis.queue(FINISHED_QUEUE);
     let options = WorkerOptions {
         concurrency: settings.concurrency,

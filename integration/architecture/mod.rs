@@ -10,12 +10,14 @@ use paths::{WHOLE_ROOT, imported_modules};
 
 const STAGES: [&str; 3] = ["starter", "completer", "notifier"];
 const ADAPTERS: [&str; 3] = ["queue", "docker", "callback"];
+const TOOLS: [&str; 1] = ["tools"];
 const LONGEST_FILE: usize = 400;
 
 /// What a module of the crate's root is. `main` and `lib` put the rest together and are free.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
     Stage,
+    Tool,
     Adapter,
     Vocabulary,
 }
@@ -24,6 +26,8 @@ impl Role {
     fn of(module: &str) -> Self {
         if STAGES.contains(&module) {
             Self::Stage
+        } else if TOOLS.contains(&module) {
+            Self::Tool
         } else if ADAPTERS.contains(&module) {
             Self::Adapter
         } else {
@@ -33,7 +37,7 @@ impl Role {
 
     fn may_import(self, other: Self) -> bool {
         match self {
-            Self::Stage => other != Self::Stage,
+            Self::Stage | Self::Tool => matches!(other, Self::Adapter | Self::Vocabulary),
             Self::Adapter | Self::Vocabulary => other == Self::Vocabulary,
         }
     }
@@ -141,6 +145,8 @@ fn each_forbidden_import_is_found_wherever_it_stands() {
             "//! J.\nmacro_rules! m { () => { $crate::docker::x() } }",
             "`job` imports the Adapter `docker`",
         ),
+        ("tools/policy.rs", "//! T.\nuse crate::starter::S;", "the Tool `tools` imports the Stage `starter`"),
+        ("starter.rs", "//! S.\nuse crate::tools::t;", "the Stage `starter` imports the Tool `tools`"),
         ("output.rs", "//! O.\npub(in crate::starter) fn f() {}", "imports the Stage `starter`"),
         ("job.rs", "//! J.\nuse crate as root;", "`job` imports the whole crate"),
         ("job.rs", "//! J.\nuse crate::*;", "`job` imports the whole crate"),

@@ -1,8 +1,8 @@
 //! Containers on the real engine: made, started, looked at, read, killed, removed.
 
-use correction_runner::config::ContainerSettings;
 use correction_runner::docker::{EngineError, Killed, Removed, State};
 use correction_runner::identity::{ContainerId, InstanceId};
+use correction_runner::profile::Profile;
 
 use super::{Bench, engine_at, hardened};
 use crate::support::docker;
@@ -110,7 +110,7 @@ async fn what_cannot_be_made_or_started_is_told_apart() {
     assert!(matches!(bench.engine.start(&made.id).await, Err(EngineError::MountMissing { .. })));
 
     let mut spec = bench.spec("true");
-    spec.settings.network = "no-such-network".to_owned();
+    spec.profile.network = "no-such-network".to_owned();
     let id = bench.engine.create(&spec).await.unwrap();
     let refused = bench.engine.start(&id).await.unwrap_err();
     assert!(matches!(refused, EngineError::BadRequest { .. }), "{refused}");
@@ -123,7 +123,7 @@ async fn a_command_that_does_not_exist_cannot_be_run() {
     let bench = bench().await;
     let mut spec = bench.spec("true");
     spec.image = docker::BAD_ENTRYPOINT_IMAGE.to_owned();
-    spec.settings = ContainerSettings { hardened: false, network: "bridge".to_owned(), ..hardened() };
+    spec.profile = Profile { hardened: false, network: "bridge".to_owned(), ..hardened() };
     let id = bench.engine.create(&spec).await.unwrap();
     let refused = bench.engine.start(&id).await.unwrap_err();
     assert!(matches!(refused, EngineError::CannotRun { .. }), "{refused}");
@@ -155,14 +155,7 @@ async fn the_hardened_profile_holds_and_the_original_one_lets_go() {
         assert!(seen.contains(line), "{line}: {seen}");
     }
     let mut spec = bench.spec(LOOK);
-    spec.settings = ContainerSettings {
-        hardened: false,
-        memory: None,
-        cpus: None,
-        pids: None,
-        network: "bridge".to_owned(),
-        ..hardened()
-    };
+    spec.profile = Profile::unlimited();
     let id = bench.engine.create(&spec).await.unwrap();
     bench.engine.start(&id).await.unwrap();
     docker::command(&["wait", id.as_str()]).await;
@@ -177,7 +170,7 @@ async fn too_much_memory_is_told_as_such() {
     let bench = bench().await;
     // An engine that has not yet noted the start of a container does not note why it was killed.
     let mut spec = bench.spec("sleep 1; tail /dev/zero");
-    spec.settings.memory = Some(16 << 20);
+    spec.profile.memory = Some(16 << 20);
     let id = bench.engine.create(&spec).await.unwrap();
     bench.engine.start(&id).await.unwrap();
     docker::command(&["wait", id.as_str()]).await;

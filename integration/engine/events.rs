@@ -125,7 +125,9 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
         generation: 0,
         attempt,
         timeout_ms: 0,
+        disk: None,
         errand: Errand::default(),
+        seal: None,
     };
     spec.labels = labels.to_map();
     let container = followed.bench.engine.create(&spec).await.unwrap();
@@ -140,7 +142,7 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
 async fn want_of_memory_is_told_before_the_death() {
     let followed = Followed::start(Rhythm::default()).await;
     let mut spec = followed.bench.spec("tail /dev/zero");
-    spec.settings.memory = Some(16 << 20);
+    spec.profile.memory = Some(16 << 20);
     let container = followed.bench.engine.create(&spec).await.unwrap();
     followed.bench.engine.start(&container).await.unwrap();
     assert_eq!(followed.told(&container).await, Notice::Oom { container: container.clone() });

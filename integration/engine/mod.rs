@@ -3,6 +3,7 @@
 mod containers;
 mod events;
 mod faults;
+mod profiles;
 mod pulls;
 mod streams;
 mod transports;
@@ -11,10 +12,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use correction_runner::config::{ContainerSettings, DockerSettings, Endpoint, RegistryLogin};
+use correction_runner::config::{DockerSettings, Endpoint, RegistryLogin};
 use correction_runner::docker::{ContainerSpec, Engine};
 use correction_runner::identity::{ContainerId, InstanceId};
 use correction_runner::labels::INSTANCE_LABEL;
+use correction_runner::profile::Profile;
 use tempfile::TempDir;
 
 use crate::support::docker;
@@ -49,16 +51,15 @@ fn login(username: &str, password: &str) -> RegistryLogin {
 }
 
 /// What the hardened profile sets.
-fn hardened() -> ContainerSettings {
-    ContainerSettings {
+fn hardened() -> Profile {
+    Profile {
         hardened: true,
-        timeout: None,
         memory: Some(256 << 20),
         cpus: Some(1.0),
         pids: Some(128),
+        disk: None,
         network: "none".to_owned(),
-        runtime: None,
-        capabilities: Vec::new(),
+        ..Profile::unlimited()
     }
 }
 
@@ -91,7 +92,8 @@ impl Bench {
             file: file.display().to_string(),
             params: Vec::new(),
             labels: HashMap::from([(INSTANCE_LABEL.to_owned(), self.instance.to_string())]),
-            settings: hardened(),
+            seal: None,
+            profile: hardened(),
         }
     }
 
@@ -115,7 +117,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        let line = "docker ps -aq --filter \"label=$1\" | xargs -r docker rm -f";
+        let line = "docker ps -aq --filter \"label=$1\" | xargs -r docker rm -fv";
         let _ = std::process::Command::new("sh")
             .args(["-c", line, "clean", &format!("{INSTANCE_LABEL}={}", self.instance)])
             .stdout(std::process::Stdio::null())

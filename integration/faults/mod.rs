@@ -7,6 +7,7 @@ mod campaign;
 mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;
+mod crowd;
 mod daemon;
 mod engine;
 mod figures;

@@ -1,12 +1,15 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
+mod dead_letters;
 mod hostile;
 mod isolation;
 mod names;
 pub mod receiver;
 mod refused;
+mod signatures;
 mod tls;
+mod verifiers;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,6 +20,7 @@ use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::notifier;
 use correction_runner::queue::{Counts, JobOptions, NewJob, Queue};
+use correction_runner::signing::SigningKeys;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -43,7 +47,7 @@ struct System {
 
 impl System {
     fn start(test: &str, timeout: Duration) -> Self {
-        Self::start_with(test, timeout, |_| {})
+        Self::start_with(test, timeout, |_| ())
     }
 
     fn start_with(test: &str, timeout: Duration, change: impl FnOnce(&mut NotifierSettings)) -> Self {
@@ -65,6 +69,7 @@ impl System {
             timeout,
             ca_file: None,
             egress: Egress::default(),
+            signing: SigningKeys::default(),
         };
         change(&mut settings);
         let shutdown = CancellationToken::new();
@@ -166,12 +171,10 @@ async fn a_failed_delivery_is_tried_again_as_the_job_wants_and_logged_on_it() {
         (receiver.next().await.body, receiver.next().await.body),
         (VERDICT_BODY.into(), VERDICT_BODY.into())
     );
-    let [line] = &system.log(ID)[..] else { panic!("one line") };
+    let [line, _] = &system.log(ID)[..] else { panic!("two lines: {:?}", system.log(ID)) };
+    let expected = "Error sending notification: the receiver answered with status 500: database is down";
     assert!(
-        line.starts_with("20")
-            && line.contains(
-                "Z Error sending notification: the receiver answered with status 500: database is down"
-            ),
+        line.starts_with("20") && line.contains("Z Attempt 1 of 3, ") && line.contains(expected),
         "{line}"
     );
 }

@@ -26,7 +26,9 @@ pub fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
         generation,
         attempt: "t".into(),
         timeout_ms: 0,
+        disk: None,
         errand: Errand::default(),
+        seal: None,
     }
 }
 

@@ -29,15 +29,21 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     let (version, path) = split_version(head.uri.path());
     let (call, about) = which(&head.method, path);
     let about = decoded(about);
+    let query = Query::parse(head.uri.query());
+    let call = if call == Call::Inspect && query.flag("size") { Call::Size } else { call };
     let asked = Asked {
         about,
-        query: Query::parse(head.uri.query()),
+        query,
         login: head
             .headers
             .get("x-registry-auth")
             .and_then(|login| login.to_str().ok())
             .map(ToOwned::to_owned),
-        body: if call == Call::Create { collected(incoming).await? } else { Bytes::new() },
+        body: if matches!(call, Call::Create | Call::Archive) {
+            collected(incoming).await?
+        } else {
+            Bytes::new()
+        },
     };
     let (fault, date) = {
         let mut world = shared.world();
@@ -117,7 +123,9 @@ fn which<'a>(method: &Method, path: &'a str) -> (Call, &'a str) {
             ("create", "") if post => return (Call::Create, ""),
             ("json", "") if get => return (Call::List, ""),
             (_, "start") if post => Call::Start,
+            (_, "archive") if method == Method::PUT => Call::Archive,
             (_, "json") if get => Call::Inspect,
+            (_, "stats") if get => Call::Usage,
             (_, "logs") if get => Call::Logs,
             (_, "kill") if post => Call::Kill,
             (_, "pause") if post => Call::Pause,
@@ -131,6 +139,7 @@ fn which<'a>(method: &Method, path: &'a str) -> (Call, &'a str) {
         "/events" if get => (Call::Events, ""),
         "/version" if get => (Call::Version, ""),
         "/info" if get => (Call::Info, ""),
+        "/system/df" if get => (Call::DiskUsage, ""),
         "/images/create" if post => (Call::Pull, ""),
         _ => match path.strip_prefix("/images/").and_then(|rest| rest.strip_suffix("/json")) {
             Some(image) if get => (Call::InspectImage, image),
@@ -197,6 +206,10 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
             let id = world.create(query.text("name").filter(|name| !name.is_empty()), &asked.body)?;
             Reply::Json(201, format!("{{\"Id\":\"{id}\",\"Warnings\":[]}}\n"))
         }
+        Call::Archive => {
+            world.extract(about, query.text("path").unwrap_or_default(), &asked.body)?;
+            Reply::Empty(200)
+        }
         Call::Start => match world.start(about)? {
             None => Reply::Empty(304),
             Some(run) => {
@@ -208,7 +221,12 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
                 Reply::Empty(204)
             }
         },
-        Call::Inspect => Reply::Json(200, world.find(about)?.inspect_json() + "\n"),
+        Call::Inspect | Call::Size => {
+            let container = world.find(about)?;
+            Reply::Json(200, container.inspect_json(call == Call::Size) + "\n")
+        }
+        Call::Usage => Reply::Json(200, world.find(about)?.stats_json()),
+        Call::DiskUsage => Reply::Json(200, world.volumes_json()),
         Call::Logs => {
             let container = world.find(about)?;
             let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));

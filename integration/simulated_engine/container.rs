@@ -88,9 +88,12 @@ pub struct HostConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Mount {
-    /// A path on the host.
+    /// A path on the host; none for a volume.
     #[serde(default)]
-    pub source: String,
+    pub source: Option<String>,
+    /// Its place in the container.
+    #[serde(default)]
+    pub target: String,
 }
 
 /// A container that only exists in this process.
@@ -120,11 +123,18 @@ pub struct Container {
     pub run: u64,
     /// How often a start was asked for.
     pub start_calls: u64,
+    /// The content of the file that was put into it.
+    pub secret: Option<String>,
 }
+
+/// The label of the secret that its verdict needs.
+pub const SECRET_LABEL: &str = "org.correctomatic.secret";
+/// The one place where files are put.
+pub const SECRET_FOLDER: &str = "/run/correctomatic";
 
 /// The variables of a container's environment that tell the simulated engine how it behaves.
 pub mod script {
-    /// What it writes to stdout, in place of the configured verdict.
+    /// What it writes to stdout, in place of the configured verdict; ` <secret>` is what was put into it.
     pub const STDOUT: &str = "SIMULATED_STDOUT";
     /// What it writes to stderr.
     pub const STDERR: &str = "SIMULATED_STDERR";
@@ -134,6 +144,12 @@ pub mod script {
     pub const RUN_MS: &str = "SIMULATED_RUN_MS";
     /// Set to 1: it ends for its memory (137, with an `oom` event).
     pub const OOM: &str = "SIMULATED_OOM";
+    /// How many bytes it has written to its file system.
+    pub const WRITTEN: &str = "SIMULATED_WRITTEN";
+    /// How many bytes it has written to an anonymous volume, which it has only then.
+    pub const VOLUME: &str = "SIMULATED_VOLUME";
+    /// How many bytes of memory it uses, told as with cgroup v2.
+    pub const MEMORY: &str = "SIMULATED_MEMORY";
     /// A text that stands in the record of its death.
     pub const NOTE: &str = "SIMULATED_NOTE";
     /// Set to a text: its start fails with it.
@@ -175,7 +191,9 @@ impl Container {
             }
         };
         if stdout {
-            frame(1, self.variable(script::STDOUT).unwrap_or(verdict));
+            // As a grader does that reads its file, or finds none.
+            let secret = self.secret.as_ref().map_or(String::new(), |secret| format!(" {secret}"));
+            frame(1, &self.variable(script::STDOUT).unwrap_or(verdict).replace(" <secret>", &secret));
         }
         if stderr {
             frame(2, self.variable(script::STDERR).unwrap_or(""));
@@ -184,8 +202,10 @@ impl Container {
     }
 
     /// What `GET /containers/{id}/json` says.
-    pub fn inspect_json(&self) -> String {
+    pub fn inspect_json(&self, size: bool) -> String {
         let identity = &*self.identity;
+        let number = |name| self.variable(name).and_then(|text| text.parse::<u64>().ok());
+        let volume = number(script::VOLUME).map(|_| VolumeMount { kind: "volume", name: &identity.id });
         let none = serde_json::value::to_raw_value(&()).unwrap_or_default();
         let inspected = Inspect {
             id: &identity.id,
@@ -210,10 +230,21 @@ impl Container {
             restart_count: 0,
             driver: "overlay2",
             platform: "linux",
+            size_rw: size.then(|| number(script::WRITTEN).unwrap_or_default()),
+            mounts: volume.into_iter().collect(),
             host_config: self.host_config.as_deref().unwrap_or(&none),
             config: Config { tty: false, env: &self.env, image: &identity.image, labels: &identity.labels },
         };
         serde_json::to_string(&inspected).unwrap_or_default()
+    }
+
+    /// What `GET /containers/{id}/stats` says of one that runs, with cgroup v2.
+    pub fn stats_json(&self) -> String {
+        let memory = self.variable(script::MEMORY).filter(|_| self.status.is_alive());
+        let usage = memory.and_then(|text| text.parse::<u64>().ok());
+        let stats =
+            usage.map(|usage| serde_json::json!({ "usage": usage, "limit": 1_u64 << 40, "stats": {} }));
+        serde_json::json!({ "memory_stats": stats.unwrap_or_else(|| serde_json::json!({})) }).to_string()
     }
 
     /// Adds what `GET /containers/json` says of it.
@@ -265,8 +296,19 @@ struct Inspect<'a> {
     restart_count: u32,
     driver: &'a str,
     platform: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_rw: Option<u64>,
+    mounts: Vec<VolumeMount<'a>>,
     host_config: &'a RawValue,
     config: Config<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct VolumeMount<'a> {
+    #[serde(rename = "Type")]
+    kind: &'a str,
+    name: &'a str,
 }
 
 #[derive(Serialize)]

@@ -13,10 +13,18 @@ pub enum Call {
     Info,
     /// `POST /containers/create`
     Create,
+    /// `PUT /containers/{id}/archive`
+    Archive,
     /// `POST /containers/{id}/start`
     Start,
     /// `GET /containers/{id}/json`
     Inspect,
+    /// `GET /containers/{id}/json?size=1`
+    Size,
+    /// `GET /containers/{id}/stats`
+    Usage,
+    /// `GET /system/df`
+    DiskUsage,
     /// `GET /containers/{id}/logs`
     Logs,
     /// `GET /containers/json`

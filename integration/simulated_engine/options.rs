@@ -30,6 +30,8 @@ pub struct Options {
     pub cpus: u32,
     /// Bytes of memory.
     pub memory: u64,
+    /// What its `/info` says besides, or in place of what it would say.
+    pub info: serde_json::Value,
     /// The newest API that it speaks.
     pub api_version: &'static str,
     /// The oldest API that it speaks.
@@ -57,6 +59,7 @@ impl Default for Options {
             id: "SIMU:LATE:DENG:INE0".to_owned(),
             cpus: 2,
             memory: 8 << 30,
+            info: serde_json::json!({}),
             api_version: "1.41",
             min_api_version: "1.12",
             server: "Docker/20.10.24 (linux)",
@@ -79,13 +82,16 @@ impl Options {
 
     pub(super) fn info_json(&self, world: &World) -> String {
         let now = jiff::Timestamp::from_nanosecond(world.now()).map(|now| now.to_string());
-        let json = serde_json::json!({
+        let mut json = serde_json::json!({
             "ID": self.id, "Containers": world.containers.len(), "ContainersRunning": world.stats.alive,
             "NCPU": self.cpus, "MemTotal": self.memory, "OSType": "linux", "Architecture": "x86_64",
             "DefaultRuntime": "runc", "Name": "simulated", "SystemTime": now.unwrap_or_default(),
             "Runtimes": { "runc": { "path": "runc" } }, "CgroupVersion": "2",
             "ServerVersion": self.server.trim_start_matches("Docker/").split(' ').next(),
         });
+        for (name, value) in self.info.as_object().into_iter().flatten() {
+            json[name] = value.clone();
+        }
         format!("{json}\n")
     }
 }

@@ -1,5 +1,6 @@
 //! The whole runner, from a submission in Redis to the callback: real binary, Redis, Docker, receiver.
 
+mod abilities;
 mod crashes;
 mod deadlines;
 mod failures;
@@ -7,5 +8,6 @@ mod faults;
 mod mixed;
 mod neighbours;
 mod orders;
+mod policies;
 mod settings;
 mod verdicts;

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use correction_runner::config::ContainerSettings;
 use correction_runner::docker::{ContainerSpec, State};
 use correction_runner::identity::{CorrectionId, JobId};
 use correction_runner::job::{Errand, Origin, RUNNING_QUEUE, RunningJob};
 use correction_runner::labels::Labels;
+use correction_runner::profile::Profile;
 use correction_runner::queue::{JobOptions, NewJob};
 use serde_json::json;
 
@@ -73,7 +73,9 @@ async fn the_death_is_told_before_its_record_comes() {
         generation: 0,
         attempt: "test".to_owned(),
         timeout_ms: 60_000,
+        disk: None,
         errand: errand.clone(),
+        seal: None,
     };
     let spec = ContainerSpec {
         name: correction.container_name(),
@@ -81,11 +83,12 @@ async fn the_death_is_told_before_its_record_comes() {
         file: system.submission(SAYS_OK).display().to_string(),
         params: Vec::new(),
         labels: labels.to_map(),
-        settings: unlimited(),
+        seal: None,
+        profile: unlimited(),
     };
     let container = system.engine.create(&spec).await.expect("Docker creates it");
     let engine = system.engine.about().await.expect("Docker answers").id;
-    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000 };
+    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000, sealed: false };
     let running = RunningJob { errand, container: container.clone(), origin: Some(origin) };
     // While its pending job is live (as a slow starter's is) no sweep may finish it as an orphan.
     system.engine.start(&container).await.expect("Docker starts it");
@@ -117,7 +120,8 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
             file,
             params: Vec::new(),
             labels: HashMap::new(),
-            settings: unlimited(),
+            seal: None,
+            profile: unlimited(),
         };
         let container = system.engine.create(&spec).await.expect("Docker creates it");
         system.engine.start(&container).await.expect("Docker starts it");
@@ -153,15 +157,6 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
     system.end().await;
 }
 
-fn unlimited() -> ContainerSettings {
-    ContainerSettings {
-        hardened: false,
-        timeout: None,
-        memory: None,
-        cpus: None,
-        pids: None,
-        network: "none".to_owned(),
-        runtime: None,
-        capabilities: Vec::new(),
-    }
+fn unlimited() -> Profile {
+    Profile { network: "none".to_owned(), ..Profile::unlimited() }
 }

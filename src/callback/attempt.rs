@@ -21,15 +21,7 @@ impl Attempt {
     /// The status of the last answer, where there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        match self.delivery {
-            Delivery::Delivered { status, .. }
-            | Delivery::Refused { status, .. }
-            | Delivery::Redirected { status, .. } => Some(status),
-            Delivery::Unreachable { .. }
-            | Delivery::TimedOut { .. }
-            | Delivery::BadUrl { .. }
-            | Delivery::Forbidden { .. } => None,
-        }
+        self.delivery.status()
     }
 
     /// Why it failed; `None` where it did not.

@@ -81,6 +81,17 @@ impl Delivery {
         )
     }
 
+    /// The status of the last answer, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Delivered { status, .. }
+            | Self::Refused { status, .. }
+            | Self::Redirected { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// How long the receiver wants to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

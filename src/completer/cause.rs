@@ -19,41 +19,64 @@ use crate::docker::{Inspected, State};
 use crate::ending::Ending;
 
 use super::collect::{Ended, elapsed};
+use super::disks;
 use super::inflight::End;
 use super::session::{Outages, Session};
+use super::witness::Seen;
 
 /// What the engine notes for a container that ended while it was away itself, or whose shim it lost.
 const LOST_BY_ENGINE: i64 = 255;
+/// The exit code of a process that was killed.
+const SIGKILL: i64 = 137;
 /// How exactly we know when a container's time was up.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
-/// What is known of the end of a container without a verdict.
+/// What is known of the end of a container without a verdict, but for its disk.
 /// `silent` = it printed nothing at all.
 pub fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
-    Ending { no_network: session.settings.no_network, ..cause(&session.outages, ended, inspected, silent) }
+    cause(&session.outages, session.witness.of(&ended.container), ended, inspected, silent)
+}
+
+/// Whether it was killed, and nothing that is known tells by whom.
+pub fn is_killed_by_nobody(ending: &Ending) -> bool {
+    let known = ending.engine_outage || ending.oom_killed || ending.timed_out.is_some();
+    ending.exit_code == Some(SIGKILL) && !known
 }
 
 /// Whether an end that was told as it happened may be the first sign of an engine that goes down.
 pub fn may_be_of_an_engine_going_down(ended: &Ended, ending: &Ending) -> bool {
-    let known = ending.engine_outage || ending.oom_killed || ending.timed_out.is_some();
+    let stopped = ending.timed_out.is_some() || ending.disk.is_some();
+    let known = ending.engine_outage || ending.oom_killed || stopped;
     matches!(ended.end, End::Died { .. } | End::Found) && !known
 }
 
-fn cause(outages: &Outages, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
+fn cause(
+    outages: &Outages,
+    seen: Seen,
+    ended: &Ended,
+    inspected: Option<&Inspected>,
+    silent: bool,
+) -> Ending {
     let told = match ended.end {
         End::Died { exit_code } => exit_code,
         End::Found | End::Gone | End::Unstoppable => None,
     };
-    let mut ending = Ending { exit_code: told, ..Ending::default() };
+    let mut ending = Ending { exit_code: told, oom_killed: seen.oom, usage: seen.usage, ..Ending::default() };
     if let Some(inspected) = inspected {
         ending.elapsed = ran_for(inspected);
-        ending.oom_killed = inspected.oom_killed;
+        ending.oom_killed |= inspected.oom_killed;
+        ending.memory_limit = inspected.memory_limit;
+        ending.pids_limit = inspected.pids_limit;
+        ending.disk_limit = disks::limit_of(inspected);
+        ending.no_network = inspected.no_network;
         ending.exit_code = agreed_exit_code(told, inspected);
     }
     ending.timed_out = ended.timeout.filter(|limit| was_stopped_for_time(ended.timed_out, &ending, *limit));
-    // What we stopped when its time was up had its time, whatever else befell the engine in that moment.
-    let had_its_time = ended.timed_out && ending.timed_out.is_some();
-    ending.engine_outage = !had_its_time
+    // What we stopped, since its time was up or its disk full, was stopped by us, whatever else befell the engine
+    // in that moment.
+    let by_us = ended.timed_out && ending.timed_out.is_some()
+        || seen.disk.is_some() && ending.exit_code == Some(SIGKILL);
+    ending.engine_outage = !by_us
         && inspected.is_some_and(|inspected| is_the_engines(outages, told, inspected, &ending, silent));
     ending
 }
@@ -97,7 +120,7 @@ fn agreed_exit_code(told: Option<i64>, inspected: &Inspected) -> Option<i64> {
 fn was_stopped_for_time(by_us: bool, ending: &Ending, limit: Duration) -> bool {
     match ending.elapsed {
         Some(elapsed) if by_us => elapsed + CLOCKS_DIFFER >= limit,
-        Some(elapsed) => ending.exit_code == Some(137) && elapsed >= limit,
+        Some(elapsed) => ending.exit_code == Some(SIGKILL) && elapsed >= limit,
         None => by_us,
     }
 }
@@ -131,6 +154,11 @@ mod tests {
             started_at: None,
             finished_at: None,
             labels: HashMap::new(),
+            memory_limit: Some(1 << 30),
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
         }
     }
 
@@ -158,7 +186,7 @@ mod tests {
             finished_at: Some(at(finished)),
             ..inspected(State::Exited, exit_code)
         };
-        cause(&outages(), &ended(end, false), Some(&found), silent)
+        cause(&outages(), Seen::default(), &ended(end, false), Some(&found), silent)
     }
 
     #[test]
@@ -213,8 +241,31 @@ mod tests {
         let found =
             Inspected { finished_at: Some(at(2015)), oom_killed: true, ..inspected(State::Exited, 137) };
         let told = End::Died { exit_code: Some(137) };
-        let ending = cause(&outages(), &ended(told, false), Some(&found), false);
+        let ending = cause(&outages(), Seen::default(), &ended(told, false), Some(&found), false);
         assert!(ending.oom_killed && !ending.engine_outage);
+    }
+
+    #[test]
+    fn memory_that_ran_out_is_known_by_the_event_as_well_as_by_the_inspection() {
+        let (found, told) = (inspected(State::Exited, 137), End::Died { exit_code: Some(137) });
+        let ending = |seen| cause(&outages(), seen, &ended(told.clone(), false), Some(&found), false);
+        let killed = ending(Seen::default());
+        assert!(is_killed_by_nobody(&killed));
+        assert_eq!((killed.memory_limit, killed.no_network), (Some(1 << 30), true));
+        let oom = ending(Seen { oom: true, ..Seen::default() });
+        assert!(oom.oom_killed && !is_killed_by_nobody(&oom));
+    }
+
+    #[test]
+    fn who_was_stopped_for_a_full_disk_was_stopped_by_us() {
+        let found = Inspected { finished_at: Some(at(2005)), ..inspected(State::Exited, 137) };
+        let told = ended(End::Died { exit_code: Some(137) }, false);
+        let disk = Some(crate::usage::Disk { used: 2, allowed: 1 });
+        let ending = |seen| cause(&outages(), seen, &told, Some(&found), false);
+        assert!(ending(Seen::default()).engine_outage);
+        assert!(!ending(Seen { disk, ..Seen::default() }).engine_outage);
+        let full = Ending { disk, ..ending(Seen { disk, ..Seen::default() }) };
+        assert!(!may_be_of_an_engine_going_down(&told, &full));
     }
 
     #[test]

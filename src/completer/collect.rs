@@ -6,17 +6,24 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::docker::{EngineError, Inspected, State};
-use crate::ending;
+use crate::ending::{self, Ending};
 use crate::identity::{ContainerId, EngineId};
 use crate::job::{Errand, FinishedJob};
 use crate::outcome::{Failure, Outcome};
 use crate::output::Output;
+use crate::usage::Disk;
 use crate::verdict;
 
-use super::cause::{ending_of, may_be_of_an_engine_going_down};
+use super::cause::{ending_of, is_killed_by_nobody, may_be_of_an_engine_going_down};
+use super::disks;
 use super::inflight::End;
+use super::sealing::{Read, Sealing};
 use super::session::Session;
 use super::tries::{Reached, Tries};
+
+/// How often, and how far apart, it is asked whether memory ran out after a death that nothing explains.
+const LATE_LOOKS: u32 = 3;
+const LATE_LOOK_EVERY: Duration = Duration::from_millis(150);
 
 /// A result, or why there is none yet; and how far the attempt came.
 #[derive(Debug)]
@@ -45,15 +52,16 @@ pub struct Ended {
 }
 
 /// Reads the container's output and makes the result of it, where the container is there. `engine` = where it
-/// was started.
+/// was started; `sealing` = whether its verdict needs a secret.
 pub async fn result_of(
     session: &Session,
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
+    sealing: &Sealing,
 ) -> Attempt {
     let mut reached = Reached::Nothing;
-    let result = attempt(session, ended, engine, errand, &mut reached).await;
+    let result = attempt(session, ended, engine, errand, sealing, &mut reached).await;
     Attempt { result, reached }
 }
 
@@ -62,6 +70,7 @@ async fn attempt(
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
+    sealing: &Sealing,
     reached: &mut Reached,
 ) -> Result<Option<FinishedJob>, EngineError> {
     if ended.end == End::Gone {
@@ -74,7 +83,16 @@ async fn attempt(
     if ended.tries.is_faulty() {
         return Ok(Some(FinishedJob::of_failure(errand, &faulty())));
     }
-    let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
+    let seal = match sealing.read(session, ended, reached).await? {
+        Read::Seal(seal) => seal,
+        Read::Gone => {
+            is_still(session, engine).await?;
+            return Ok(None);
+        }
+        Read::Unknown(failure) => return Ok(Some(FinishedJob::of_failure(errand, &failure))),
+    };
+    let limit = session.settings.output_limit;
+    let output = match session.engine.sealed_output(&ended.container, limit, seal).await {
         Ok(Some(output)) => output,
         Ok(None) => {
             is_still(session, engine).await?;
@@ -111,7 +129,20 @@ async fn attempt(
             if let Some(error) = inspected.as_ref().and_then(start_error) {
                 return Ok(Some(FinishedJob::of_failure(errand, &not_started(error))));
             }
-            let ending = ending_of(session, ended, inspected.as_ref(), output.total() == 0);
+            let silent = output.total() == 0;
+            let mut ending = ending_of(session, ended, inspected.as_ref(), silent);
+            if is_killed_by_nobody(&ending) {
+                ending = late_news(session, ended, inspected.as_ref(), silent, ending).await;
+            }
+            match full_disk(session, ended, inspected.as_ref(), &ending).await {
+                Ok(disk) => ending.disk = disk,
+                Err(error) => {
+                    *reached = Reached::NoInspection { away: error.is_away() };
+                    if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
+                        return Err(error);
+                    }
+                }
+            }
             if may_be_of_an_engine_going_down(ended, &ending) {
                 session.engine_stays().await?;
                 if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
@@ -135,6 +166,49 @@ async fn is_still(session: &Session, expected: Option<&EngineId>) -> Result<(), 
     }
     session.whereabouts.set_engine(found.clone());
     Err(EngineError::Exchanged { found: found.to_string(), expected: expected.to_string() })
+}
+
+/// Looks again whether memory ran out where nothing told so: the kernel's word of it takes another way than the
+/// death, and may come after it. The engine notes it then.
+async fn late_news(
+    session: &Session,
+    ended: &Ended,
+    inspected: Option<&Inspected>,
+    silent: bool,
+    mut ending: Ending,
+) -> Ending {
+    if inspected.is_none_or(|inspected| inspected.memory_limit.is_none()) {
+        return ending;
+    }
+    for _ in 0..LATE_LOOKS {
+        tokio::time::sleep(LATE_LOOK_EVERY).await;
+        // Without an answer what is known already is told.
+        let Ok(Some(again)) = session.engine.inspect(ended.container.as_str()).await else { break };
+        ending = ending_of(session, ended, Some(&again), silent);
+        if !is_killed_by_nobody(&ending) {
+            break;
+        }
+    }
+    ending
+}
+
+/// The container's disk, if it was killed for it, by us or by a completer that died since, or if it could write
+/// no more because the engine bounds it.
+async fn full_disk(
+    session: &Session,
+    ended: &Ended,
+    inspected: Option<&Inspected>,
+    ending: &Ending,
+) -> Result<Option<Disk>, EngineError> {
+    let killed = is_killed_by_nobody(ending);
+    let Some(inspected) = inspected else { return Ok(None) };
+    let failed = inspected.disk_bound.is_some() && ending.exit_code.is_some_and(|code| code != 0);
+    let Some(allowed) = disks::limit_of(inspected).filter(|_| killed || failed) else { return Ok(None) };
+    if let Some(seen) = session.witness.of(&ended.container).disk.filter(|_| killed) {
+        return Ok(Some(seen));
+    }
+    let disk = disks::measure(session, &ended.container, allowed, &inspected.volumes).await?;
+    Ok(disk.filter(|disk| killed && disk.is_exceeded() || failed && disk.is_full()))
 }
 
 /// Whether the engine's disk is full: then what a container printed is not kept, and nothing says so. Asked

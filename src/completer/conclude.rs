@@ -18,6 +18,7 @@ use super::collect::{Attempt, Ended, removed, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
+use super::sealing::Sealing;
 use super::session::Session;
 use super::tries::{Reached, Tries};
 
@@ -48,7 +49,8 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
-    let Attempt { result, reached } = result_of(session, ended, engine, job.errand.clone()).await;
+    let Attempt { result, reached } =
+        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
         Err(EngineError::Exchanged { .. }) => {
@@ -72,6 +74,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     pass(Point::CompleterHandedOver).await;
     match settled {
         Some(Settled::Done | Settled::Already) => {
+            session.witness.forget(&job.container);
             info!(job_id = %taken.id, container_id = %job.container, work_id,
                 outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
             let force = ended.end == End::Unstoppable;
@@ -129,7 +132,8 @@ pub async fn conclude_orphan(
     let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), labels.errand.clone()).await;
+    let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
+    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.
@@ -150,6 +154,7 @@ pub async fn conclude_orphan(
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
+            session.witness.forget(container);
             warn!(container_id = %container, job_id = %labels.correction, work_id,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

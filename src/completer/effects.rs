@@ -91,12 +91,18 @@ pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId)
 }
 
 /// Sends SIGKILL, unpausing first where needed: a paused container takes no signal. Tells whether the
-/// signal was sent.
+/// signal was sent. What the container uses is looked at before: afterwards nobody knows it any more.
 ///
 /// # Errors
 /// The engine did not answer, or refused.
 pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, EngineError> {
     let inspected = session.engine.inspect(container.as_str()).await?;
+    match session.engine.usage(container).await {
+        Ok(usage) => session.witness.saw_usage(container, usage),
+        Err(error) => {
+            debug!(container_id = %container, error = format!("{error:#}"), "what it uses is not known");
+        }
+    }
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {
         session.engine.unpause(container).await?;
         pass(Point::CompleterUnpaused).await;

@@ -7,6 +7,7 @@
 mod cause;
 mod collect;
 mod conclude;
+mod disks;
 mod effects;
 mod elsewhere;
 mod inflight;
@@ -16,9 +17,11 @@ mod parked;
 mod removal;
 mod reports;
 mod run_time;
+mod sealing;
 mod session;
 mod sweep;
 mod tries;
+mod witness;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
@@ -40,6 +43,7 @@ use crate::startup::wait_for;
 
 use self::collect::Ended;
 use self::conclude::Held;
+use self::disks::Disks;
 use self::inflight::{Action, Inflight, Ticket};
 use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
@@ -84,6 +88,7 @@ struct Loop {
     tries: HashMap<Ticket, Tries>,
     orphans: Orphans,
     removals: Removals,
+    disks: Disks,
     sweep: SweepTimer,
     freshness: Freshness,
     gauges: [Gauge; 2],
@@ -101,6 +106,7 @@ impl Loop {
             tries: HashMap::new(),
             orphans: Orphans::default(),
             removals: Removals::start(Arc::clone(&session), cpus),
+            disks: Disks::start(Arc::clone(&session)),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
             gauges: [Gauge::of(Vital::Queued), Gauge::of(Vital::Parked)],
@@ -180,6 +186,7 @@ impl Loop {
             }
             Notice::Oom { container } => {
                 debug!(container_id = %container, "a process of the container was killed for want of memory");
+                self.session.witness.saw_oom(&container);
                 Vec::new()
             }
             Notice::Destroyed { container } => self.inflight.destroyed(&container),
@@ -213,6 +220,10 @@ impl Loop {
         let timeout = job.origin.as_ref().and_then(crate::job::Origin::timeout);
         let container = job.container.clone();
         debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
+        // What the original's starter made has no limit.
+        if job.origin.is_some() {
+            self.disks.watch(&container);
+        }
         self.held.insert(ticket, Arc::new(Held { assignment, job }));
         let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
@@ -222,7 +233,9 @@ impl Loop {
         for action in actions {
             match action {
                 Action::Forget(ticket) => {
-                    self.held.remove(&ticket);
+                    if let Some(held) = self.held.remove(&ticket) {
+                        self.disks.forget(&held.job.container);
+                    }
                     self.tries.remove(&ticket);
                 }
                 other => self.waiting.push_back(other),

@@ -11,6 +11,8 @@ use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::queue::{JobOptions, NewJob, Queue, Redis};
 
+use super::witness::Witness;
+
 /// How many outages of the event stream are remembered.
 const OUTAGES_KEPT: usize = 32;
 /// How long an engine may take from when it begins to go down, and ends its containers, to when the
@@ -36,6 +38,8 @@ pub struct Session {
     pub settings: CompleterSettings,
     /// When the event stream was away.
     pub outages: Outages,
+    /// What was seen of containers while they ran.
+    pub witness: Witness,
     /// Which installation we are, and which engine we watch.
     pub whereabouts: Whereabouts,
 }
@@ -58,6 +62,7 @@ impl Session {
             engine,
             settings,
             outages: Outages::default(),
+            witness: Witness::default(),
             whereabouts: Whereabouts::new(instance, engine_id),
         }
     }

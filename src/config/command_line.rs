@@ -7,11 +7,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::table::{Component, Setting, settings};
+use super::tools::{self, ToolLine};
 
 /// What the command line asks for.
 pub(super) enum Line {
     /// A component with these flags, by setting.
     Run(Component, HashMap<&'static str, String>),
+    /// A command that is no component, with these flags.
+    Tool(Box<ToolLine>, HashMap<&'static str, String>),
     /// A text to be shown, such as the help.
     Show(String),
 }
@@ -29,7 +32,7 @@ Settings: each is a flag, an environment variable, or a line of a .env file in t
 of these counts. 'correction-runner starter --help' and so on show those of one component, 'correction-runner
 --help' shows all. With PROCESS=starter (or another component) in the environment no command is needed.
 
-Exit codes: 0 stopped as asked, 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
+Exit codes: 0 stopped as asked, 1 a command's answer is no, 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
 
 Try it: correction-runner all --redis-host 127.0.0.1";
 
@@ -47,13 +50,13 @@ pub(super) fn command() -> Command {
         .about(ABOUT)
         .after_help(format!("{DETAILS}\n\n{AFTER}"))
         .after_long_help(format!("{DETAILS}\n\n{AFTER}\n\n{}", every_setting()))
-        .subcommand_value_name("COMPONENT")
-        .subcommand_help_heading("Components")
+        .subcommand_value_name("COMMAND")
+        .subcommand_help_heading("Components, and commands for a person")
         .disable_help_subcommand(true);
     for component in Component::EACH {
         command = command.subcommand(subcommand(component));
     }
-    command
+    tools::added_to(command)
 }
 
 fn subcommand(component: Component) -> Command {
@@ -78,7 +81,7 @@ fn every_setting() -> String {
     format!("All settings\n------------\n\n{}", all.render_help())
 }
 
-fn argument(setting: &'static Setting, component: Component) -> Arg {
+pub(super) fn argument(setting: &'static Setting, component: Component) -> Arg {
     let mut notes = vec![setting.name.to_owned()];
     if !setting.aliases.is_empty() {
         notes.push(format!("or {}", setting.aliases.join(", ")));
@@ -140,8 +143,11 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Line, String> {
         }
         Err(error) => return Err(refusal(&error)),
     };
-    let (component, flags) = chosen(&matches).ok_or_else(|| String::from("error: name a component"))?;
-    Ok(Line::Run(component, flags))
+    if let Some((component, flags)) = chosen(&matches) {
+        return Ok(Line::Run(component, flags));
+    }
+    let (tool, matches) = tools::chosen(&matches).ok_or_else(|| String::from("error: name a component"))?;
+    Ok(Line::Tool(Box::new(tool), flags(matches)))
 }
 
 /// The help text of the whole.
@@ -151,12 +157,14 @@ pub(super) fn help() -> String {
 
 fn chosen(matches: &ArgMatches) -> Option<(Component, HashMap<&'static str, String>)> {
     let (name, matches) = matches.subcommand()?;
-    let component = Component::named(name)?;
-    let flags = settings()
-        .filter(|setting| setting.is_of(component))
-        .filter_map(|setting| Some((setting.name, matches.get_one::<String>(setting.name)?.clone())))
-        .collect();
-    Some((component, flags))
+    Some((Component::named(name)?, flags(matches)))
+}
+
+/// The settings that are given as flags, by their names.
+fn flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
+    // Of a setting that the command does not take clap says an error.
+    let flag = |name| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    settings().filter_map(|setting| Some((setting.name, flag(setting.name)?))).collect()
 }
 
 /// Clap's error, without a stray value in it: it may be a part of a password that holds a space.

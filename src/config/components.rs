@@ -6,61 +6,13 @@ use std::time::Duration;
 use super::connections::{docker, readable, redis};
 use super::formats::{self, Unit};
 use super::inputs::Inputs;
+use super::sandbox;
 use super::settings::{
-    CommonSettings, CompleterSettings, ContainerSettings, DeliveryRetries, DockerSettings, LogDestination,
-    LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
+    CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, LogDestination, LogFormat, LogLevel,
+    LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
+use super::signing;
 use crate::identity::InstanceId;
-
-/// Memory: what Docker accepts at least, and more than any machine has.
-const LEAST_MEMORY: u64 = 6 << 20;
-const MOST_MEMORY: u64 = 1 << 44;
-
-/// Every capability of Linux 6, and all of them.
-const CAPABILITIES: &[&str] = &[
-    "ALL",
-    "AUDIT_CONTROL",
-    "AUDIT_READ",
-    "AUDIT_WRITE",
-    "BLOCK_SUSPEND",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "KILL",
-    "LEASE",
-    "LINUX_IMMUTABLE",
-    "MAC_ADMIN",
-    "MAC_OVERRIDE",
-    "MKNOD",
-    "NET_ADMIN",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_RAW",
-    "PERFMON",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYSLOG",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_CHROOT",
-    "SYS_MODULE",
-    "SYS_NICE",
-    "SYS_PACCT",
-    "SYS_PTRACE",
-    "SYS_RAWIO",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "WAKE_ALARM",
-];
 
 pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
     let kept = |text: &str| formats::whole(text, 0, 10_000_000);
@@ -112,7 +64,7 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
     let settings = StarterSettings {
         common: common(inputs),
         docker: docker(inputs),
-        container: container(inputs),
+        policy: sandbox::policy(inputs),
         dont_start: inputs.read("DONT_START_CONTAINER", formats::boolean),
         concurrency: concurrency(inputs, "CONCURRENT_STARTERS"),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
@@ -138,7 +90,6 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
-        no_network: network(inputs) == "none",
     }
 }
 
@@ -153,6 +104,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
         egress: super::callbacks::egress(inputs),
+        signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {
         inputs.warn(
@@ -185,38 +137,6 @@ pub(super) fn log(inputs: &mut Inputs) -> LogSettings {
     }
 }
 
-fn container(inputs: &mut Inputs) -> ContainerSettings {
-    let timeout = inputs.read("CONTAINER_TIMEOUT", |text| formats::duration(text, Unit::Seconds));
-    let pids = inputs.read("CONTAINER_PIDS", |text| formats::whole(text, 0, 4_194_304));
-    let settings = ContainerSettings {
-        hardened: !inputs.is_original(),
-        timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
-        memory: inputs
-            .read("CONTAINER_MEMORY", |text| formats::size_or_none(text, LEAST_MEMORY, MOST_MEMORY)),
-        cpus: inputs.read("CONTAINER_CPUS", formats::processors),
-        pids: Some(pids).filter(|pids| *pids > 0),
-        network: network(inputs),
-        runtime: inputs.read_optional("CONTAINER_RUNTIME", |text| formats::name(text, 128)),
-        capabilities: inputs.read("CONTAINER_CAPS", capabilities),
-    };
-    if settings.network == "host" {
-        inputs.warn("CONTAINER_NETWORK is host: submissions can reach every service of this machine");
-    }
-    if settings.capabilities.iter().any(|capability| capability == "ALL" || capability == "SYS_ADMIN") {
-        inputs.warn(
-            "CONTAINER_CAPS gives containers nearly all rights: a submission can take over the machine",
-        );
-    }
-    settings
-}
-
-fn network(inputs: &mut Inputs) -> String {
-    inputs.read("CONTAINER_NETWORK", |text| {
-        formats::name(text, 128)
-            .map_err(|allowed| format!("none, bridge, or the name of a network: {allowed}"))
-    })
-}
-
 fn concurrency(inputs: &mut Inputs, name: &'static str) -> usize {
     let number = inputs.read(name, |text| formats::whole(text, 1, 10_000));
     usize::try_from(number).unwrap_or(usize::MAX)
@@ -231,23 +151,4 @@ fn rate(inputs: &mut Inputs, max: &'static str, duration: &'static str) -> Optio
         inputs.warn(format!("{duration} is set, but {max} is 0: there is no limit"));
     }
     Some(limit).filter(|limit| limit.max > 0)
-}
-
-/// A list of capabilities, with or without `CAP_`, between commas or white space; `none` for none.
-fn capabilities(text: &str) -> Result<Vec<String>, String> {
-    let mut all = Vec::new();
-    for word in text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()) {
-        let name = word.to_uppercase();
-        let name = name.strip_prefix("CAP_").unwrap_or(&name);
-        if name == "NONE" {
-            continue;
-        }
-        if !CAPABILITIES.contains(&name) {
-            return Err(format!("none, or Linux capabilities such as CHOWN,SETUID; {word:?} is none"));
-        }
-        if !all.iter().any(|known| known == name) {
-            all.push(name.to_owned());
-        }
-    }
-    Ok(all)
 }

@@ -183,7 +183,7 @@ fn logins(inputs: &mut Inputs) -> Logins {
 }
 
 /// The content of the file that a setting names; what cannot be read is reported.
-fn content(inputs: &mut Inputs, setting: &'static str, found: &Found) -> Option<String> {
+pub(super) fn content(inputs: &mut Inputs, setting: &'static str, found: &Found) -> Option<String> {
     match std::fs::read_to_string(&found.text) {
         Ok(text) => Some(text.trim_start_matches('\u{feff}').to_owned()),
         Err(error) => {
@@ -203,6 +203,6 @@ pub(super) fn readable(path: &Path) -> Result<(), String> {
     }
 }
 
-fn unusable(inputs: &mut Inputs, setting: &'static str, found: &Found, what: String) {
+pub(super) fn unusable(inputs: &mut Inputs, setting: &'static str, found: &Found, what: String) {
     inputs.report(Problem::Unusable { setting, origin: found.origin.clone(), what });
 }

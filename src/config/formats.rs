@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 /// What is allowed, where a value was refused.
-pub(super) type Allowed = String;
+pub(crate) type Allowed = String;
 
 /// The longest duration, a year, in milliseconds.
 const LONGEST: f64 = 365.0 * 24.0 * 3.6e6;
 
 /// The unit of a bare number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     Milliseconds,
     Seconds,
     Hours,
@@ -37,7 +37,7 @@ impl Unit {
 }
 
 /// A Boolean, as the original and Spanish speakers write it.
-pub(super) fn boolean(text: &str) -> Result<bool, Allowed> {
+pub(crate) fn boolean(text: &str) -> Result<bool, Allowed> {
     match text.trim().to_lowercase().as_str() {
         "true" | "yes" | "y" | "1" | "s" | "si" | "sí" => Ok(true),
         "false" | "no" | "n" | "0" | "" => Ok(false),
@@ -46,13 +46,13 @@ pub(super) fn boolean(text: &str) -> Result<bool, Allowed> {
 }
 
 /// A whole number of a range.
-pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Allowed> {
+pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Allowed> {
     let number = text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("a whole number from {least} to {most}"))
 }
 
 /// A duration: a number, decimals allowed, with `ms`, `s`, `m`, `h` or `d`, or in the given unit.
-pub(super) fn duration(text: &str, unit: Unit) -> Result<Duration, Allowed> {
+pub(crate) fn duration(text: &str, unit: Unit) -> Result<Duration, Allowed> {
     let allowed = || {
         let unit = unit.name();
         format!("a duration of up to 365 days, such as 500ms, 1.5s, 10m or 1h (a bare number is in {unit})")
@@ -77,7 +77,7 @@ pub(super) fn duration(text: &str, unit: Unit) -> Result<Duration, Allowed> {
 }
 
 /// A duration that is not nothing.
-pub(super) fn some_duration(text: &str, unit: Unit) -> Result<Duration, Allowed> {
+pub(crate) fn some_duration(text: &str, unit: Unit) -> Result<Duration, Allowed> {
     match duration(text, unit)? {
         Duration::ZERO => Err(format!("a duration longer than 0 (a bare number is in {})", unit.name())),
         duration => Ok(duration),
@@ -85,7 +85,7 @@ pub(super) fn some_duration(text: &str, unit: Unit) -> Result<Duration, Allowed>
 }
 
 /// A number of bytes: decimals allowed, with `k`, `m` or `g` (of 1024, as Docker has them), or bare.
-pub(super) fn size(text: &str, least: u64, most: u64) -> Result<u64, Allowed> {
+pub(crate) fn size(text: &str, least: u64, most: u64) -> Result<u64, Allowed> {
     let allowed = || {
         let (least, most) = (as_size(least), as_size(most));
         format!("a size from {least} to {most}, such as 512k, 256m or 1.5g (a bare number is in bytes)")
@@ -110,7 +110,7 @@ pub(super) fn size(text: &str, least: u64, most: u64) -> Result<u64, Allowed> {
 }
 
 /// Nothing (0), or a size of at least `least`.
-pub(super) fn size_or_none(text: &str, least: u64, most: u64) -> Result<Option<u64>, Allowed> {
+pub(crate) fn size_or_none(text: &str, least: u64, most: u64) -> Result<Option<u64>, Allowed> {
     if size(text, 0, 0).is_ok() {
         return Ok(None);
     }
@@ -118,7 +118,7 @@ pub(super) fn size_or_none(text: &str, least: u64, most: u64) -> Result<Option<u
 }
 
 /// Nothing (0), or a number of processors.
-pub(super) fn processors(text: &str) -> Result<Option<f64>, Allowed> {
+pub(crate) fn processors(text: &str) -> Result<Option<f64>, Allowed> {
     let number = number_and_suffix(text).filter(|(_, suffix)| suffix.is_empty()).map(|(number, _)| number);
     match number {
         Some(0.0) => Ok(None),
@@ -128,7 +128,7 @@ pub(super) fn processors(text: &str) -> Result<Option<f64>, Allowed> {
 }
 
 /// A name that begins with a letter or digit and goes on with those, `_`, `.` and `-`.
-pub(super) fn name(text: &str, longest: usize) -> Result<String, Allowed> {
+pub(crate) fn name(text: &str, longest: usize) -> Result<String, Allowed> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && text.len() <= longest && text.chars().all(legal) {
@@ -138,7 +138,7 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, Allowed> {
 }
 
 /// A text without white space and control characters.
-pub(super) fn word(text: &str) -> Result<String, Allowed> {
+pub(crate) fn word(text: &str) -> Result<String, Allowed> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("a text without spaces".into());
     }
@@ -155,7 +155,7 @@ fn number_and_suffix(text: &str) -> Option<(f64, String)> {
 }
 
 /// A size in the largest unit that leaves a whole number.
-fn as_size(bytes: u64) -> String {
+pub(crate) fn as_size(bytes: u64) -> String {
     match bytes {
         0 => "0".into(),
         _ if bytes.is_multiple_of(1 << 30) => format!("{}g", bytes >> 30),

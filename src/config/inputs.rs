@@ -118,6 +118,14 @@ impl Inputs {
         setting(name).is_some_and(|setting| setting.is_of(self.component))
     }
 
+    /// Reads settings with the defaults of one profile or the other.
+    pub(super) fn under<T>(&mut self, original: bool, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.original, original);
+        let value = read(self);
+        self.original = before;
+        value
+    }
+
     /// Whether somebody set it.
     pub(super) fn is_set(&mut self, name: &'static str) -> bool {
         self.find(name).is_some_and(|found| found.origin != Origin::Default)

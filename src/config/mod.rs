@@ -20,23 +20,29 @@ mod connections;
 mod docker_host;
 mod docker_options;
 mod dotenv;
-mod formats;
+pub(crate) mod formats;
 mod inputs;
 mod problem;
 mod redis_url;
 mod registry_logins;
+mod sandbox;
 mod settings;
+mod signing;
 mod table;
+mod tools;
 
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};
+pub use tools::*;
 
 /// What the process is asked to do.
 #[derive(Debug)]
 pub enum Request {
     /// Run components.
     Run(Box<Configuration>),
+    /// Do one thing for a person.
+    Tool(Box<Tool>),
     /// Show a text, such as the help.
     Show(String),
 }
@@ -109,6 +115,12 @@ pub fn read(
     }
     let (component, flags) = match command_line::parse(arguments).map_err(Refusal::CommandLine)? {
         Line::Run(component, flags) => (component, flags),
+        Line::Tool(tool, flags) => {
+            let mut inputs = Inputs::new(Component::All, flags, surroundings);
+            let tool = tools::tool(*tool, &mut inputs);
+            inputs.finish().map_err(Refusal::Settings)?;
+            return Ok(Request::Tool(Box::new(tool)));
+        }
         Line::Show(text) => return Ok(Request::Show(text)),
     };
     let configuration = configuration(component, Inputs::new(component, flags, surroundings));

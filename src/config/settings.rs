@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::egress::Egress;
 use crate::identity::InstanceId;
+use crate::policy::Policy;
+use crate::signing::SigningKeys;
 
 /// A text that must never be printed: its `Debug` and `Display` show stars.
 #[derive(Clone, PartialEq, Eq)]
@@ -125,28 +127,6 @@ pub struct RateLimit {
     pub duration: Duration,
 }
 
-/// What a container is allowed. `None` and 0 mean no limit of ours.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ContainerSettings {
-    /// Whether the hardened profile is in force (capabilities dropped, no new privileges, read-only
-    /// submission, init), or the original's.
-    pub hardened: bool,
-    /// Wall clock from start.
-    pub timeout: Option<Duration>,
-    /// Bytes of memory, without swap.
-    pub memory: Option<u64>,
-    /// Processors.
-    pub cpus: Option<f64>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-    /// `none`, `bridge`, or a network's name.
-    pub network: String,
-    /// OCI runtime; `None` = the engine's own choice.
-    pub runtime: Option<String>,
-    /// Capabilities given back, without `CAP_`.
-    pub capabilities: Vec<String>,
-}
-
 /// How many ended jobs stay in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -189,8 +169,8 @@ pub struct StarterSettings {
     pub common: CommonSettings,
     /// The engine.
     pub docker: DockerSettings,
-    /// What containers are allowed.
-    pub container: ContainerSettings,
+    /// Which images may run, and what their containers get.
+    pub policy: Policy,
     /// Test mode: containers are created and never started.
     pub dont_start: bool,
     /// Starts in flight.
@@ -212,8 +192,6 @@ pub struct CompleterSettings {
     pub output_limit: u64,
     /// Time between two sweeps.
     pub sweep_interval: Duration,
-    /// Whether an error text should mention that containers have no network.
-    pub no_network: bool,
 }
 
 /// What the notifier is given.
@@ -231,6 +209,8 @@ pub struct NotifierSettings {
     pub ca_file: Option<PathBuf>,
     /// Where callbacks may go.
     pub egress: Egress,
+    /// The keys that sign each callback.
+    pub signing: SigningKeys,
 }
 
 /// How much is logged, by pino's names.

@@ -97,9 +97,9 @@ const DURATION: &str = "DURATION";
 const NUMBER: &str = "NUMBER";
 const SIZE: &str = "SIZE";
 
-const REDIS: &str = "Redis and the queues";
+pub(super) const REDIS: &str = "Redis and the queues";
 const DOCKER: &str = "Docker";
-const SANDBOX: &str = "What a container is allowed";
+pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
 const DELIVERIES: &str = "Delivering results";
@@ -146,9 +146,6 @@ pub(super) struct Later {
 pub(super) const LATER: &[Later] = &[
     Later { name: "MAX_RUNNING", harmless: &["0"] },
     Later { name: "REMOVE_EXERCISE", harmless: &["no", "n", "false", "0"] },
-    Later { name: "NOTIFY_SIGNING_KEYS", harmless: &[] },
-    Later { name: "NOTIFY_SIGNING_KEYS_FILE", harmless: &[] },
-    Later { name: "POLICY_FILE", harmless: &[] },
     Later { name: "HTTP_LISTEN", harmless: &[] },
 ];
 

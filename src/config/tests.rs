@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::egress::{Egress, OwnService};
+use crate::policy::{Bases, Policy};
+use crate::profile::Profile;
+use crate::signing::SigningKeys;
 
 mod callbacks;
 mod refusals;
@@ -28,6 +31,11 @@ fn configured(arguments: &str, environment: &[(&str, &str)], dotenv: &str) -> Co
 
 fn refused(arguments: &str, environment: &[(&str, &str)], dotenv: &str) -> String {
     request(arguments, environment, dotenv).unwrap_err().to_string()
+}
+
+/// What every image's container gets by the settings.
+fn profile(starter: &StarterSettings) -> Profile {
+    starter.policy.profile_of("any").unwrap()
 }
 
 fn redis(arguments: &str, environment: &[(&str, &str)], dotenv: &str) -> RedisSettings {
@@ -64,20 +72,22 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         pull_timeout: Duration::from_secs(15),
         credentials: std::collections::HashMap::new(),
     };
-    let container = ContainerSettings {
+    let profile = Profile {
         hardened: true,
         timeout: Some(Duration::from_secs(600)),
         memory: Some(1 << 30),
         cpus: Some(1.0),
         pids: Some(512),
+        nofile: Some(8192),
+        disk: Some(2 << 30),
         network: "none".into(),
-        runtime: None,
-        capabilities: vec![],
+        ..Profile::unlimited()
     };
+    let bases = Bases { hardened: profile, original: Profile::unlimited(), is_original: false };
     let expected = StarterSettings {
         common: common.clone(),
         docker: docker.clone(),
-        container,
+        policy: Policy::of_settings(bases),
         dont_start: false,
         concurrency: 8,
         rate: None,
@@ -89,10 +99,10 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         docker,
         output_limit: 1 << 20,
         sweep_interval: Duration::from_secs(30),
-        no_network: true,
     };
     assert_eq!(completer, expected);
     let expected = NotifierSettings {
+        signing: SigningKeys::default(),
         common,
         concurrency: 50,
         rate: None,
@@ -114,19 +124,8 @@ fn the_original_profile_lifts_every_limit_and_brings_the_originals_rates() {
     let all = configured("all", &[("CONTAINER_PROFILE", "original")], "");
     assert!(!all.hardened);
     let starter = all.starter.unwrap();
-    let container = ContainerSettings {
-        hardened: false,
-        timeout: None,
-        memory: None,
-        cpus: None,
-        pids: None,
-        network: "bridge".into(),
-        runtime: None,
-        capabilities: vec![],
-    };
-    assert_eq!(starter.container, container);
+    assert_eq!(profile(&starter), Profile::unlimited());
     assert_eq!(starter.rate, Some(RateLimit { max: 10, duration: Duration::from_secs(5) }));
-    assert!(!all.completer.unwrap().no_network);
     assert_eq!(all.notifier.unwrap().rate, Some(RateLimit { max: 20, duration: Duration::from_secs(1) }));
 }
 
@@ -141,11 +140,11 @@ fn what_is_set_explicitly_wins_over_the_profile() {
     ];
     let all = configured("all", &environment, "");
     let starter = all.starter.unwrap();
-    assert_eq!(starter.container.memory, Some(64 << 20));
-    assert_eq!(starter.container.network, "none");
-    assert_eq!(starter.container.pids, None);
+    let profile = profile(&starter);
+    assert_eq!(profile.memory, Some(64 << 20));
+    assert_eq!(profile.network, "none");
+    assert_eq!(profile.pids, None);
     assert_eq!(starter.rate, None);
-    assert!(all.completer.unwrap().no_network);
     assert_eq!(all.notifier.unwrap().rate.unwrap().max, 7);
 }
 
@@ -284,7 +283,7 @@ fn a_switch_needs_no_value_on_the_command_line() {
 
 #[test]
 fn capabilities_are_read_with_and_without_their_prefix() {
-    let read = |text| configured("starter", &[("CONTAINER_CAPS", text)], "").starter.unwrap().container;
+    let read = |text| profile(&configured("starter", &[("CONTAINER_CAPS", text)], "").starter.unwrap());
     assert_eq!(read("CHOWN, cap_setuid CHOWN").capabilities, ["CHOWN", "SETUID"]);
     assert_eq!(read("none").capabilities, Vec::<String>::new());
     assert!(refused("starter", &[("CONTAINER_CAPS", "CHOWN,ROOT")], "").contains("\"ROOT\" is none"));

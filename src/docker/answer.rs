@@ -85,12 +85,27 @@ impl Refusal {
         }
     }
 
+    /// What a refusal to put a container's secret into it means.
+    pub(super) fn of_put_secret(self, container: &ContainerId) -> EngineError {
+        if self.says("no such container") {
+            EngineError::NoSuchContainer { container: container.to_string() }
+        } else if self.is_of_missing_mount("") {
+            EngineError::MountMissing { path: after_last(&self.message, "does not exist: ").to_owned() }
+        } else {
+            self.error(Call::PutSecret)
+        }
+    }
+
     /// What a refusal to start a container means.
     pub(super) fn of_start(self, container: &ContainerId) -> EngineError {
         if self.is_of_missing_mount("") {
             EngineError::MountMissing { path: after_last(&self.message, "does not exist: ").to_owned() }
         } else if self.is_of_missing_container() {
             EngineError::NoSuchContainer { container: container.to_string() }
+        } else if self.says("rlimit type 7") || self.says("rlimit_nofile") {
+            EngineError::TooManyFiles { message: self.message }
+        } else if self.says("setting rlimit") {
+            self.error(Call::Start)
         } else if !is_disk_full(&self.message) && self.is_of_bad_command() {
             EngineError::CannotRun { message: self.message }
         } else {
@@ -149,7 +164,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::config::ContainerSettings;
+    use crate::profile::Profile;
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -158,16 +173,8 @@ mod tests {
             file: "/srv/work".into(),
             params: Vec::new(),
             labels: HashMap::new(),
-            settings: ContainerSettings {
-                hardened: true,
-                timeout: None,
-                memory: None,
-                cpus: None,
-                pids: None,
-                network: "none".into(),
-                runtime: None,
-                capabilities: Vec::new(),
-            },
+            seal: None,
+            profile: Profile::unlimited(),
         }
     }
 
@@ -216,6 +223,15 @@ mod tests {
         assert!(matches!(start(500, podman), EngineError::CannotRun { .. }));
         let host = start(500, &format!("{RUNC}unable to apply cgroup configuration: cannot allocate memory"));
         assert!(host.may_heal() && !host.is_ambiguous(), "{host}");
+        let files =
+            start(400, &format!("{RUNC}error setting rlimit type 7: operation not permitted: unknown"));
+        assert!(matches!(files, EngineError::TooManyFiles { .. }) && !files.may_heal(), "{files}");
+        let crun =
+            start(500, "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied");
+        assert!(matches!(crun, EngineError::TooManyFiles { .. }), "{crun}");
+        let other =
+            start(400, &format!("{RUNC}error setting rlimit type 1: operation not permitted: unknown"));
+        assert!(matches!(other, EngineError::BadRequest { .. }), "{other}");
         let full = start(500, &format!("{RUNC}mkdir /run/runc: no space left on device: unknown"));
         assert!(matches!(full, EngineError::DiskFull { .. }));
         let missing = "invalid mount config for type \"bind\": bind source path does not exist: /srv/work";

@@ -11,19 +11,19 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::about::Learned;
 use super::answer::Refusal;
 use super::error::{Call, EngineError};
 use super::image::Pulls;
 use super::reference::Logins;
+use super::spec::Means;
 use super::transport::{Transport, told};
-use super::types::About;
 use super::version::{Version, VersionAnswer};
 use crate::config::DockerSettings;
 use crate::heartbeat::waiting_for;
-use crate::identity::EngineId;
+use crate::profile::Profile;
 
 /// The longest answer that is read whole.
 const LONGEST_ANSWER: usize = 16 << 20;
@@ -43,6 +43,7 @@ struct Shared {
     logins: Logins,
     pulls: Mutex<Pulls>,
     spoken: RwLock<Option<Arc<Spoken>>>,
+    learned: Learned,
     negotiating: tokio::sync::Mutex<()>,
 }
 
@@ -51,35 +52,21 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    pub(super) has_init: bool,
-    is_podman: bool,
-    version: Version,
+    has_init: bool,
+    pub(super) is_podman: bool,
+    pub(super) version: Version,
     contact: u64,
 }
 
-#[derive(Deserialize)]
-struct InfoAnswer {
-    #[serde(rename = "ID", default)]
-    id: String,
-    #[serde(rename = "Name", default)]
-    name: String,
-    #[serde(rename = "ServerVersion", default)]
-    version: String,
-    #[serde(rename = "NCPU", default)]
-    cpus: u32,
-    #[serde(rename = "MemTotal", default)]
-    memory: u64,
-}
-
-impl InfoAnswer {
-    /// The engine's id. Podman has none: its `/info` makes up a new one for each answer
-    /// (`pkg/api/handlers/compat/info.go`), but the name in it is its host's and stays.
-    fn engine_id(&self, is_podman: bool) -> EngineId {
-        if !is_podman && !self.id.is_empty() {
-            return EngineId::new(&self.id);
+impl Spoken {
+    /// What the engine can do of what not every engine can.
+    pub(super) fn means(&self, learned: &Learned, profile: &Profile) -> Means {
+        Means {
+            init: self.has_init,
+            cgroup_namespaces: self.version.has_cgroup_namespaces(),
+            disk_quota: profile.disk.is_some() && learned.has_quota(),
+            many_files: profile.nofile.is_some_and(|files| learned.can_allow(files)),
         }
-        let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
-        EngineId::new(self.name.replace(|letter| !legal(letter), "-"))
     }
 }
 
@@ -108,6 +95,7 @@ impl Engine {
             logins,
             pulls: Mutex::new(HashMap::new()),
             spoken: RwLock::new(None),
+            learned: Learned::default(),
             negotiating: tokio::sync::Mutex::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -125,22 +113,6 @@ impl Engine {
         .await
     }
 
-    /// Asks which engine it is.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub async fn about(&self) -> Result<About, EngineError> {
-        self.within(Call::About, self.shared.timeout, async {
-            let spoken = self.spoken().await?;
-            let api_version = spoken.version.to_string();
-            let info: InfoAnswer = decoded(Call::About, self.get(Call::About, "/info", &[]).await?).await?;
-            let id = info.engine_id(spoken.is_podman);
-            let InfoAnswer { version, cpus, memory, .. } = info;
-            Ok(About { id, version, api_version, cpus, memory })
-        })
-        .await
-    }
-
     /// The time on the daemon's clock, as well as its `Date` headers tell it (to about a second).
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -149,6 +121,10 @@ impl Engine {
 
     pub(super) fn timeout(&self) -> Duration {
         self.shared.timeout
+    }
+
+    pub(super) fn learned(&self) -> &Learned {
+        &self.shared.learned
     }
 
     pub(super) fn pull_timeout(&self) -> Duration {
@@ -192,6 +168,11 @@ impl Engine {
         let spoken = Arc::new(self.agree(answer)?);
         *self.shared.spoken.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&spoken));
         Ok(spoken)
+    }
+
+    /// Whether the agreed version of the API is 1.`minor` or later.
+    pub(super) async fn speaks(&self, minor: u32) -> Result<bool, EngineError> {
+        Ok(self.spoken().await?.version.is_at_least(minor))
     }
 
     fn agreed(&self) -> Option<Arc<Spoken>> {
@@ -317,21 +298,6 @@ pub(super) async fn decoded<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn podman_is_known_by_its_host_since_its_id_is_another_in_each_answer() {
-        let info = |id: &str| InfoAnswer {
-            id: id.to_owned(),
-            name: "host: one.example".to_owned(),
-            version: String::new(),
-            cpus: 1,
-            memory: 1,
-        };
-        assert_eq!(info("a").engine_id(true), info("b").engine_id(true));
-        assert_eq!(info("a").engine_id(true), EngineId::new("host--one.example"));
-        assert_eq!(info("").engine_id(false), EngineId::new("host--one.example"));
-        assert_eq!(info("AB:CD").engine_id(false), EngineId::new("AB:CD"));
-    }
 
     /// A key that cannot be read any more must not keep the next connection from being made.
     #[tokio::test]

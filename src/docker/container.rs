@@ -1,4 +1,4 @@
-//! Containers: made, started, looked at, killed and removed.
+//! Containers: made, started, listed, killed and removed.
 
 use std::collections::HashMap;
 
@@ -7,53 +7,20 @@ use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions,
 };
 use http_body_util::BodyExt;
-use hyper::{Method, StatusCode};
-use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::connect::{Engine, decoded};
+use super::connect::Engine;
 use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
+use super::sealed::sealed;
 use super::spec;
 use super::transport::told;
-use super::types::{ContainerSpec, Inspected, Killed, Listed, Removed, State};
+use super::types::{ContainerSpec, Killed, Listed, Removed, State};
 use crate::identity::{ContainerId, InstanceId};
 use crate::labels::{INSTANCE_LABEL, Labels};
 
 /// How much longer than other calls a list may take.
 const LIST_FACTOR: u32 = 6;
-
-#[derive(Deserialize)]
-struct InspectAnswer {
-    #[serde(rename = "Id")]
-    id: String,
-    #[serde(rename = "State")]
-    state: StateAnswer,
-    #[serde(rename = "Config", default)]
-    config: Option<ConfigAnswer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StateAnswer {
-    status: String,
-    #[serde(default)]
-    exit_code: i64,
-    #[serde(rename = "OOMKilled", default)]
-    oom_killed: bool,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    started_at: String,
-    #[serde(default)]
-    finished_at: String,
-}
-
-#[derive(Default, Deserialize)]
-struct ConfigAnswer {
-    #[serde(rename = "Labels", default)]
-    labels: Option<HashMap<String, String>>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -75,12 +42,24 @@ impl Engine {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.within(Call::Create, self.timeout(), async {
             let spoken = self.spoken().await?;
-            let body = spec::body(spec, spoken.has_init);
             let options =
                 CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
-            match spoken.docker.create_container(Some(options), body).await {
-                Ok(made) => Ok(ContainerId::new(made.id)),
-                Err(error) => Err(self.refused(Call::Create, error)?.of_create(spec)),
+            loop {
+                let means = spoken.means(self.learned(), &spec.profile);
+                let mut body = spec::body(spec, means);
+                if let Some(seal) = &spec.seal {
+                    body = sealed(body, seal);
+                }
+                let error = match spoken.docker.create_container(Some(options.clone()), body).await {
+                    Ok(made) => return Ok(ContainerId::new(made.id)),
+                    Err(error) => error,
+                };
+                let refusal = self.refused(Call::Create, error)?;
+                // It made nothing: the same without what it cannot do is another request, sent once.
+                let of_quota = means.disk_quota && refusal.says("storage-opt");
+                if !(of_quota && self.learned().refused_quota(&refusal.message)) {
+                    return Err(refusal.of_create(spec));
+                }
             }
         })
         .await
@@ -98,29 +77,6 @@ impl Engine {
                 Ok(()) => Ok(()),
                 Err(error) => Err(self.refused(Call::Start, error)?.of_start(container)),
             }
-        })
-        .await
-    }
-
-    /// Looks at a container; `None` if there is none.
-    ///
-    /// # Errors
-    /// Those of every call.
-    pub async fn inspect(&self, name_or_id: &str) -> Result<Option<Inspected>, EngineError> {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if !name_or_id.starts_with(|first: char| first.is_ascii_alphanumeric())
-            || !name_or_id.bytes().all(legal)
-        {
-            return Ok(None);
-        }
-        self.within(Call::Inspect, self.timeout(), async {
-            let path = format!("/containers/{name_or_id}/json");
-            let answer = self.ask(Call::Inspect, Method::GET, &path, &[], None).await?;
-            if answer.status() == StatusCode::NOT_FOUND {
-                return Ok(None);
-            }
-            let answer = self.accepted(Call::Inspect, answer).await?;
-            decoded::<InspectAnswer>(Call::Inspect, answer).await.map(|answer| Some(answer.into()))
         })
         .await
     }
@@ -267,22 +223,6 @@ impl From<NotAnArray> for EngineError {
     }
 }
 
-impl From<InspectAnswer> for Inspected {
-    fn from(answer: InspectAnswer) -> Self {
-        let InspectAnswer { id, state, config } = answer;
-        Self {
-            id: ContainerId::new(id),
-            state: State::read(&state.status),
-            exit_code: state.exit_code,
-            oom_killed: state.oom_killed,
-            error: state.error,
-            started_at: moment(&state.started_at),
-            finished_at: moment(&state.finished_at),
-            labels: config.unwrap_or_default().labels.unwrap_or_default(),
-        }
-    }
-}
-
 impl From<ListAnswer> for Listed {
     fn from(answer: ListAnswer) -> Self {
         let ListAnswer { id, state, created, labels } = answer;
@@ -292,22 +232,9 @@ impl From<ListAnswer> for Listed {
     }
 }
 
-/// A moment as the engine writes it; the year 1 is its way to say 'never'.
-fn moment(text: &str) -> Option<Timestamp> {
-    text.parse().ok().filter(|moment: &Timestamp| *moment > Timestamp::UNIX_EPOCH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn never_is_no_moment() {
-        assert_eq!(moment("0001-01-01T00:00:00Z"), None);
-        assert_eq!(moment(""), None);
-        let at = moment("2026-11-23T06:16:59.363288678Z").map(Timestamp::as_nanosecond);
-        assert_eq!(at, Some(1_795_414_619_363_288_678));
-    }
 
     #[test]
     fn a_container_of_which_too_much_is_said_is_named_by_its_id() {
@@ -315,19 +242,5 @@ mod tests {
         assert_eq!(beginning_id(format!(r#"{{"Id":"{id}","Names":["/n"]"#).as_bytes()), Some(id.as_str()));
         assert_eq!(beginning_id(format!(r#"{{"Id":"{id}{id}"#).as_bytes()), Some(id.as_str()));
         assert_eq!(beginning_id(br#"{"Names":[""#), None);
-    }
-
-    #[test]
-    fn what_the_engine_says_of_a_container_is_read_with_its_gaps() {
-        let text = r#"{"Id":"c","State":{"Status":"exited","ExitCode":137,"OOMKilled":true,"Error":"",
-            "StartedAt":"2026-11-23T06:17:00Z","FinishedAt":"2026-11-23T06:17:01Z"},"Config":{"Labels":null}}"#;
-        let inspected: Inspected = serde_json::from_str::<InspectAnswer>(text).unwrap().into();
-        assert_eq!((inspected.state, inspected.exit_code, inspected.oom_killed), (State::Exited, 137, true));
-        assert!(inspected.started_at < inspected.finished_at && inspected.labels.is_empty());
-        let bare: Inspected =
-            serde_json::from_str::<InspectAnswer>(r#"{"Id":"c","State":{"Status":"created"}}"#)
-                .unwrap()
-                .into();
-        assert_eq!((bare.state, bare.started_at, bare.finished_at), (State::Created, None, None));
     }
 }

@@ -15,10 +15,16 @@ pub enum Call {
     About,
     /// Make a container.
     Create,
+    /// Put the verdict's secret into a container.
+    PutSecret,
     /// Start a container.
     Start,
     /// Look at one container.
     Inspect,
+    /// Look at what a container uses.
+    Stats,
+    /// Add up what was written to a container's disk.
+    Size,
     /// List an installation's containers.
     List,
     /// Read a container's output.
@@ -126,6 +132,12 @@ pub enum EngineError {
     /// The image's command cannot be run: missing, not executable, of another architecture.
     #[error("the image's command cannot be run: {message}")]
     CannotRun {
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine may not let a container open so many files, since it may not itself.
+    #[error("the Docker engine cannot allow that many open files: {message}")]
+    TooManyFiles {
         /// The engine's words.
         message: String,
     },
@@ -252,8 +264,11 @@ impl Call {
             Self::Version => "version",
             Self::About => "info",
             Self::Create => "create",
+            Self::PutSecret => "archive",
             Self::Start => "start",
             Self::Inspect => "inspect",
+            Self::Stats => "stats",
+            Self::Size => "size",
             Self::List => "list",
             Self::Logs => "logs",
             Self::Kill => "kill",

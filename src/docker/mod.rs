@@ -3,6 +3,7 @@
 //! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP or TLS), shared by all of its
 //! clones. What the engine answers is classified in [`EngineError`]; nothing is tried again in here.
 
+mod about;
 mod answer;
 mod clock;
 mod connect;
@@ -14,14 +15,17 @@ mod events;
 mod frames;
 mod image;
 mod inbox;
+mod inspection;
 mod lines;
 mod logs;
 mod reference;
 mod replays;
+mod sealed;
 mod spec;
 mod tls;
 mod transport;
 mod types;
+mod usage;
 mod version;
 
 pub use connect::Engine;

@@ -1,12 +1,15 @@
 //! What goes to the engine and what comes back, in our own words.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::config::ContainerSettings;
 use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
+use crate::profile::Profile;
+use crate::profile::abilities::Abilities;
+use crate::seal::Seal;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -19,10 +22,12 @@ pub struct ContainerSpec {
     pub file: String,
     /// Environment of the grader, each `KEY=value`.
     pub params: Vec<String>,
-    /// Labels.
+    /// Labels, but for that of the secret.
     pub labels: HashMap<String, String>,
-    /// What it is allowed.
-    pub settings: ContainerSettings,
+    /// The secret without which its verdict does not count; `None` = whatever it prints counts.
+    pub seal: Option<Seal>,
+    /// What it gets.
+    pub profile: Profile,
 }
 
 /// What a container is doing, in the engine's words.
@@ -52,8 +57,8 @@ impl State {
     }
 }
 
-/// What the engine knows of one container.
-#[derive(Clone, Debug, PartialEq)]
+/// What the engine knows of one container. `Debug` leaves the labels out: there may be a secret among them.
+#[derive(Clone, PartialEq)]
 pub struct Inspected {
     /// Its id.
     pub id: ContainerId,
@@ -71,6 +76,27 @@ pub struct Inspected {
     pub finished_at: Option<Timestamp>,
     /// Its labels.
     pub labels: HashMap<String, String>,
+    /// Its memory limit in bytes; `None` = none.
+    pub memory_limit: Option<u64>,
+    /// Whether it has no network.
+    pub no_network: bool,
+    /// How many processes and threads it may have; `None` = no limit.
+    pub pids_limit: Option<u64>,
+    /// How many bytes the engine was asked to let it write; `None` = it was not.
+    pub disk_bound: Option<u64>,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
+}
+
+impl fmt::Debug for Inspected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Inspected");
+        shown.field("id", &self.id).field("state", &self.state).field("exit_code", &self.exit_code);
+        shown.field("oom_killed", &self.oom_killed).field("error", &self.error);
+        shown.field("started_at", &self.started_at).field("finished_at", &self.finished_at);
+        shown.field("memory_limit", &self.memory_limit).field("no_network", &self.no_network);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.
@@ -99,6 +125,8 @@ pub struct About {
     pub cpus: u32,
     /// Bytes of memory of its host.
     pub memory: u64,
+    /// What it can hold containers to.
+    pub abilities: Abilities,
 }
 
 /// What came of asking for a SIGKILL.

@@ -71,6 +71,16 @@ impl Version {
         bollard::ClientVersion { major_version: self.0 as usize, minor_version: self.1 as usize }
     }
 
+    /// Whether it is 1.`minor` or later.
+    pub(super) fn is_at_least(self, minor: u32) -> bool {
+        self >= Self(1, minor)
+    }
+
+    /// Whether it can ask for a container's own view of control groups.
+    pub(super) fn has_cgroup_namespaces(self) -> bool {
+        self >= Self(1, 41)
+    }
+
     fn read(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))

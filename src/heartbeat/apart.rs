@@ -71,7 +71,7 @@ mod tests {
         let apart = hearts.loop_of("owner", async {
             spawn_apart("apart", &stop, async move {
                 let _ = tell.send(std::thread::current().name().map(str::to_owned));
-                std::future::pending().await
+                std::future::pending::<()>().await;
             })
         });
         let apart = apart.await.unwrap();

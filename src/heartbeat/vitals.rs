@@ -22,6 +22,10 @@ pub enum Vital {
     Removals,
     /// Calls to Redis that are under way.
     RedisCalls,
+    /// Deliveries that this process gave up.
+    DeadLetters,
+    /// Deliveries that were given up and are no longer kept, as far as this process saw to that.
+    DeadLettersLost,
 }
 
 /// All gauges of a process that are still in somebody's hands.
@@ -57,6 +61,11 @@ impl Gauge {
     /// It is so many now.
     pub fn set(&self, number: usize) {
         self.0.store(number as u64, Ordering::Relaxed);
+    }
+
+    /// So many more, for good.
+    pub fn add(&self, number: usize) {
+        self.0.fetch_add(number as u64, Ordering::Relaxed);
     }
 
     /// One more, for as long as what this gives back lives.

@@ -77,6 +77,8 @@ impl Hearts {
             inbox = of(Vital::Inbox),
             removals = of(Vital::Removals),
             redis_calls = of(Vital::RedisCalls),
+            dead_letters = of(Vital::DeadLetters),
+            dead_letters_lost = of(Vital::DeadLettersLost),
             "vital signs"
         );
     }

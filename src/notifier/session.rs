@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
+use super::dead_letters::DeadLetters;
 use super::receivers::{Ended, QUICK, Receivers, Visit};
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
@@ -15,8 +16,9 @@ use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{CorrectionId, InstanceId};
+use crate::identity::{InstanceId, webhook_id};
 use crate::job::FinishedJob;
+use crate::ledger::{Entry, Said};
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
@@ -31,6 +33,32 @@ pub(super) struct Session {
     receivers: Receivers,
     instance: InstanceId,
     retention: Retention,
+    dead_letters: DeadLetters,
+}
+
+/// What becomes of a job, and the line of its log that tells of the attempt.
+struct Outcome {
+    step: Step,
+    line: String,
+}
+
+impl Outcome {
+    fn of(step: Step, entry: &Entry) -> Self {
+        Self { step, line: entry.to_string() }
+    }
+}
+
+impl From<Step> for Outcome {
+    /// Of a step to which no attempt led.
+    fn from(step: Step) -> Self {
+        let line = match &step {
+            Step::RetryLater { why, .. } | Step::Fail { why } => {
+                format!("{:.3} Error sending notification: {why}", Timestamp::now())
+            }
+            Step::Complete { .. } | Step::AwaitTurn { .. } => String::new(),
+        };
+        Self { step, line }
+    }
 }
 
 /// What becomes of a job.
@@ -62,7 +90,8 @@ impl Session {
         instance: InstanceId,
         retention: Retention,
     ) -> Self {
-        Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention }
+        let dead_letters = DeadLetters::new(queue.clone(), retention.failed);
+        Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention, dead_letters }
     }
 
     /// Delivers one result and settles its job, for as long as that makes headway.
@@ -80,20 +109,19 @@ impl Session {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
             info!(job_id = %taken.id, reason, "a result that stalled too often is delivered all the same");
         }
-        let step = panics_caught(taken, self.deliver(assignment)).await;
-        if let Step::RetryLater { why, .. } | Step::Fail { why } = &step {
-            let line = format!("{:.3} Error sending notification: {why}", Timestamp::now());
-            if let Err(error) = self.queue.log(&taken.id, &line).await {
+        let outcome = panics_caught(taken, self.deliver(assignment)).await;
+        if let Step::RetryLater { .. } | Step::Fail { .. } = &outcome.step {
+            if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
                 debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
             }
             pass(Point::NotifierLogged).await;
         }
-        self.insist(assignment, &step).await;
+        self.insist(assignment, &outcome).await;
         pass(Point::NotifierSettled).await;
     }
 
     /// One attempt.
-    async fn deliver(&self, assignment: &Assignment) -> Step {
+    async fn deliver(&self, assignment: &Assignment) -> Outcome {
         let taken = &assignment.job;
         let (errand, body, problem) = match FinishedJob::parse(&taken.data) {
             Ok(job) => (job.errand.clone(), Body::of(&job), String::new()),
@@ -104,41 +132,30 @@ impl Session {
             warn!(job_id = %taken.id, work_id, "{change}");
         }
         let Some(callback) = &errand.callback else {
-            return Step::Fail { why: format!("the result cannot be delivered: {problem}") };
+            return Step::Fail { why: format!("the result cannot be delivered: {problem}") }.into();
         };
         let visit = match self.receivers.turn(&receiver(callback)).await {
             Ok(visit) => visit,
             Err(delay) => {
                 let why = format!("{} is slow to answer, and other results go first", shown(callback));
                 debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
-                return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why };
+                return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why }.into();
             }
         };
         pass(Point::NotifierPosting).await;
-        let webhook_id = self.webhook_id(taken);
+        let webhook_id = webhook_id(&self.instance, &taken.id, taken.timestamp);
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
         let attempt = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
         after_attempt(taken, &work_id, &shown(callback), &attempt)
     }
 
-    /// The name under which a result is delivered, however often: its job's id where that is the
-    /// correction's identity, else one that is derived from the job's number and time.
-    fn webhook_id(&self, taken: &TakenJob) -> String {
-        let id = taken.id.as_str();
-        let numbered = id.bytes().all(|byte| byte.is_ascii_digit());
-        if !numbered && id.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return id.to_owned();
-        }
-        CorrectionId::derive(&self.instance, &taken.id, taken.timestamp, 0).to_string()
-    }
-
     /// Repeats a step until Redis answers or the lock is lost; then others deliver it again.
-    async fn insist(&self, assignment: &Assignment, step: &Step) {
+    async fn insist(&self, assignment: &Assignment, outcome: &Outcome) {
         let taken = &assignment.job;
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
-            match self.take_step(taken, step).await {
+            match self.take_step(taken, outcome).await {
                 Ok(Settled::Done | Settled::Already) => return,
                 Ok(Settled::Lost) => {
                     warn!(job_id = %taken.id, "the lock of a result was lost: it may be delivered again");
@@ -154,11 +171,11 @@ impl Session {
         }
     }
 
-    async fn take_step(&self, taken: &TakenJob, step: &Step) -> Result<Settled, QueueError> {
-        match step {
+    async fn take_step(&self, taken: &TakenJob, outcome: &Outcome) -> Result<Settled, QueueError> {
+        match &outcome.step {
             Step::Complete { said } => {
                 let keep = Keep::Count(self.retention.completed);
-                self.queue.complete(taken, raw(said.as_str()).get(), keep).await
+                self.queue.complete_and_log(taken, raw(said.as_str()).get(), keep, &outcome.line).await
             }
             Step::RetryLater { delay, why } => {
                 self.queue.retry_later(taken, *delay, why, RetryCount::Attempt).await
@@ -166,35 +183,43 @@ impl Session {
             Step::AwaitTurn { delay, why } => {
                 self.queue.retry_later(taken, *delay, why, RetryCount::Untried).await
             }
-            Step::Fail { why } => self.queue.fail(taken, why, Keep::Count(self.retention.failed)).await,
+            Step::Fail { why } => self.dead_letters.bury(taken, why).await,
         }
     }
 }
 
 /// What follows from an attempt.
-fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Attempt) -> Step {
+fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Attempt) -> Outcome {
     let ms = attempt.took.as_millis();
+    let entry = |said| {
+        let (number, attempts) = (taken.attempts_made + 1, taken.attempts);
+        Entry {
+            at: attempt.at,
+            attempt: number,
+            attempts,
+            took: attempt.took,
+            status: attempt.status(),
+            said,
+        }
+    };
     if let Delivery::Delivered { status, answer } = &attempt.delivery {
         info!(job_id = %taken.id, work_id, status, ms, answer, "result delivered");
-        return Step::Complete {
-            said: format!("Notification sent to {callback} at {:.3}", Timestamp::now()),
-        };
+        let said = format!("Notification sent to {callback} at {:.3}", Timestamp::now());
+        return Outcome::of(Step::Complete { said }, &entry(Said::Delivered(answer.clone())));
     }
     let why = format!("{}; callback {callback}", attempt.delivery);
+    let entry = entry(Said::Failed(why.clone()));
     let step = if attempt.is_final() {
         Step::Fail { why }
     } else {
         after_failure(taken, attempt.retry_after().unwrap_or_default(), why, fastrand::f64())
     };
-    match &step {
-        Step::RetryLater { delay, why } => warn!(job_id = %taken.id, work_id, ms, error = why,
-            attempt = taken.attempts_made + 1, attempts = taken.attempts,
-            retry_in_ms = delay.as_millis(), "result not delivered, tried again later"),
-        Step::Fail { why } => warn!(job_id = %taken.id, work_id, ms, error = why,
-            "result not delivered for good: it stays among the failed jobs"),
-        Step::Complete { .. } | Step::AwaitTurn { .. } => {}
+    if let Step::RetryLater { delay, why } = &step {
+        warn!(job_id = %taken.id, work_id, ms, error = why, attempt = entry.attempt,
+            attempts = taken.attempts, retry_in_ms = delay.as_millis(),
+            "result not delivered, tried again later");
     }
-    step
+    Outcome::of(step, &entry)
 }
 
 /// Waits for an attempt to end. For as long as it has no answer its slot is given to others, as far as there is room.
@@ -227,10 +252,10 @@ async fn making_room(
 }
 
 /// An attempt whose panic counts as its failure: it harms this result only, and not for ever.
-async fn panics_caught(taken: &TakenJob, attempt: impl Future<Output = Step>) -> Step {
+async fn panics_caught(taken: &TakenJob, attempt: impl Future<Output = Outcome>) -> Outcome {
     AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
         let why = "an internal error of the runner; its log says more".to_owned();
-        after_failure(taken, Duration::ZERO, why, fastrand::f64())
+        after_failure(taken, Duration::ZERO, why, fastrand::f64()).into()
     })
 }
 
@@ -293,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_failed_attempt() {
-        let step = panics_caught(&taken(2), async { panic!("as the test wants") }).await;
+        let Outcome { step, .. } = panics_caught(&taken(2), async { panic!("as the test wants") }).await;
         assert!(matches!(&step, Step::Fail { why } if why.contains("internal error")), "{step:?}");
     }
 }

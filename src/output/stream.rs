@@ -84,4 +84,19 @@ impl Stream {
         }
         self.tail.iter().skip(self.tail.len() - count.min(self.tail.len())).copied().collect()
     }
+
+    /// The first and the last byte that are no white space; `None` where there is none.
+    #[must_use]
+    pub fn edges(&self) -> Option<(u8, u8)> {
+        let visible = |byte: &&u8| !byte.is_ascii_whitespace();
+        let kept = || self.head.iter().chain(&self.tail);
+        Some((*kept().find(visible)?, *kept().rfind(visible)?))
+    }
+
+    /// Whether what is kept of the beginning or of the end holds these bytes.
+    #[must_use]
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        let (one, other) = self.tail.as_slices();
+        [&*self.head, one, other].iter().any(|part| part.windows(bytes.len()).any(|window| window == bytes))
+    }
 }

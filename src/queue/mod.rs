@@ -14,6 +14,7 @@
 
 mod astray;
 mod batches;
+mod burial;
 mod calls;
 mod error;
 mod fetch;
@@ -23,6 +24,7 @@ mod leftovers;
 mod operations;
 mod options;
 mod owner;
+mod records;
 mod redis;
 mod reset;
 mod scripts;
@@ -32,6 +34,7 @@ mod trouble;
 mod wakeup;
 mod worker;
 
+pub use burial::{Gone, Grace};
 pub use error::QueueError;
 pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
@@ -40,6 +43,7 @@ pub use leases::Assignment;
 pub use leftovers::{Conclusion, Leftover};
 pub use operations::Queue;
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
+pub use records::{PutBack, Record, State};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use taking::{LineState, Taken};

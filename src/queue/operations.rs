@@ -17,7 +17,7 @@ pub(super) const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 const LONGEST_TRY: Duration = Duration::from_secs(24 * 3600);
 
 /// Lines that a job's log keeps.
-const LOG_LINES: u32 = 100;
+pub(super) const LOG_LINES: u32 = 100;
 
 /// One BullMQ queue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,9 +108,24 @@ impl Queue {
         return_value: &str,
         keep: Keep,
     ) -> Result<Settled, QueueError> {
+        self.complete_and_log(job, return_value, keep, "").await
+    }
+
+    /// As [`Queue::complete`]; where the job is kept, it also writes a line into its log, in the same step.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn complete_and_log(
+        &self,
+        job: &TakenJob,
+        return_value: &str,
+        keep: Keep,
+        line: &str,
+    ) -> Result<Settled, QueueError> {
         let mut call = scripts::COMPLETE.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(return_value);
         keep_arguments(&mut call, job.retention.on_complete, keep);
+        call.arg(line).arg(LOG_LINES);
         self.settle("complete", job, &call).await
     }
 
@@ -143,11 +158,7 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn fail(&self, job: &TakenJob, reason: &str, keep: Keep) -> Result<Settled, QueueError> {
-        let mut call = scripts::FAIL.key(&*self.base);
-        call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms());
-        call.arg(reason).arg(json_string(reason)).arg(job.attempts);
-        keep_arguments(&mut call, job.retention.on_fail, keep);
-        self.settle("fail", job, &call).await
+        self.fail_within(job, reason, keep, None).await.map(|(settled, _)| settled)
     }
 
     /// Writes a line into the job's log, which keeps the last 100; a job that is gone is no error.
@@ -167,7 +178,17 @@ impl Queue {
         call: &ScriptInvocation<'_>,
     ) -> Result<Settled, QueueError> {
         let answer: String = self.redis.script(operation, call).await?;
-        let settled = match answer.as_str() {
+        self.settled(operation, job, &answer)
+    }
+
+    /// What a script answered of a job, which is settled by it.
+    pub(super) fn settled(
+        &self,
+        operation: &'static str,
+        job: &TakenJob,
+        answer: &str,
+    ) -> Result<Settled, QueueError> {
+        let settled = match answer {
             "done" => Settled::Done,
             "already" => Settled::Already,
             "lost" => Settled::Lost,
@@ -187,13 +208,13 @@ pub(super) fn job_arguments(call: &mut ScriptInvocation<'_>, job: &NewJob) {
 }
 
 /// Count and age; the job's own option wins over the operation's.
-fn keep_arguments(call: &mut ScriptInvocation<'_>, own: Option<Retained>, keep: Keep) {
+pub(super) fn keep_arguments(call: &mut ScriptInvocation<'_>, own: Option<Retained>, keep: Keep) {
     let retained = own.unwrap_or_else(|| keep.into());
     let text = |limit: Option<u64>| limit.map_or_else(String::new, |limit| limit.to_string());
     call.arg(text(retained.count.map(u64::from))).arg(text(retained.age));
 }
 
-fn json_string(text: &str) -> String {
+pub(super) fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

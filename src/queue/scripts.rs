@@ -28,6 +28,9 @@ scripts! {
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
     WAKE = "shared/queue.lua" "wake.lua";
+    RECORDS = "shared/queue.lua" "records.lua";
+    RECORD = "shared/queue.lua" "record.lua";
+    REDELIVER = "shared/queue.lua" "redeliver.lua";
     ASTRAY = "shared/queue.lua" "astray.lua";
     STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
     FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";

@@ -2,7 +2,10 @@
 
 mod launch;
 mod refusal;
+mod reload;
+mod secret;
 mod session;
+mod submission;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +22,7 @@ use crate::docker::Engine;
 use crate::heartbeat;
 use crate::job::PENDING_QUEUE;
 use crate::queue::{Redis, Worker, WorkerOptions};
+use crate::reload::HangUps;
 use crate::startup::wait_for;
 
 use self::session::{Handled, Session};
@@ -36,11 +40,14 @@ const PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// # Errors
 /// Redis or Docker cannot be reached in the time that the settings give, or a setting is unusable.
 pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let hang_ups = settings.policy.file().map(|_| HangUps::taken()).transpose()?;
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let engine = Engine::new(&settings.docker).context("Docker cannot be used")?;
     let patience = settings.common.connect_wait;
     wait_for("Redis", patience, &shutdown, || redis.ready()).await?;
     let about = wait_for("Docker", patience, &shutdown, || engine.about()).await?;
+    let mut told = reload::Told::default();
+    reload::check(&settings.policy, &about, &mut told)?;
     let instance =
         wait_for("Redis", patience, &shutdown, || redis.instance(settings.common.instance.as_ref())).await?;
     info!(%instance, engine = %about.id, starts_in_flight = settings.concurrency,
@@ -53,6 +60,7 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     };
     let worker = Worker::start(redis.queue(PENDING_QUEUE), options);
     let session = Arc::new(Session::new(redis, engine, about.id, instance, settings));
+    let _reloading = hang_ups.map(|hang_ups| reload::follow(&session, hang_ups, told));
     take_and_start(&session, worker, &shutdown).await;
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::docker::EngineError;
 use crate::identity::ContainerId;
 use crate::job::InvalidJob;
 use crate::outcome::{Failure, Outcome};
+use crate::policy::NotAllowed;
 
 /// The caller queues a job before its file is in place; only after this time is it missing.
 pub const FILE_GRACE: Duration = Duration::from_secs(10);
@@ -134,6 +135,19 @@ pub fn invalid_job(invalid: &InvalidJob) -> Failure {
         Outcome::InvalidJob,
         format!(
             "The correction was asked for in a way that cannot be carried out: {invalid}. The program that submits the work has to be mended."
+        ),
+    )
+}
+
+/// A failure for an image that the policy does not let run.
+#[must_use]
+pub fn not_allowed(not_allowed: &NotAllowed) -> Failure {
+    let NotAllowed { image, why } = not_allowed;
+    Failure::new(
+        Outcome::ImageNotAllowed,
+        format!(
+            "The grader's image {image} may not run here: {why}. Check its name in the exercise, or ask the \
+             administrator of the runner to allow it; the submission was not looked at."
         ),
     )
 }

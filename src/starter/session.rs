@@ -19,12 +19,16 @@ use crate::job::{
 };
 use crate::labels::Labels;
 use crate::outcome::Failure;
+use crate::policy::PolicyHandle;
+use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
     Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
 };
 
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
+use super::secret;
+use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -56,6 +60,8 @@ pub struct Session {
     pub engine: Engine,
     /// The settings.
     pub settings: StarterSettings,
+    /// Which images may run, and what their containers get; it may be exchanged at any time.
+    pub policy: PolicyHandle,
     redis: Redis,
     pending: Queue,
     running: Queue,
@@ -80,6 +86,7 @@ impl Session {
             finished: redis.queue(FINISHED_QUEUE),
             redis,
             engine,
+            policy: PolicyHandle::new(settings.policy.clone()),
             settings,
             whereabouts: Whereabouts::new(instance, engine_id),
         }
@@ -125,10 +132,33 @@ impl Session {
             self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
-        let spec = self.spec(&job, taken, &instance, &correction);
+        let profile = match self.policy.now().profile_of(&job.image) {
+            Ok(profile) => profile,
+            Err(not_allowed) => {
+                let failure = refusal::not_allowed(&not_allowed);
+                self.refuse(assignment, &correction, job.errand, &failure).await;
+                return Handled::Settled;
+            }
+        };
+        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
+        let seal = match profile.verdict {
+            VerdictChannel::Output => None,
+            VerdictChannel::Secret => match secret::draw() {
+                Ok(seal) => Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+            },
+        };
+        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
+        let timeout_ms = spec.profile.timeout_ms();
+        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match launch(self, &spec, taken).await {
             Launch::Started(container) => {
-                self.started(assignment, &correction, job, container, engine).await;
+                self.started(assignment, job, container, origin(spec.seal.is_some())).await;
+                Handled::Settled
+            }
+            // Its own label tells whether its verdict needs a secret.
+            Launch::Adopted(container) => {
+                self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
@@ -148,8 +178,8 @@ impl Session {
         &self,
         job: &PendingJob,
         taken: &TakenJob,
-        instance: &InstanceId,
-        correction: &CorrectionId,
+        (instance, correction): (&InstanceId, &CorrectionId),
+        profile: Profile,
     ) -> ContainerSpec {
         let labels = Labels {
             instance: instance.clone(),
@@ -159,34 +189,30 @@ impl Session {
             timestamp: taken.timestamp,
             generation: taken.generation,
             attempt: taken.token.to_string(),
-            timeout_ms: self.timeout_ms(),
+            timeout_ms: profile.timeout_ms(),
+            disk: profile.disk,
             errand: job.errand.clone(),
+            seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
-            image: job.image.clone(),
+            image: self.policy.now().spelled(&job.image),
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
-            settings: self.settings.container.clone(),
+            seal: None,
+            profile,
         }
-    }
-
-    fn timeout_ms(&self) -> u64 {
-        let timeout = self.settings.container.timeout.unwrap_or_default();
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn started(
         &self,
         assignment: &Assignment,
-        correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        engine: EngineId,
+        origin: Origin,
     ) {
-        let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms: self.timeout_ms() };
+        let (taken, correction) = (&assignment.job, origin.correction.clone());
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),

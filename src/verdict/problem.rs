@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::seal::{SEAL_FILE, SEAL_FOLDER};
+
 /// Where in an output a candidate stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -43,14 +45,28 @@ pub enum NoVerdict {
     },
     /// A block was begun and never ended.
     Unclosed,
+    /// No block has the secret of the correction, without which nothing counts.
+    Unsealed {
+        /// Nothing was written at all.
+        silent: bool,
+        /// There is a verdict without the secret.
+        plain: bool,
+    },
     /// The block is larger than what is kept.
     BlockTooLong {
         /// Bytes kept at most.
         limit: u64,
     },
+    /// All that was written looks like one verdict, which is larger than what is kept.
+    VerdictTooLong {
+        /// Bytes written.
+        total: u64,
+        /// Bytes kept at most.
+        limit: u64,
+    },
     /// More was written than is kept, and no verdict was found in it.
     TooLong {
-        /// Bytes written.
+        /// Bytes written, or at least so many: of a long log the engine keeps the end.
         total: u64,
         /// Bytes kept at most.
         limit: u64,
@@ -64,12 +80,22 @@ impl NoVerdict {
         self.likelihood() > 1
     }
 
+    /// Whether all that is wrong is that there was more than is kept.
+    #[must_use]
+    pub fn is_of_length(&self) -> bool {
+        matches!(self, Self::BlockTooLong { .. } | Self::VerdictTooLong { .. } | Self::TooLong { .. })
+    }
+
     /// How likely it is that this is the candidate that the grader's author had in mind.
     pub(super) fn likelihood(&self) -> u8 {
         match self {
             Self::Silent => 0,
-            Self::TooLong { .. } | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
-            Self::NotJson { place: Place::Output, .. } | Self::Invalid { place: Place::Output, .. } => 2,
+            Self::TooLong { .. }
+            | Self::Unsealed { .. }
+            | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
+            Self::NotJson { place: Place::Output, .. }
+            | Self::Invalid { place: Place::Output, .. }
+            | Self::VerdictTooLong { .. } => 2,
             Self::NotJson { place: Place::Block, .. }
             | Self::Invalid { place: Place::Block, .. }
             | Self::Unclosed
@@ -108,12 +134,31 @@ impl fmt::Display for NoVerdict {
                 "It printed the first separator line (\"-----BEGIN CORRECTOMATIC RESPONSE-----\"), but not the second \
                  one (\"-----END CORRECTOMATIC RESPONSE-----\") with a verdict between the two."
             ),
+            Self::Unsealed { silent, plain } => {
+                let found = match (silent, plain) {
+                    (true, _) => "It printed nothing",
+                    (_, true) => {
+                        "It printed a verdict without the secret, which does not count, and none with it"
+                    }
+                    _ => "It printed no verdict with the secret",
+                };
+                write!(
+                    formatter,
+                    "{found}. The verdict of this grader counts only between the lines \"-----BEGIN CORRECTOMATIC \
+                     RESPONSE <secret>-----\" and \"-----END CORRECTOMATIC RESPONSE <secret>-----\", where <secret> is \
+                     what stands in the file {SEAL_FOLDER}/{SEAL_FILE} of its container."
+                )
+            }
             Self::BlockTooLong { limit } => {
                 write!(formatter, "Its verdict is longer than the {limit} bytes of output that are kept.")
             }
+            Self::VerdictTooLong { total, limit } => write!(
+                formatter,
+                "Its verdict is longer ({total} bytes) than the {limit} bytes of output that are kept."
+            ),
             Self::TooLong { total, limit } => write!(
                 formatter,
-                "It printed {total} bytes, of which {limit} are kept, and no verdict was found in them."
+                "It printed at least {total} bytes, of which {limit} are kept, and no verdict was found in them."
             ),
         }
     }

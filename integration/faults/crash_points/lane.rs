@@ -67,8 +67,9 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts Redis, engine and receiver, and nothing of the runner yet.
-    pub async fn prepare() -> Self {
+    /// Starts Redis, engine and receiver, and nothing of the runner yet. `verdict` = the channel that verdicts
+    /// come through.
+    pub async fn prepare(verdict: &str) -> Self {
         let engine = SimulatedEngine::start(options()).await;
         let mut system = System::prepare_on(&engine).await;
         let time_limit = format!("{}s", TIME_LIMIT.as_secs());
@@ -79,6 +80,7 @@ impl Lane {
             ("KEEP_COMPLETED", "1000000"),
             ("KEEP_FAILED", "1000000"),
             ("LOG_LEVEL", "info"),
+            ("CONTAINER_VERDICT", verdict),
         ]);
         let keys = Keys::prepare(system.server.port());
         Self {
@@ -223,7 +225,9 @@ impl Lane {
         let totals =
             check(&history).unwrap_or_else(|refuted| panic!("{refuted}\nlogs:\n{}", self.system.logs()));
         assert_eq!(totals.corrections, self.submitted.len());
-        assert!(self.engine.stats().max_starts_of_one <= 1, "a start was asked for twice");
+        let stats = self.engine.stats();
+        assert!(stats.max_starts_of_one <= 1, "a start was asked for twice");
+        assert_eq!(stats.started_without_secret, 0, "a container was started without its secret");
         let (resumed, recovered) = times(&self.kills, &mut self.keys);
         Campaign::of(self.system).prove().await;
         Outcome { totals, deaths: self.deaths, resumed, recovered }

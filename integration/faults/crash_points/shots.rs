@@ -97,6 +97,7 @@ pub fn of_components() -> [Chains; 3] {
                 "starter",
                 vec![
                     P::WorkerTook,
+                    P::StarterSealed,
                     P::StarterPostponing,
                     P::StarterPostponed,
                     P::StarterTaken,

@@ -14,6 +14,10 @@ pub const IMAGE: &str = "grader:1";
 /// What the names of corrections begin with whose first delivery meets an error.
 pub const AGAIN: &str = "again";
 
+/// The lines around a verdict, with its secret where one is wanted.
+const BEGIN: &str = "-----BEGIN CORRECTOMATIC RESPONSE <secret>-----";
+const END: &str = "-----END CORRECTOMATIC RESPONSE <secret>-----";
+
 /// What kind of correction it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -83,7 +87,7 @@ impl Kind {
         let run_time = if endless { Duration::from_secs(3600) } else { run_time };
         let mut params = vec![
             format!("{}={}", script::RUN_MS, run_time.as_millis()),
-            format!(r#"{}={{"success":true,"grade":{number}}}"#, script::STDOUT),
+            format!("{}={BEGIN}\n{{\"success\":true,\"grade\":{number}}}\n{END}\n", script::STDOUT),
         ];
         let mut image = IMAGE.to_owned();
         match self {

@@ -135,6 +135,9 @@ async fn soak(row: &str, count: usize, watched: bool) {
     if let Some(wrong) = receiver.wrong() {
         panic!("{row}: SOAK_SEED={seed}: {wrong}; its story:\n{}", story(&system, &wrong));
     }
+    if watched {
+        vitals::come_to_rest(row, &system, &WATCHED).await;
+    }
     Campaign::of(system).prove().await;
     let stats = engine.stats();
     assert_eq!((stats.max_starts_of_one, stats.alive, engine.containers().len()), (1, 0, 0), "{stats:?}");

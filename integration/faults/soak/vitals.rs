@@ -1,9 +1,17 @@
 //! What is watched during the soak: memory, file descriptors, threads and tasks of processes, memory of Redis.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::faults::figures::note;
 use crate::support::system::System;
+use tokio::time::{Instant, sleep};
+
+/// What an idle process holds at most. Of file descriptors it has 11 to 17, of tasks 11 to 14; connections that
+/// many corrections needed are kept for 30 s.
+const AT_REST: (usize, f64) = (24, 20.0);
+/// How long it may take until it is idle: those 30 s, twice over, and one line of vital signs.
+const COMES_TO_REST: Duration = Duration::from_secs(75);
 
 /// Samples of one thing, in the order of time.
 #[derive(Debug, Default)]
@@ -16,12 +24,12 @@ impl Vitals {
     pub async fn sample(&mut self, system: &System, processes: &[&str]) {
         for name in processes {
             let pid = system.process_id(name);
+            let open = open_files(system, name);
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
             let field = |field: &str| {
                 let line = status.lines().find(|line| line.starts_with(field)).expect("Linux says so");
                 line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
             };
-            let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it is ours").count();
             self.add(format!("{name}: memory in MiB"), field("VmRSS:") / 1024.0);
             self.add(format!("{name}: threads"), field("Threads:"));
             self.add(format!("{name}: file descriptors"), f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
@@ -34,12 +42,8 @@ impl Vitals {
 
     /// Adds the alive tasks that a process told of in its log.
     pub fn read_tasks(&mut self, system: &System, name: &str) {
-        for line in system.log_of(name).lines().filter(|line| line.contains("vital signs")) {
-            if let Ok(signs) = serde_json::from_str::<serde_json::Value>(line)
-                && let Some(tasks) = signs["tasks"].as_f64()
-            {
-                self.add(format!("{name}: tasks"), tasks);
-            }
+        for tasks in tasks(&system.log_of(name)) {
+            self.add(format!("{name}: tasks"), tasks);
         }
     }
 
@@ -47,9 +51,9 @@ impl Vitals {
         self.samples.entry(what).or_default().push(value);
     }
 
-    /// Nothing has grown: what each thing comes down to again and again is in the last quarter of the time
-    /// no more than in those before, but for a tolerance. What goes up and down, such as connections that are
-    /// kept for a while, does so in each of them; what leaks is at its highest in the last.
+    /// Memory has not grown: what it comes down to again and again is in the last quarter of the time
+    /// no more than in those before, but for a tolerance. (File descriptors and tasks follow the load of the
+    /// moment; see [`come_to_rest`].)
     pub fn prove_flat(&self, row: &str) {
         let grown = self.grown(|what, figure| note(row, what, figure));
         assert!(grown.is_empty(), "it grows: {grown:?}; {:?}", self.samples);
@@ -67,14 +71,40 @@ impl Vitals {
             let most = samples.iter().fold(0.0_f64, |most, sample| most.max(*sample));
             tell(what, format!("{before:.1}, then {after:.1} (most {most:.1})"));
             // A leak of 150 bytes a correction is more than that in a quarter of 100,000.
-            let tolerance =
-                if what.contains("MiB") { 3.0_f64.max(before * 0.06) } else { 4.0_f64.max(before * 0.2) };
-            if after > before + tolerance {
+            if what.contains("MiB") && after > before + 3.0_f64.max(before * 0.06) {
                 grown.push(format!("{what}: {before:.1} → {after:.1}"));
             }
         }
         grown
     }
+}
+
+/// Waits until each process holds no more files and tasks than an idle one: what leaked would not come back.
+pub async fn come_to_rest(row: &str, system: &System, processes: &[&str]) {
+    let begun = Instant::now();
+    for name in processes {
+        loop {
+            let (open, alive) = (open_files(system, name), tasks(&system.log_of(name)).last().copied());
+            if open <= AT_REST.0 && alive.is_some_and(|alive| alive <= AT_REST.1) {
+                note(row, &format!("{name}: file descriptors, tasks at rest"), format!("{open}, {alive:?}"));
+                break;
+            }
+            let waited = begun.elapsed();
+            assert!(waited < COMES_TO_REST, "{name} is idle for {waited:?}: {open} files, {alive:?} tasks");
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+fn open_files(system: &System, name: &str) -> usize {
+    let folder = format!("/proc/{}/fd", system.process_id(name));
+    std::fs::read_dir(folder).expect("it is ours").count()
+}
+
+/// The alive tasks that a process told of in its log, in the order of time.
+fn tasks(log: &str) -> Vec<f64> {
+    let signs = log.lines().filter(|line| line.contains("vital signs"));
+    signs.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["tasks"].as_f64()).collect()
 }
 
 /// A value that a quarter of the samples are below.

@@ -130,7 +130,9 @@ impl<'a> World<'a> {
             generation: job.generation,
             attempt: "t".into(),
             timeout_ms: 0,
+            disk: None,
             errand: Errand::default(),
+            seal: None,
         }
     }
 

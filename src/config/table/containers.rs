@@ -1,6 +1,6 @@
 //! What containers are allowed, how they are started, and how their results are collected.
 
-use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SC, SIZE, STARTS, Setting, YES_NO};
+use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SIZE, STARTS, Setting, YES_NO};
 
 pub(super) const SANDBOX_LIMITS: &[Setting] = &[
     Setting {
@@ -54,8 +54,30 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "CONTAINER_NOFILE",
+        users: S,
+        group: SANDBOX,
+        value: NUMBER,
+        default: "8192",
+        original: Some("0"),
+        help: "Open files of each process; 0 = the engine's own limit",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_DISK",
+        users: S,
+        group: SANDBOX,
+        value: SIZE,
+        default: "2g",
+        original: Some("0"),
+        help: "How much a container may write to its own file system, and how long a file may be; 0 = no limit (k, m, \
+               g; a bare number is in bytes). Where the engine cannot hold it (see the warning at start) the kernel \
+               holds the length of each file, and the completer looks every few seconds",
+        ..PLAIN
+    },
+    Setting {
         name: "CONTAINER_NETWORK",
-        users: SC,
+        users: S,
         group: SANDBOX,
         value: "NETWORK",
         default: "none",
@@ -79,6 +101,53 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         value: "NAME",
         unset: "the engine's own",
         help: "The OCI runtime that containers run in, such as runsc",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_USER",
+        users: S,
+        group: SANDBOX,
+        value: "USER[:GROUP]",
+        unset: "the image's own",
+        help: "Who graders run as, such as 1000:1000; it must be able to read the submission's file",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_READ_ONLY",
+        users: S,
+        group: SANDBOX,
+        value: YES_NO,
+        default: "no",
+        help: "Make a container's root file system read-only; then graders write to CONTAINER_TMPFS",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_TMPFS",
+        users: S,
+        group: SANDBOX,
+        value: "LIST",
+        unset: "none, or /tmp:256m with CONTAINER_READ_ONLY",
+        help: "File systems in memory, such as /tmp:64m,/run:1m; what is in them counts as the container's memory. \
+               /dev/shm is there anyway, with 64m, and can be given another size",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_VERDICT",
+        users: S,
+        group: SANDBOX,
+        value: "CHANNEL",
+        default: "output",
+        help: "'output': what a container prints is its verdict; 'secret': only between separators with a secret that \
+               root in the container can read, so that a submission cannot forge it (docs/secret-verdict.md)",
+        ..PLAIN
+    },
+    Setting {
+        name: "POLICY_FILE",
+        users: S,
+        group: SANDBOX,
+        value: "PATH",
+        help: "A TOML file that says which images may run and what their containers get, other than the settings here \
+               (docs/policy.md). It is read again on SIGHUP; 'correction-runner policy check' tells what it means",
         ..PLAIN
     },
 ];

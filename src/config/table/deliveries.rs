@@ -68,6 +68,33 @@ pub(super) const DELIVERING: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "NOTIFY_SIGNING_KEYS",
+        users: N,
+        group: DELIVERIES,
+        value: "KEYS",
+        unset: "nothing is signed",
+        secret: true,
+        help: "Keys that sign each callback (Standard Webhooks), with white space between them: whsec_… (HMAC-SHA256) \
+               or whsk_… (ed25519); all of them sign, so that keys can be exchanged",
+        ..PLAIN
+    },
+    Setting {
+        name: "NOTIFY_SIGNING_KEYS_FILE",
+        users: N,
+        group: DELIVERIES,
+        value: "PATH",
+        help: "A file with more such keys, or with private ed25519 keys as PEM, and # before remarks",
+        ..PLAIN
+    },
+    Setting {
+        name: "PRIVATE_KEY_PASSWORD",
+        users: N,
+        group: DELIVERIES,
+        secret: true,
+        help: "The password of encrypted PEM keys in that file",
+        ..PLAIN
+    },
+    Setting {
         name: "CALLBACK_CA_FILE",
         aliases: &["NODE_EXTRA_CA_CERTS"],
         users: N,

@@ -136,6 +136,7 @@ fn another(setting: &Setting) -> String {
         ("REDIS_URL", _) => "redis://other".into(),
         ("CONTAINER_PROFILE", _) => "original".into(),
         ("CONTAINER_CAPS", _) => "CHOWN".into(),
+        ("CONTAINER_TMPFS", _) => "/tmp:1m".into(),
         ("LOG_LEVEL", _) => "debug".into(),
         ("LOG_FORMAT", _) => "pretty".into(),
         ("DOCKER_REGISTRY_CREDENTIALS", _) => r#"{"r": {"username": "u", "password": "p"}}"#.into(),
@@ -162,7 +163,7 @@ fn each_setting_of_the_table_is_read_and_each_default_is_allowed() {
                     assert!(refusal.to_string().contains(name), "{name}: {refusal}");
                     None
                 }
-                Ok(Request::Show(text)) => panic!("{text}"),
+                Ok(other) => panic!("{other:?}"),
             };
             // These two count only beside DOCKER_HOST, which has a test of its own.
             if !matches!(name, "DOCKER_TLS_VERIFY" | "DOCKER_CERT_PATH") {
@@ -181,4 +182,33 @@ proptest! {
         let _ = request("all", &[(setting.name, &value)], "");
         let _ = request(&format!("all --{}={value}", setting.flag()), &[], "");
     }
+}
+
+#[test]
+fn signing_keys_of_variable_and_file_are_merged_and_a_faulty_one_is_named_by_its_place() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let seed = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let both = [("NOTIFY_SIGNING_KEYS", SECRET), ("NOTIFY_SIGNING_KEYS_FILE", path)];
+    std::fs::write(path, format!("# until June\n{seed} {SECRET}\n")).unwrap();
+    let signing = configured("notifier", &both, "").notifier.unwrap().signing;
+    assert_eq!(signing.len(), 2, "each once");
+    assert!(configured("starter", &[("NOTIFY_SIGNING_KEYS", "canary")], "").notifier.is_none());
+    std::fs::write(path, format!("{seed}\n\ncanary whpk_canary\n")).unwrap();
+    let told = refused("notifier", &[("NOTIFY_SIGNING_KEYS", "whsec_canary"), both[1]], "");
+    for part in [
+        "NOTIFY_SIGNING_KEYS (environment variable NOTIFY_SIGNING_KEYS): key 1 (line 1): what follows its prefix is not",
+        "NOTIFY_SIGNING_KEYS_FILE (environment variable NOTIFY_SIGNING_KEYS_FILE): key 2 (line 3): it begins with",
+        "key 3 (line 3): what follows its prefix is not base 64",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("canary"), "{told}");
+    std::fs::write(path, "# nothing\n").unwrap();
+    assert!(refused("notifier", &both, "").contains("there is no key in it"));
+    let missing = refused("notifier", &[("NOTIFY_SIGNING_KEYS_FILE", "/nowhere/keys")], "");
+    assert!(missing.contains("cannot read /nowhere/keys"), "{missing}");
+    let warned = configured("notifier", &[("PRIVATE_KEY_PASSWORD", "canary")], "").warnings.join("");
+    assert!(warned.contains("PRIVATE_KEY_PASSWORD is set") && !warned.contains("canary"), "{warned}");
 }

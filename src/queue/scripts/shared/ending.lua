@@ -26,23 +26,36 @@ local function delete_jobs(queue, ids)
   call('DEL', unpack(keys))
 end
 
--- Removes ended jobs beyond what is to be kept, at most 100 in a call. Empty = no such limit.
-local function retire(queue, state, now, count, age)
+-- Removes ended jobs beyond what is to be kept, at most 100 for each limit in a call. `keep`: `count` and
+-- `age` (s), empty = no such limit; `young` (ms): what ended no longer ago stays beyond the count, up to
+-- `most`. Ids and data of what was removed are added to `keep.gone`, where that is.
+local function retire(queue, state, now, keep)
   local set = queue.base .. state
-  if age then
-    local old = call('ZRANGEBYSCORE', set, '-inf', now - age * 1000, 'LIMIT', 0, 100)
-    if #old > 0 then
-      delete_jobs(queue, old)
-      call('ZREM', set, unpack(old))
+  local function remove(ids)
+    if #ids == 0 then return end
+    for _, id in ipairs(keep.gone and ids or {}) do
+      keep.gone[#keep.gone + 1] = id
+      keep.gone[#keep.gone + 1] = call('HGET', queue.base .. id, 'data') or ''
     end
+    delete_jobs(queue, ids)
+    call('ZREM', set, unpack(ids))
   end
-  if count then
+  if keep.age then
+    remove(call('ZRANGEBYSCORE', set, '-inf', now - keep.age * 1000, 'LIMIT', 0, 100))
+  end
+  local function remove_beyond(count, highest)
     local excess = math.min(call('ZCARD', set) - count, 100)
-    if excess > 0 then
-      delete_jobs(queue, call('ZRANGE', set, 0, excess - 1))
-      call('ZREMRANGEBYRANK', set, 0, excess - 1)
-    end
+    if excess > 0 then remove(call('ZRANGEBYSCORE', set, '-inf', highest, 'LIMIT', 0, excess)) end
   end
+  if keep.count then remove_beyond(keep.count, keep.young and now - keep.young or '+inf') end
+  if keep.most then remove_beyond(keep.most, '+inf') end
+end
+
+-- Writes a line into the log of a job that is still there, which keeps its last `most` lines.
+local function write_log(queue, id, line, most)
+  if line == '' or call('EXISTS', queue.base .. id) == 0 then return end
+  call('RPUSH', queue.base .. id .. ':logs', line)
+  call('LTRIM', queue.base .. id .. ':logs', -most, -1)
 end
 
 -- A deduplication key without a time of its own is held until its job ends. With
@@ -127,18 +140,19 @@ local function tell_parent(job_key, parent_key, state, value, now)
 end
 
 -- Ends a job that has left the active list. `job` holds the hash's fields atm, deid and parentKey;
--- `more` further fields to be set; `keep` the count and age to be kept.
+-- `more` further fields to be set; `keep` what is to be kept (see `retire`).
 local function finish(queue, id, job, now, state, field, value, more, keep)
   local key = queue.base .. id
   if job.deid then release_deduplication(queue, job.deid, id, now) end
   if job.parent_key then tell_parent(key, job.parent_key, state, value, now) end
   local made = (tonumber(job.atm) or 0) + 1
-  if keep.count == 0 then
+  if keep.count == 0 and not keep.young then
+    if keep.gone then keep.gone = { id, call('HGET', key, 'data') or '' } end
     delete_jobs(queue, { id })
   else
     call('HSET', key, field, value, 'finishedOn', now, 'atm', made, unpack(more))
     call('ZADD', queue.base .. state, now, id)
-    retire(queue, state, now, keep.count, keep.age)
+    retire(queue, state, now, keep)
   end
   emit(queue, state, id, field, value, 'prev', 'active')
   if call('LLEN', queue.base .. 'wait') == 0 and call('LLEN', queue.base .. 'active') == 0

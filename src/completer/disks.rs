@@ -1,0 +1,255 @@
+//! The watch over what containers write: one that wrote more than it may is killed.
+//!
+//! Few engines can bound it, so that sizes have to be looked at, for which the engine walks over all that was
+//! written. So one container is looked at after the other, none before it has run for some seconds, each the
+//! sooner the sooner it will be full at the pace at which it writes, and no more than a tenth of the time is
+//! spent on it. While nothing runs, nothing is asked.
+//!
+//! Why it was killed is told by its own disk, which stays as it is until the container is removed: whoever finishes
+//! the correction looks at it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+use tokio_util::time::DelayQueue;
+use tokio_util::time::delay_queue::Key;
+use tracing::{debug, warn};
+
+use crate::crash_points::{Point, pass};
+use crate::docker::{EngineError, Inspected, State};
+use crate::heartbeat::{self, bounded};
+use crate::identity::ContainerId;
+use crate::labels::Labels;
+use crate::usage::Disk;
+
+use super::effects::kill;
+use super::session::Session;
+
+/// How long a container is held before it is looked at: most have ended by then.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// The shortest and the longest time between two looks at one container.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// The same for one that was not started yet, and after the engine gave no answer.
+const SELDOM: Duration = Duration::from_secs(30);
+/// How much longer than the engine worked on the last look is waited before the next one.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// Where containers are handed in to be watched.
+#[derive(Debug)]
+pub struct Disks {
+    // Dropped first: the lane's end is asked for.
+    _closing: DropGuard,
+    orders: mpsc::UnboundedSender<Order>,
+    _lane: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Watch(ContainerId),
+    Forget(ContainerId),
+}
+
+impl Disks {
+    /// Starts the watch.
+    #[must_use]
+    pub fn start(session: Arc<Session>) -> Self {
+        let (orders, given) = mpsc::unbounded_channel();
+        let lane = Lane { session, due: DelayQueue::new(), watched: HashMap::new() };
+        let closing = CancellationToken::new();
+        let lane = heartbeat::spawn("completer: disks", &closing, lane.run(given));
+        Self { _closing: closing.drop_guard(), orders, _lane: lane }
+    }
+
+    /// Watches a container from now on.
+    pub fn watch(&self, container: &ContainerId) {
+        // It ends with the completer: what is handed in then is watched by the next one.
+        let _ = self.orders.send(Order::Watch(container.clone()));
+    }
+
+    /// Leaves it alone.
+    pub fn forget(&self, container: &ContainerId) {
+        let _ = self.orders.send(Order::Forget(container.clone()));
+    }
+}
+
+struct Lane {
+    session: Arc<Session>,
+    due: DelayQueue<ContainerId>,
+    watched: HashMap<ContainerId, (Key, Watched)>,
+}
+
+/// What is known of a container's disk.
+#[derive(Clone, Debug)]
+struct Watched {
+    /// Its limit and its volumes; `None` before the first look.
+    terms: Option<(u64, Vec<String>)>,
+    /// How much was written, and when that was so.
+    last: (u64, Instant),
+}
+
+/// What came of a look.
+#[derive(Debug, PartialEq)]
+enum Looked {
+    /// It may write as it likes, or it ended.
+    Done,
+    /// It was not started yet.
+    NotYet,
+    /// It has written so much.
+    Wrote(Disk),
+}
+
+impl Lane {
+    async fn run(mut self, mut given: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            tokio::select! {
+                biased;
+                order = given.recv() => match order {
+                    Some(Order::Watch(container)) => self.watch(container),
+                    Some(Order::Forget(container)) => self.forget(&container),
+                    None => return,
+                },
+                Some(due) = self.due.next(), if !self.due.is_empty() => self.look_at(due.into_inner()).await,
+            }
+        }
+    }
+
+    fn watch(&mut self, container: ContainerId) {
+        if !self.watched.contains_key(&container) {
+            let key = self.due.insert(container.clone(), FIRST_LOOK);
+            self.watched.insert(container, (key, Watched { terms: None, last: (0, Instant::now()) }));
+        }
+    }
+
+    fn forget(&mut self, container: &ContainerId) {
+        if let Some((key, _)) = self.watched.remove(container) {
+            self.due.try_remove(&key);
+        }
+    }
+
+    async fn look_at(&mut self, container: ContainerId) {
+        let Some((_, mut watched)) = self.watched.remove(&container) else { return };
+        let began = Instant::now();
+        let looked = bounded(look(&self.session, &container, &mut watched)).await;
+        let took = began.elapsed();
+        let wait = match looked {
+            Ok(Ok(Looked::Done)) => None,
+            Ok(Ok(Looked::NotYet)) => Some(SELDOM),
+            Ok(Ok(Looked::Wrote(disk))) => {
+                let (before, at) = std::mem::replace(&mut watched.last, (disk.used, began));
+                Some(next_look(before, began.saturating_duration_since(at), disk))
+            }
+            Ok(Err(error)) => {
+                debug!(container_id = %container, error = format!("{error:#}"), "a disk could not be looked at");
+                Some(SELDOM)
+            }
+            Err(stuck) => {
+                warn!(container_id = %container, error = %stuck, "a look at a disk was given up");
+                Some(SELDOM)
+            }
+        };
+        if let Some(wait) = wait {
+            let key = self.due.insert(container.clone(), wait);
+            self.watched.insert(container, (key, watched));
+        }
+        tokio::time::sleep((took * REST).min(LONGEST_REST)).await;
+    }
+}
+
+/// Looks at a container's disk, and kills it where that is too full.
+async fn look(
+    session: &Session,
+    container: &ContainerId,
+    watched: &mut Watched,
+) -> Result<Looked, EngineError> {
+    let (allowed, volumes) = if let Some(terms) = &watched.terms {
+        terms
+    } else {
+        let Some(inspected) = session.engine.inspect(container.as_str()).await? else {
+            return Ok(Looked::Done);
+        };
+        match (inspected.state, limit_of(&inspected)) {
+            (State::Created | State::Restarting, Some(_)) => return Ok(Looked::NotYet),
+            (State::Running | State::Paused, Some(allowed)) => {
+                watched.terms.insert((allowed, inspected.volumes))
+            }
+            _ => return Ok(Looked::Done),
+        }
+    };
+    let Some(disk) = measure(session, container, *allowed, volumes).await? else { return Ok(Looked::Done) };
+    if disk.is_exceeded() {
+        warn!(container_id = %container, used = disk.used, allowed = disk.allowed,
+            "a container wrote more to its disk than it may, and is killed");
+        session.witness.saw_full_disk(container, disk);
+        kill(session, container).await?;
+        pass(Point::CompleterKilled).await;
+    }
+    Ok(Looked::Wrote(disk))
+}
+
+/// How much a container may write to its disk; `None` = as much as it likes.
+#[must_use]
+pub fn limit_of(inspected: &Inspected) -> Option<u64> {
+    Labels::from_map(&inspected.labels)?.disk
+}
+
+/// How much a container wrote, its anonymous volumes included. `None` = it is gone, or the engine does not tell.
+///
+/// # Errors
+/// The engine did not answer.
+pub async fn measure(
+    session: &Session,
+    container: &ContainerId,
+    allowed: u64,
+    volumes: &[String],
+) -> Result<Option<Disk>, EngineError> {
+    let Some(written) = session.engine.written(container).await? else { return Ok(None) };
+    let used = written.saturating_add(session.engine.held_by_volumes(volumes).await?);
+    Ok(Some(Disk { used, allowed }))
+}
+
+/// When to look again: after half the time in which it will be full if it writes on as since the last look.
+fn next_look(before: u64, since: Duration, disk: Disk) -> Duration {
+    let (soonest, latest) = LOOK_EVERY;
+    let (wrote, left) = (disk.used.saturating_sub(before), disk.allowed.saturating_sub(disk.used));
+    if wrote == 0 {
+        return latest;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let until_full = since.as_secs_f64() * (left as f64 / wrote as f64);
+    Duration::try_from_secs_f64(until_full / 2.0).unwrap_or(latest).clamp(soonest, latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_writes_fast_is_looked_at_sooner() {
+        let next = |before, used| next_look(before, SECOND, Disk { used, allowed: 100 });
+        assert_eq!(next(0, 0), LOOK_EVERY.1, "it writes nothing");
+        assert_eq!(next(0, 1), LOOK_EVERY.1, "there is room for a long time");
+        assert_eq!(next(0, 20), 2 * SECOND, "it will be full in four seconds");
+        assert_eq!(next(50, 90), LOOK_EVERY.0, "it will be full in a quarter of a second");
+        assert_eq!(next(90, 80), LOOK_EVERY.1, "it deletes");
+        assert_eq!(next(0, 200), LOOK_EVERY.0, "it is full, and was killed");
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_look_is_always_in_its_bounds(before: u64, used: u64, allowed: u64, ms: u64) {
+            let wait = next_look(before, Duration::from_millis(ms), Disk { used, allowed });
+            prop_assert!((LOOK_EVERY.0..=LOOK_EVERY.1).contains(&wait));
+        }
+    }
+}

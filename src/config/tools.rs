@@ -1,0 +1,113 @@
+//! The commands that are no components: what a person runs to look something up, or to make something.
+
+mod deliveries;
+mod keys;
+mod policy;
+
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
+
+use super::connections::redis;
+use super::formats;
+use super::inputs::Inputs;
+use super::settings::Secret;
+use super::signing;
+use super::table::{Component, REDIS, SANDBOX, Setting, settings};
+use crate::identity::InstanceId;
+
+pub use deliveries::{
+    Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
+};
+pub use keys::{KeyKind, Keygen, Verify};
+pub use policy::PolicyCheck;
+use policy::{CheckLine, PolicyLine};
+
+/// A command of the command line, as clap reads it.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ToolLine {
+    /// Which images may run, and what their containers get
+    #[command(subcommand)]
+    Policy(PolicyLine),
+    /// Makes a key that signs callbacks
+    Keygen(Keygen),
+    /// Checks the signature of a callback, as its receiver does
+    Verify(Verify),
+    /// Lists deliveries that failed or wait, and makes them anew
+    Deliveries(Deliveries),
+}
+
+/// A command that is no component, with the settings that it uses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tool {
+    /// Says which rule applies to an image.
+    PolicyCheck(Box<PolicyCheck>),
+    /// Makes a key.
+    Keygen(Keygen),
+    /// Checks a callback.
+    Verify(Verify),
+    /// Lists deliveries, or makes them anew.
+    Deliveries(Deliveries),
+}
+
+/// The path of each command, and which settings it takes as flags.
+type Taken = (&'static [&'static str], fn(&Setting) -> bool);
+const TOOLS: &[Taken] = &[
+    (&["policy", "check"], |setting| setting.group == SANDBOX),
+    (&["deliveries", "list"], is_of_redis),
+    (&["deliveries", "show"], is_of_redis),
+    (&["deliveries", "redeliver"], is_of_redis),
+];
+
+fn is_of_redis(setting: &Setting) -> bool {
+    setting.group == REDIS && !setting.name.starts_with("KEEP_")
+}
+
+/// The command line with the commands added.
+pub(super) fn added_to(command: Command) -> Command {
+    let command = ToolLine::augment_subcommands(command);
+    TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes))
+}
+
+/// The command at the end of a path, with a flag for each setting that it takes.
+fn with_flags(command: Command, path: &[&'static str], takes: fn(&Setting) -> bool) -> Command {
+    match path.split_first() {
+        Some((first, rest)) => command.mut_subcommand(*first, |inner| with_flags(inner, rest, takes)),
+        None => command.args(
+            settings()
+                .filter(|setting| takes(setting))
+                .map(|setting| super::command_line::argument(setting, Component::Starter)),
+        ),
+    }
+}
+
+/// The command that the command line names, if it names one, and the flags given to it.
+pub(super) fn chosen(matches: &ArgMatches) -> Option<(ToolLine, &ArgMatches)> {
+    let line = ToolLine::from_arg_matches(matches).ok()?;
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    Some((line, innermost))
+}
+
+/// The command with its settings; what is wrong with them is told by the inputs.
+pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
+    let password =
+        |inputs: &mut Inputs| inputs.find("PRIVATE_KEY_PASSWORD").map(|found| Secret::new(found.text));
+    match line {
+        ToolLine::Policy(PolicyLine::Check(CheckLine { image, json })) => {
+            Tool::PolicyCheck(Box::new(PolicyCheck { image, json, policy: super::sandbox::policy(inputs) }))
+        }
+        ToolLine::Keygen(keygen) => Tool::Keygen(Keygen { password: password(inputs), ..keygen }),
+        ToolLine::Verify(verify) => {
+            let named = !verify.keys.is_empty() || verify.keys_file.is_some();
+            let settings_keys = if named { Vec::new() } else { signing::texts(inputs) };
+            Tool::Verify(Verify { password: password(inputs), settings_keys, ..verify })
+        }
+        ToolLine::Deliveries(deliveries) => Tool::Deliveries(Deliveries {
+            redis: Some(redis(inputs)),
+            instance: inputs
+                .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
+            ..deliveries
+        }),
+    }
+}

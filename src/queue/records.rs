@@ -1,0 +1,221 @@
+//! Jobs as a person sees them, and putting one back in line for a person.
+
+use deadpool_redis::redis::{FromRedisValue, ParsingError, Value};
+
+use super::operations::LOG_LINES;
+use super::options::ReadOptions;
+use super::{Queue, QueueError, scripts};
+use crate::identity::JobId;
+
+/// How many records one call brings: the data of each may be long.
+const PAGE: usize = 100;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// In line.
+    Waiting,
+    /// In line by priority.
+    Prioritized,
+    /// Taken by a worker.
+    Active,
+    /// Waiting for its time.
+    Delayed,
+    /// Completed.
+    Completed,
+    /// Failed for good.
+    Failed,
+}
+
+impl State {
+    /// The keys that hold jobs of this state.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Waiting => &["wait", "paused"],
+            Self::Prioritized => &["prioritized"],
+            Self::Active => &["active"],
+            Self::Delayed => &["delayed"],
+            Self::Completed => &["completed"],
+            Self::Failed => &["failed"],
+        }
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let all =
+            [Self::Waiting, Self::Prioritized, Self::Active, Self::Delayed, Self::Completed, Self::Failed];
+        all.into_iter().find(|state| state.keys().contains(&key))
+    }
+}
+
+/// A job as it stands in Redis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its id.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: State,
+    /// When it ended, or when it is due, in milliseconds of Unix time; nothing in the other states.
+    pub at: Option<u64>,
+    /// Its name.
+    pub name: String,
+    /// Its data, JSON or not.
+    pub data: String,
+    /// When it was added, in milliseconds of Unix time; 0 where that cannot be read.
+    pub timestamp: u64,
+    /// How many attempts were made.
+    pub attempts_made: u32,
+    /// How many attempts there are in all, at least 1.
+    pub attempts: u32,
+    /// Why the last attempt failed; empty where none did.
+    pub failed_reason: String,
+    /// What it returned, as JSON text; empty where it has not completed.
+    pub return_value: String,
+}
+
+/// What became of a wish to have a job put back in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBack {
+    /// It stood there, and is in line now.
+    From(State),
+    /// It was in line already, and still is; its data was exchanged.
+    Waits,
+    /// A worker has it in hand: nothing was changed.
+    AtWork,
+    /// Its data is not what was read: nothing was changed.
+    Changed,
+    /// There is no such job.
+    Gone,
+}
+
+impl Queue {
+    /// Some jobs of a state, the newest first where they have a time: those that ended, or are due, no
+    /// sooner than `since` (milliseconds of Unix time; does not count in the other states). `from` is where
+    /// an earlier call ended; the answer tells where the next one is to begin, if there are more.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn records(
+        &self,
+        state: State,
+        since: u64,
+        from: usize,
+    ) -> Result<(Vec<Record>, Option<usize>), QueueError> {
+        let mut all = Vec::new();
+        let mut more = false;
+        for key in state.keys() {
+            let mut call = scripts::RECORDS.key(&*self.base);
+            // The scores of delayed jobs have 12 bits below the millisecond.
+            let lowest = if state == State::Delayed { since.saturating_mul(0x1000) } else { since };
+            call.arg(*key).arg(lowest).arg(from).arg(PAGE);
+            let (there, records): (usize, Vec<Raw>) =
+                self.redis.script::<Page>("records", &call).await.map(|page| (page.there, page.records))?;
+            more |= there == PAGE;
+            all.extend(records.into_iter().map(|raw| raw.read(state)));
+        }
+        Ok((all, more.then_some(from + PAGE)))
+    }
+
+    /// One job with the lines of its log; `None` where there is none.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn record(&self, id: &JobId) -> Result<Option<(Record, Vec<String>)>, QueueError> {
+        let mut call = scripts::RECORD.key(&*self.base);
+        call.arg(id.as_str());
+        let found: Option<(String, Raw, Vec<String>)> = match self.redis.script("record", &call).await? {
+            Value::Array(parts) if parts.is_empty() => None,
+            value => Some(
+                FromRedisValue::from_redis_value(value)
+                    .map_err(|error| self.redis.bad_reply("record", error.to_string()))?,
+            ),
+        };
+        let Some((key, raw, log)) = found else { return Ok(None) };
+        let state = State::of_key(&key).ok_or_else(|| self.redis.bad_reply("record", key))?;
+        Ok(Some((raw.read(state), log)))
+    }
+
+    /// Puts a job that ended or waits for its time back in line, with all its attempts, under its id and
+    /// its time. `read` is its data as it was seen, `data` what it is to be from now on; `line` goes into its
+    /// log.
+    ///
+    /// # Errors
+    /// Redis cannot be asked; it may have been done then.
+    pub async fn put_back(
+        &self,
+        id: &JobId,
+        read: &str,
+        data: &str,
+        line: &str,
+    ) -> Result<PutBack, QueueError> {
+        let mut call = scripts::REDELIVER.key(&*self.base);
+        call.arg(id.as_str()).arg(read).arg(data).arg(line).arg(LOG_LINES);
+        // Not repeated: the second time it would find the job in line, or delivered.
+        let answer: String = self.redis.script_once("redeliver", &call).await?;
+        Ok(match answer.as_str() {
+            "failed" => PutBack::From(State::Failed),
+            "completed" => PutBack::From(State::Completed),
+            "delayed" => PutBack::From(State::Delayed),
+            "waiting" => PutBack::Waits,
+            "active" => PutBack::AtWork,
+            "changed" => PutBack::Changed,
+            "gone" => PutBack::Gone,
+            other => return Err(self.redis.bad_reply("redeliver", other)),
+        })
+    }
+}
+
+/// A page as the script answers it.
+struct Page {
+    there: usize,
+    records: Vec<Raw>,
+}
+
+impl FromRedisValue for Page {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let there = usize::from_redis_value(parts.next().unwrap_or(Value::Nil))?;
+        let records = parts.map(Raw::from_redis_value).collect::<Result<_, _>>()?;
+        Ok(Self { there, records })
+    }
+}
+
+/// A record as the scripts answer it: all of it text.
+struct Raw(Vec<String>);
+
+impl FromRedisValue for Raw {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        // What is not UTF-8 was not written by a BullMQ client, and is shown as well as it can be.
+        let parts = Vec::<Vec<u8>>::from_redis_value(value)?;
+        Ok(Self(parts.into_iter().map(|part| String::from_utf8_lossy(&part).into_owned()).collect()))
+    }
+}
+
+impl Raw {
+    fn read(self, state: State) -> Record {
+        let mut parts = self.0.into_iter();
+        let mut next = || parts.next().unwrap_or_default();
+        let (id, score, name, data) = (next(), next(), next(), next());
+        let (timestamp, made, options, failed_reason, return_value) =
+            (next(), next(), next(), next(), next());
+        let score = score.parse::<f64>().ok().filter(|score| *score >= 0.0);
+        // A time in milliseconds, far below 2^53.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+        let at = match state {
+            State::Completed | State::Failed => score.map(|score| score as u64),
+            State::Delayed => score.map(|score| (score / 4096.0) as u64),
+            State::Waiting | State::Prioritized | State::Active => None,
+        };
+        Record {
+            id: JobId::new(id),
+            state,
+            at,
+            name,
+            data,
+            timestamp: timestamp.parse().unwrap_or(0),
+            attempts_made: made.parse().unwrap_or(0),
+            attempts: ReadOptions::read(&options, |_, _| ()).attempts.max(1),
+            failed_reason,
+            return_value,
+        }
+    }
+}

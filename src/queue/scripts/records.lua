@@ -1,0 +1,25 @@
+-- Jobs of one state for a person to see.
+-- KEYS: base. ARGV: state, the lowest score, from, how many. Answers { ids there were, { id, its score ('' in
+-- a list), name, data, timestamp, atm, opts, failedReason, returnvalue } … }; newest first in a sorted set.
+local base, state = KEYS[1], ARGV[1]
+local from, count = tonumber(ARGV[3]), tonumber(ARGV[4])
+local ids, scores = {}, {}
+if state == 'wait' or state == 'paused' or state == 'active' then
+  ids = call('LRANGE', base .. state, from, from + count - 1)
+else
+  local found = call('ZREVRANGEBYSCORE', base .. state, '+inf', ARGV[2], 'WITHSCORES', 'LIMIT', from, count)
+  for index = 1, #found, 2 do
+    ids[#ids + 1] = found[index]
+    scores[#ids] = found[index + 1]
+  end
+end
+local answer = { #ids }
+for index, id in ipairs(ids) do
+  local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'atm', 'opts', 'failedReason', 'returnvalue')
+  if fields[3] then
+    local record = { id, scores[index] or '' }
+    for field = 1, 7 do record[field + 2] = fields[field] or '' end
+    answer[#answer + 1] = record
+  end
+end
+return answer

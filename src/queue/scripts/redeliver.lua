@@ -1,0 +1,32 @@
+-- Puts a job back in line as if it had never been tried, for a person; its id stays, and so does its time.
+-- KEYS: base. ARGV: id, its data as it was read, its data from now on, a line for its log, how many lines
+-- that keeps. Answers where it stood: 'failed', 'completed', 'delayed', 'waiting' (it stays there), 'active'
+-- (nothing was changed), 'changed' (its data is another by now: nothing was changed) or 'gone'.
+local queue = open_queue(KEYS[1])
+local id = ARGV[1]
+local key = queue.base .. id
+local fields = call('HMGET', key, 'data', 'priority')
+if not fields[1] then return 'gone' end
+if fields[1] ~= ARGV[2] then return 'changed' end
+for _, active in ipairs(call('LRANGE', queue.base .. 'active', 0, -1)) do
+  if active == id then return 'active' end
+end
+local from = 'waiting'
+for _, state in ipairs({ 'failed', 'completed', 'delayed' }) do
+  if call('ZSCORE', queue.base .. state, id) then from = state end
+end
+call('HSET', key, 'data', ARGV[3])
+if from ~= 'waiting' then
+  call('ZREM', queue.base .. from, id)
+  call('HSET', key, 'atm', 0, 'delay', 0)
+  call('HDEL', key, 'failedReason', 'returnvalue', 'finishedOn', 'processedOn', 'stacktrace', 'defa',
+    'retries', 'tried-for')
+end
+call('RPUSH', key .. ':logs', ARGV[4])
+call('LTRIM', key .. ':logs', -tonumber(ARGV[5]), -1)
+if from ~= 'waiting' then
+  push_last(queue, id, tonumber(fields[2]) or 0, false)
+  emit(queue, 'waiting', id, 'prev', from)
+  wake(queue)
+end
+return from

@@ -1,0 +1,37 @@
+//! The commands that are no components: each does one thing for a person and ends. They may use adapters
+//! and vocabulary, and never a stage.
+
+mod deliveries;
+mod keygen;
+mod policy;
+mod verify;
+
+use std::io::{self, Write};
+
+use crate::config::Tool;
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// As hoped for: exit code 0.
+    Yes,
+    /// It works, and the answer is no: exit code 1.
+    No,
+    /// What was asked for makes no sense, for this reason: exit code 64.
+    Senseless(String),
+    /// A service is not there, for this reason: exit code 69.
+    Unreachable(String),
+}
+
+/// Does what a command asks for, and writes the answer.
+///
+/// # Errors
+/// The answer cannot be written, or a file or the system itself fails.
+pub fn run(tool: Tool, out: &mut impl Write) -> io::Result<Answer> {
+    match tool {
+        Tool::PolicyCheck(check) => policy::check(&check, out),
+        Tool::Keygen(keygen) => keygen::make(&keygen, out),
+        Tool::Verify(verify) => verify::check(&verify, out),
+        Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+    }
+}
