@@ -24,6 +24,7 @@ pub mod completer;
 pub mod config;
 pub mod crash_points;
 pub mod docker;
+pub mod egress;
 pub mod ending;
 pub mod fields;
 pub mod heartbeat;

@@ -102,7 +102,7 @@ impl Session {
             id: Some(correction.job_id()),
             name: name.to_owned(),
             data: result.to_data(),
-            options: JobOptions::of_delivery(self.settings.common.deliveries),
+            options: JobOptions::of_delivery(&self.settings.common.deliveries),
         }
     }
 }

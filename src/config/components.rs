@@ -29,10 +29,38 @@ pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
         deliveries: DeliveryRetries {
             attempts: inputs.read("NOTIFY_ATTEMPTS", |text| formats::whole(text, 1, 1000)),
             backoff: inputs.read("NOTIFY_BACKOFF", |text| formats::duration(text, Unit::Milliseconds)),
+            schedule: schedule(inputs),
         },
         connect_wait: inputs
             .read_optional("CONNECT_WAIT", |text| formats::some_duration(text, Unit::Seconds)),
     }
+}
+
+/// The waits between deliveries; not more of them than there can be attempts.
+fn schedule(inputs: &mut Inputs) -> Vec<Duration> {
+    const MOST: usize = 100;
+    let schedule = inputs.read("NOTIFY_SCHEDULE", |text| {
+        let waits: Result<Vec<_>, _> =
+            words(text).map(|word| formats::duration(word, Unit::Seconds)).collect();
+        waits.ok().filter(|waits| waits.len() <= MOST).ok_or_else(|| {
+            format!(
+                "up to {MOST} durations between commas, such as 5s,30s,5m,1h (a bare number is in seconds)"
+            )
+        })
+    });
+    if !schedule.is_empty() {
+        for ignored in ["NOTIFY_ATTEMPTS", "NOTIFY_BACKOFF"] {
+            if inputs.is_set(ignored) {
+                inputs.warn(format!("NOTIFY_SCHEDULE is set and wins: {ignored} is ignored"));
+            }
+        }
+    }
+    schedule
+}
+
+/// What stands between commas or white space.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty())
 }
 
 pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
@@ -87,6 +115,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             let path = PathBuf::from(text);
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
+        egress: super::callbacks::egress(inputs),
         signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {

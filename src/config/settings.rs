@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::egress::Egress;
 use crate::identity::InstanceId;
 use crate::policy::Policy;
 use crate::signing::SigningKeys;
@@ -136,12 +137,14 @@ pub struct Retention {
 }
 
 /// How deliveries are tried again; written into each finished job by whoever adds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRetries {
     /// How often a delivery is tried in all.
     pub attempts: u32,
     /// The wait after the first failure; it doubles each time.
     pub backoff: Duration,
+    /// The waits one by one, in place of both; nothing = those.
+    pub schedule: Vec<Duration>,
 }
 
 /// What all components share.
@@ -221,6 +224,8 @@ pub struct NotifierSettings {
     pub timeout: Duration,
     /// Extra roots for receivers' certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Where callbacks may go.
+    pub egress: Egress,
     /// The keys that sign each callback.
     pub signing: SigningKeys,
 }

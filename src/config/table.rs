@@ -147,10 +147,6 @@ pub(super) struct Later {
 /// The settings of the contract that this version does not have yet.
 pub(super) const LATER: &[Later] = &[
     Later { name: "MAX_RUNNING", harmless: &["0"] },
-    Later { name: "NOTIFY_SCHEDULE", harmless: &[] },
-    Later { name: "CALLBACK_POLICY", harmless: &["private"] },
-    Later { name: "CALLBACK_ALLOW", harmless: &[] },
-    Later { name: "CALLBACK_DENY", harmless: &[] },
     Later { name: "HTTP_LISTEN", harmless: &[] },
 ];
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::*;
+use crate::egress::{Egress, OwnService};
 use crate::policy::{Bases, Policy};
 use crate::profile::Profile;
 use crate::signing::SigningKeys;
 
+mod callbacks;
 mod refusals;
 
 /// Reads with these arguments (between spaces), environment and `.env`.
@@ -60,7 +62,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         redis,
         instance: None,
         retention: Retention { completed: 1000, failed: 5000 },
-        deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5) },
+        deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5), schedule: vec![] },
         connect_wait: None,
     };
     let docker = DockerSettings {
@@ -110,6 +112,10 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         rate: None,
         timeout: Duration::from_secs(60),
         ca_file: None,
+        egress: Egress {
+            own: vec![OwnService { name: "Redis", host: "127.0.0.1".into(), port: 6379 }],
+            ..Egress::default()
+        },
     };
     assert_eq!(notifier, expected);
     let log =

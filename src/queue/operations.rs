@@ -145,6 +145,7 @@ impl Queue {
         let count = match count {
             RetryCount::Attempt => "attempt",
             RetryCount::Free => "free",
+            RetryCount::Untried => "untried",
         };
         let mut call = scripts::RETRY.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);

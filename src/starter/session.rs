@@ -262,7 +262,7 @@ impl Session {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
             data: FinishedJob::of_failure(errand, failure).to_data(),
-            options: JobOptions::of_delivery(self.settings.common.deliveries),
+            options: JobOptions::of_delivery(&self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
         let file = file.filter(|_| self.settings.remove_exercise);
