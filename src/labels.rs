@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::fields::Fields;
+use crate::fields::{Fields, raw};
 use crate::identity::{CorrectionId, InstanceId, JobId};
 use crate::job::{Errand, WorkId};
+use crate::rerun::Rerun;
 use crate::seal::Seal;
 
 /// The label that tells whose container it is; the engine filters lists by it.
@@ -24,6 +25,11 @@ const DISK: &str = "org.correctomatic.disk";
 const CALLBACK: &str = "org.correctomatic.callback";
 const WORK_ID: &str = "org.correctomatic.work_id";
 const EXTRA: &str = "org.correctomatic.extra";
+const IMAGE: &str = "org.correctomatic.image";
+const FILE: &str = "org.correctomatic.file";
+const PARAMS: &str = "org.correctomatic.params";
+const PRIORITY: &str = "org.correctomatic.priority";
+const RUNS: &str = "org.correctomatic.runs";
 
 /// The label of the secret without which a container's verdict does not count. Whoever may ask the engine
 /// may read it; it is for no log and no text.
@@ -52,6 +58,8 @@ pub struct Labels {
     pub disk: Option<u64>,
     /// Work id, callback and the fields that are carried along.
     pub errand: Errand,
+    /// What is needed to run the correction again; `None` on containers of versions that could not.
+    pub rerun: Option<Box<Rerun>>,
     /// Without it the container's verdict does not count; `None` = whatever it prints counts.
     pub seal: Option<Seal>,
 }
@@ -91,6 +99,9 @@ impl Labels {
         for (name, value) in optional {
             map.insert(name.to_owned(), value.unwrap_or_default());
         }
+        if let Some(rerun) = &self.rerun {
+            write_rerun(&mut map, rerun);
+        }
         map
     }
 
@@ -99,12 +110,13 @@ impl Labels {
     #[must_use]
     pub fn from_map(map: &HashMap<String, String>) -> Option<Self> {
         let number = |name: &str| map.get(name).and_then(|text| text.parse::<u64>().ok());
+        let timestamp = number(TIMESTAMP)?;
         Some(Self {
             instance: InstanceId::new(map.get(INSTANCE_LABEL)?),
             correction: CorrectionId::new(map.get(CORRECTION)?),
             job: JobId::new(map.get(JOB)?),
             name: map.get(NAME)?.clone(),
-            timestamp: number(TIMESTAMP)?,
+            timestamp,
             generation: number(GENERATION)?,
             attempt: map.get(ATTEMPT)?.clone(),
             timeout_ms: number(TIMEOUT)?,
@@ -117,12 +129,34 @@ impl Labels {
                 callback: map.get(CALLBACK).filter(|callback| !callback.is_empty()).cloned(),
                 extra: map.get(EXTRA).and_then(|text| Fields::parse(text).ok()).unwrap_or_default(),
             },
+            rerun: read_rerun(map, timestamp).map(Box::new),
             seal: match map.get(SECRET_LABEL).map_or("", String::as_str) {
                 "" => None,
                 secret => Some(Seal::parse(secret)?),
             },
         })
     }
+}
+
+fn write_rerun(map: &mut HashMap<String, String>, rerun: &Rerun) {
+    let Rerun { image, file, params, priority, timestamp: _, runs } = rerun;
+    map.insert(IMAGE.to_owned(), image.clone());
+    map.insert(FILE.to_owned(), file.clone());
+    map.insert(RUNS.to_owned(), runs.to_string());
+    map.insert(PARAMS.to_owned(), raw(params).get().to_owned());
+    map.insert(PRIORITY.to_owned(), priority.to_string());
+}
+
+/// What cannot be read makes a correction one that is not run again, and never one that is run otherwise.
+fn read_rerun(map: &HashMap<String, String>, timestamp: u64) -> Option<Rerun> {
+    Some(Rerun {
+        image: map.get(IMAGE)?.clone(),
+        file: map.get(FILE)?.clone(),
+        params: map.get(PARAMS).map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(text).ok())?,
+        priority: map.get(PRIORITY).map_or(Some(0), |text| text.parse().ok())?,
+        timestamp,
+        runs: map.get(RUNS)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -140,6 +174,7 @@ impl Labels {
             timeout_ms: 0,
             disk: None,
             errand: Errand::default(),
+            rerun: None,
             seal: None,
         }
     }
@@ -148,7 +183,6 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::raw;
 
     fn labels() -> Labels {
         let mut extra = Fields::default();
@@ -166,6 +200,7 @@ mod tests {
             timeout_ms: 1000,
             disk: Some(1 << 30),
             errand,
+            rerun: Some(Box::new(Rerun { runs: 1, ..Rerun::of_first_run() })),
             seal: None,
         }
     }
@@ -173,6 +208,25 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         assert_eq!(Labels::from_map(&labels().to_map()), Some(labels()));
+        let bare = Rerun { params: Vec::new(), priority: 7, ..Rerun::of_first_run() };
+        for rerun in [None, Some(Box::new(bare))] {
+            let labels = Labels { rerun, ..labels() };
+            assert_eq!(Labels::from_map(&labels.to_map()), Some(labels));
+        }
+    }
+
+    #[test]
+    fn one_that_lacks_what_a_further_run_needs_is_ours_and_is_not_run_again() {
+        for missing in [IMAGE, FILE, RUNS] {
+            let mut map = labels().to_map();
+            map.remove(missing);
+            assert_eq!(Labels::from_map(&map), Some(Labels { rerun: None, ..labels() }), "{missing}");
+        }
+        for (spoilt, text) in [(PARAMS, "x"), (PRIORITY, "-1"), (RUNS, "")] {
+            let mut map = labels().to_map();
+            map.insert(spoilt.to_owned(), text.to_owned());
+            assert_eq!(Labels::from_map(&map), Some(Labels { rerun: None, ..labels() }), "{spoilt}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use correction_runner::ledger::{Entry, Said};
 use serde_json::{Value, json};
 
 use super::receiver::{Answer, Receiver};
-use super::{ID, NO_WAIT, PATIENT, System, VERDICT_BODY, verdict};
+use super::{ID, NO_WAIT, PATIENT, System, VERDICT_BODY, verdict, within};
+use crate::queue::Place;
 use crate::support::node::{Node, Version};
 use crate::support::redis::{RedisServer, free_port};
 
@@ -236,4 +237,54 @@ async fn dead_letters_are_not_pushed_out_by_their_number_while_they_are_young() 
     let left: Vec<String> = system.place.ask_of(FINISHED_QUEUE, "ZRANGE", "failed", &["0", "-1"]);
     assert_eq!(left, ["c", "d", "e"]);
     assert!(system.hash("a").is_empty() && system.log("a").is_empty());
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_an_error_in_the_log_and_so_is_one_that_is_not_kept() {
+    let place = Place::new("alarm");
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = |id: &str, options: Value| {
+        let data = json!({
+            "work_id": format!("w-{id}"), "error": true, "correction_data": "x",
+            "callback": "ftp://u:canary@nowhere/c?t=canary",
+        });
+        let mut options = options;
+        options["jobId"] = id.into();
+        json!({ "prefix": place.prefix, "queue": FINISHED_QUEUE, "data": data, "opts": options })
+    };
+    let node = Node::shared(Version::Six);
+    node.call("add", asked("kept", json!({}))).await;
+    node.call("add", asked("not-kept", json!({ "removeOnFail": true }))).await;
+    let path = folder.path().join("log");
+    let mut notifier = tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"))
+        .arg("notifier")
+        .env_clear()
+        .env("REDIS_PORT", RedisServer::shared().port().to_string())
+        .env("QUEUE_PREFIX", &place.prefix)
+        .env("LOG_FILE", &path)
+        .current_dir(folder.path())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts");
+    let log = || std::fs::read_to_string(&path).unwrap_or_default();
+    within(async {
+        while !log().contains("no longer kept") || log().matches("is given up").count() < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    notifier.kill().await.expect("ended");
+    let log = log();
+    let errors: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["level"] == "error")
+        .collect();
+    assert_eq!(errors.len(), 3, "{log}");
+    for error in &errors {
+        let id = error["job_id"].as_str().expect("which");
+        assert_eq!(error["work_id"], json!(format!("w-{id}")), "{error}");
+        assert_eq!(error["receiver"], json!("ftp://nowhere/c?…"), "{error}");
+    }
+    assert!(!log.contains("canary"), "{log}");
 }

@@ -8,6 +8,7 @@ mod fidelity;
 mod leases;
 mod model;
 mod pausing;
+mod reruns;
 mod resetting;
 mod scale;
 mod searching;

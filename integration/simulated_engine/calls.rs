@@ -253,6 +253,10 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
             let json = serde_json::json!({ "Id": IMAGE_ID, "RepoTags": [tagged(about)], "Os": "linux" });
             Reply::Json(200, format!("{json}\n"))
         }
+        // Such as an update, with which the runner asks whether there is room.
+        Call::Unknown if world.find(about).is_ok_and(|container| container.lost) => {
+            return Err(Refusal(500, "write /simulated: no space left on device".to_owned()));
+        }
         Call::Unknown => return Err(Refusal(404, "page not found".to_owned())),
     })
 }

@@ -123,6 +123,8 @@ pub struct Container {
     pub run: u64,
     /// How often a start was asked for.
     pub start_calls: u64,
+    /// Whether the disk was full when it ended, so that what it wrote is lost.
+    pub lost: bool,
     /// The content of the file that was put into it.
     pub secret: Option<String>,
 }
@@ -180,7 +182,7 @@ impl Container {
     /// Its output as the engine sends it: frames of stream, length and bytes.
     pub fn frames(&self, verdict: &str, stdout: bool, stderr: bool) -> Vec<u8> {
         let mut frames = Vec::new();
-        if self.started == 0 || self.status.is_alive() {
+        if self.started == 0 || self.status.is_alive() || self.lost {
             return frames;
         }
         let mut frame = |stream: u8, text: &str| {

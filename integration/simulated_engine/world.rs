@@ -171,6 +171,7 @@ impl World {
             finished: 0,
             run: 0,
             start_calls: 0,
+            lost: false,
             secret: None,
         };
         self.names.insert(name, id.clone());
@@ -250,6 +251,15 @@ impl World {
         self.stats.start(now);
         self.stats.started_without_secret += u64::from(without_secret);
         Ok(Some(run))
+    }
+
+    /// A run ends while the disk is full: nothing is kept of what it wrote, and its files cannot be changed.
+    pub fn lose(&mut self, id: &str) -> bool {
+        let ended = self.end(id, None, 0);
+        if let Some(container) = self.containers.get_mut(id).filter(|_| ended) {
+            container.lost = true;
+        }
+        ended
     }
 
     /// The end of a run: nothing happens where it ended before.

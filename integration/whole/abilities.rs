@@ -103,6 +103,11 @@ async fn a_runtime_that_the_engine_does_not_have_ends_the_starter_with_the_names
     system.stop_all().await;
 }
 
+/// What engines say where they cannot do it.
+const NO_QUOTA: &str = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+const NO_FILES: &str =
+    "OCI runtime create failed: error setting rlimit type 7: operation not permitted: unknown";
+
 /// What each container of a simulated engine was asked to be held to.
 async fn asked_for(engine: &SimulatedEngine) -> Vec<Value> {
     let mut client = SocketClient::connect(engine.socket()).await.expect("it listens");
@@ -131,9 +136,6 @@ async fn a_limit_that_the_engine_refuses_is_left_away_and_its_submission_runs() 
     let nofile = json!({"Name": "nofile", "Soft": 4096, "Hard": 4096});
     assert!(before[0]["Ulimits"].as_array().expect("a list").contains(&nofile), "{before:#?}");
 
-    const NO_QUOTA: &str = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
-    const NO_FILES: &str =
-        "OCI runtime create failed: error setting rlimit type 7: operation not permitted: unknown";
     engine.inject(Call::Create, Fault::Refuse(500, NO_QUOTA.to_owned()), 1);
     engine.inject(Call::Start, Fault::Refuse(400, NO_FILES.to_owned()), 1);
     for name in ["one", "two", "three"] {

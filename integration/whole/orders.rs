@@ -75,6 +75,7 @@ async fn the_death_is_told_before_its_record_comes() {
         timeout_ms: 60_000,
         disk: None,
         errand: errand.clone(),
+        rerun: None,
         seal: None,
     };
     let spec = ContainerSpec {

@@ -274,6 +274,8 @@ fn unstoppable() -> Failure {
         "The correction ran out of time, and its container could not be stopped. The administrator of \
          the Docker host has to look at it; the work can be submitted again.",
     )
+    // It was endless once, and may run still.
+    .again(false)
 }
 
 fn faulty() -> Failure {
@@ -282,6 +284,8 @@ fn faulty() -> Failure {
         "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
          internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
     )
+    // What another run writes would most likely be the same.
+    .again(false)
 }
 
 fn no_room(error: &EngineError) -> Failure {
@@ -292,6 +296,7 @@ fn no_room(error: &EngineError) -> Failure {
              administrator has to make room; the work can be submitted again."
         ),
     )
+    .again(true)
 }
 
 fn unreadable(error: &EngineError) -> Failure {

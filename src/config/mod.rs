@@ -13,6 +13,7 @@ use std::path::Path;
 use command_line::Line;
 use inputs::{Inputs, Surroundings};
 
+mod callbacks;
 mod command_line;
 mod components;
 mod connections;

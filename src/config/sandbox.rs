@@ -14,7 +14,9 @@ pub(super) fn policy(inputs: &mut Inputs) -> Policy {
     let original = inputs.under(true, profile);
     let bases = Bases { hardened, original, is_original };
     let warnings = bases.of(None).warnings(|key| format!("CONTAINER_{}", key.to_uppercase()));
-    warnings.into_iter().for_each(|warning| inputs.warn(warning));
+    for warning in warnings {
+        inputs.warn(warning);
+    }
     let Some(found) = inputs.find("POLICY_FILE") else { return Policy::of_settings(bases) };
     let file = Path::new(&found.text);
     let faults = match std::fs::read_to_string(file) {

@@ -39,6 +39,10 @@ pub enum Call {
     Remove,
     /// Pull an image.
     Pull,
+    /// Look at one image.
+    InspectImage,
+    /// Remove an image.
+    RemoveImage,
     /// Follow the events.
     Events,
 }
@@ -276,6 +280,8 @@ impl Call {
             Self::Update => "update",
             Self::Remove => "remove",
             Self::Pull => "pull",
+            Self::InspectImage => "image inspect",
+            Self::RemoveImage => "image removal",
             Self::Events => "events",
         }
     }

@@ -19,6 +19,7 @@ const OOM_SCORE: i64 = 500;
 
 /// What an engine can do of what not every engine can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
 pub(super) struct Means {
     /// It has an init process to put into containers.
     pub(super) init: bool,

@@ -1,6 +1,7 @@
 //! How a person writes what a container gets: the same in settings and in policy files.
 //!
 //! Each function returns, as its error, what is allowed: a phrase that follows "allowed: ".
+#![expect(clippy::missing_errors_doc, reason = "told above for all of them")]
 
 use std::time::Duration;
 

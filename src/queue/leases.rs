@@ -67,7 +67,7 @@ struct Hold {
     number: u64,
     leases: Arc<Leases>,
     given_out: bool,
-    _permit: OwnedSemaphorePermit,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Leases {
@@ -99,7 +99,11 @@ impl Leases {
         held.leases.insert(number, lease);
         self.gauge.set(held.leases.len());
         let leases = Arc::clone(self);
-        Assignment { job, lost, hold: Hold { number, leases, given_out: false, _permit: permit } }
+        Assignment {
+            job,
+            lost,
+            hold: Hold { number, leases, given_out: false, permit: Mutex::new(Some(permit)) },
+        }
     }
 
     /// What has to be renewed now.
@@ -170,6 +174,13 @@ impl Assignment {
     pub(super) fn give_out(mut self) -> Self {
         self.hold.given_out = true;
         self
+    }
+
+    /// Lets the worker take another job beside this one, which goes on and keeps its lock: it counts no
+    /// more among those that may be out at once.
+    pub fn make_room(&self) {
+        drop(self.hold.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.hold.leases.freed.notify_one();
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Removed {
     pub running: u64,
     /// Of `finished_corrections`.
     pub finished: u64,
-    /// Our own: the installation's id, the memory of what is done and of what is to be removed.
+    /// Our own: the installation's id, the memory of what is done, of what is to be removed, of images.
     pub own: u64,
 }
 
@@ -38,7 +38,9 @@ impl Redis {
             // A new id that somebody made meanwhile stays: containers may have it by now.
             own: instance
                 + self.delete_all(&self.done_keys()).await?
-                + self.delete_all(&self.removals_keys()).await?,
+                + self.delete_all(&self.removals_keys()).await?
+                + self.delete_all(&self.exercises_keys()).await?
+                + self.delete_all(&self.images_keys()).await?,
         })
     }
 

@@ -17,7 +17,8 @@ use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 use crate::seal::Seal;
 
-use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
+use super::image_use;
+use super::refusal::{Meaning, Patience, Postponed, START_GRACE, is_of_unknown_cause, meaning, name_taken};
 use super::session::Session;
 
 /// How often a container is created anew within one attempt.
@@ -82,6 +83,7 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
                 match session.engine.pull(&spec.image).await {
                     Ok(()) => {
                         pass(Point::StarterPulled).await;
+                        image_use::pulled(session, &spec.image).await;
                         continue;
                     }
                     Err(error) => return unsuccessful(&error, spec, None),
@@ -263,7 +265,7 @@ fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<Con
 /// A start that the engine answered with an error.
 fn refused(error: &EngineError, spec: &ContainerSpec, container: ContainerId) -> Launch {
     match unsuccessful(error, spec, Some(container)) {
-        Launch::Later(postponed) if matches!(error, EngineError::Server { .. }) => {
+        Launch::Later(postponed) if is_of_unknown_cause(error) => {
             Launch::Later(Postponed { patience: Patience::SinceFirstTry(START_GRACE), ..postponed })
         }
         launch => launch,

@@ -1,5 +1,6 @@
 //! Starter: pending job → container started → job in `running_corrections`.
 
+mod image_use;
 mod launch;
 mod refusal;
 mod reload;

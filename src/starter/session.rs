@@ -22,9 +22,12 @@ use crate::outcome::Failure;
 use crate::policy::PolicyHandle;
 use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
-    Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled, TakenJob,
+    Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Redis, RetryCount, Settled,
+    TakenJob, UsedFile,
 };
+use crate::rerun::Rerun;
 
+use super::image_use::{self, ImageUse};
 use super::launch::{Launch, launch};
 use super::refusal::{self, Postponed};
 use super::secret;
@@ -48,8 +51,10 @@ pub enum Handled {
 
 /// A pending job's last step in this starter's hands.
 enum Step<'a> {
-    /// On to the running queue, or as a failure to the finished queue.
-    HandOver { to: &'a Queue, next: &'a NewJob, done: Option<&'a CorrectionId>, said: &'a str },
+    /// On to the running queue.
+    HandOver { to: &'a Queue, next: &'a NewJob, said: &'a str },
+    /// As a failure to the finished queue.
+    Refuse { next: &'a NewJob, done: &'a CorrectionId, file: Option<&'a UsedFile>, said: &'a str },
     /// Back, for a later try.
     RetryLater { delay: Duration, why: &'a str },
 }
@@ -62,7 +67,10 @@ pub struct Session {
     pub settings: StarterSettings,
     /// Which images may run, and what their containers get; it may be exchanged at any time.
     pub policy: PolicyHandle,
-    redis: Redis,
+    /// Redis.
+    pub redis: Redis,
+    /// When the use of images was noted.
+    pub image_use: ImageUse,
     pending: Queue,
     running: Queue,
     finished: Queue,
@@ -85,6 +93,7 @@ impl Session {
             running: redis.queue(RUNNING_QUEUE),
             finished: redis.queue(FINISHED_QUEUE),
             redis,
+            image_use: ImageUse::default(),
             engine,
             policy: PolicyHandle::new(settings.policy.clone()),
             settings,
@@ -123,20 +132,20 @@ impl Session {
             Ok(job) => job,
             Err(invalid) => {
                 let failure = refusal::invalid_job(&invalid);
-                self.refuse(assignment, &correction, invalid.errand, &failure).await;
+                self.refuse(assignment, &correction, invalid.errand, None, &failure).await;
                 return Handled::Settled;
             }
         };
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
             return Handled::Settled;
         }
         let profile = match self.policy.now().profile_of(&job.image) {
             Ok(profile) => profile,
             Err(not_allowed) => {
                 let failure = refusal::not_allowed(&not_allowed);
-                self.refuse(assignment, &correction, job.errand, &failure).await;
+                self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
                 return Handled::Settled;
             }
         };
@@ -145,7 +154,7 @@ impl Session {
             VerdictChannel::Output => None,
             VerdictChannel::Secret => match secret::draw() {
                 Ok(seal) => Some(seal),
-                Err(none) => return self.postpone(assignment, &correction, job.errand, &none, begun).await,
+                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
             },
         };
         let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
@@ -162,15 +171,14 @@ impl Session {
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
-                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
+                let file = Some(job.file);
+                let refused = self.refuse(assignment, &correction, job.errand, file, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
                 Handled::Settled
             }
-            Launch::Later(postponed) => {
-                self.postpone(assignment, &correction, job.errand, &postponed, begun).await
-            }
+            Launch::Later(postponed) => self.postpone(assignment, &correction, job, &postponed, begun).await,
         }
     }
 
@@ -192,6 +200,7 @@ impl Session {
             timeout_ms: profile.timeout_ms(),
             disk: profile.disk,
             errand: job.errand.clone(),
+            rerun: Some(Box::new(rerun(job, taken))),
             seal: None,
         };
         ContainerSpec {
@@ -213,15 +222,16 @@ impl Session {
         origin: Origin,
     ) {
         let (taken, correction) = (&assignment.job, origin.correction.clone());
+        let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
-            data: running.to_data(),
+            data: running.to_data_with(Some(&asked)),
             options: JobOptions::default(),
         };
         let said = format!("Correction started at {:.3}", Timestamp::now());
-        let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
+        let step = Step::HandOver { to: &self.running, next: &next, said: &said };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterHandedOver).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
@@ -232,6 +242,7 @@ impl Session {
             };
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
+            image_use::used(self, &job.image).await;
         }
     }
 
@@ -241,6 +252,7 @@ impl Session {
         assignment: &Assignment,
         correction: &CorrectionId,
         errand: Errand,
+        file: Option<String>,
         failure: &Failure,
     ) -> bool {
         pass(Point::StarterRefusing).await;
@@ -250,10 +262,12 @@ impl Session {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
             data: FinishedJob::of_failure(errand, failure).to_data(),
-            options: JobOptions::of_delivery(self.settings.common.deliveries),
+            options: JobOptions::of_delivery(&self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
-        let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
+        let file = file.filter(|_| self.settings.remove_exercise);
+        let file = file.map(|path| UsedFile { engine: self.whereabouts.now().1, path });
+        let step = Step::Refuse { next: &next, done: correction, file: file.as_ref(), said: &said };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
@@ -267,7 +281,7 @@ impl Session {
         &self,
         assignment: &Assignment,
         correction: &CorrectionId,
-        errand: Errand,
+        job: PendingJob,
         postponed: &Postponed,
         begun: Instant,
     ) -> Handled {
@@ -276,9 +290,12 @@ impl Session {
         // With the engine away nothing is taken, and so its time is not counted.
         let tried_for = taken.tried_for + begun.elapsed();
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
+        // What is run again was submitted some time ago, and its host may just be coming up.
+        let waited = if job.runs == 0 { waited } else { Duration::ZERO };
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
-            let done = self.refuse(assignment, correction, errand, &postponed.failure).await;
+            let file = Some(job.file);
+            let done = self.refuse(assignment, correction, job.errand, file, &postponed.failure).await;
             if let (true, Some(container)) = (done, &postponed.container) {
                 self.remove(container).await;
             }
@@ -317,10 +334,15 @@ impl Session {
     }
 
     async fn take_step(&self, taken: &TakenJob, step: &Step<'_>) -> Result<Settled, QueueError> {
+        let keep = Keep::Count(self.settings.common.retention.completed);
         match step {
-            Step::HandOver { to, next, done, said } => {
-                let keep = Keep::Count(self.settings.common.retention.completed);
-                self.pending.hand_over(taken, to, next, *done, raw(*said).get(), keep).await
+            Step::HandOver { to, next, said } => {
+                self.pending.hand_over(taken, to, next, None, raw(*said).get(), keep).await
+            }
+            Step::Refuse { next, done, file, said } => {
+                let said = raw(*said);
+                let conclusion = Conclusion { file: *file, ..Conclusion::of(done, said.get(), keep) };
+                self.pending.conclude(taken, &self.finished, next, &conclusion).await
             }
             Step::RetryLater { delay, why } => {
                 self.pending.retry_later(taken, *delay, why, RetryCount::Free).await
@@ -335,5 +357,17 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
+    }
+}
+
+/// What a completer needs to have the correction run again.
+fn rerun(job: &PendingJob, taken: &TakenJob) -> Rerun {
+    Rerun {
+        image: job.image.clone(),
+        file: job.file.clone(),
+        params: job.params.clone(),
+        priority: taken.priority,
+        timestamp: taken.timestamp,
+        runs: job.runs,
     }
 }

@@ -98,6 +98,7 @@ fn gathered(row: &str, systems: Vec<JoinHandle<Outcome>>) -> (Totals, BTreeMap<P
     figures::note(row, "corrections", totals.corrections);
     figures::note(row, "SIGKILLs", deaths.values().sum::<usize>());
     figures::note(row, "lost, started twice, handed over twice", "0, 0, 0");
+    figures::note(row, "run again, since the host had failed them", totals.reruns);
     figures::note(row, "POSTed again (answered, not yet recorded)", totals.repeats);
     figures::note_times(row, "SIGKILL to the next ended job", resumed);
     figures::note_times(row, "SIGKILL to a held job in other hands", recovered);

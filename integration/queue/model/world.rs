@@ -132,6 +132,7 @@ impl<'a> World<'a> {
             timeout_ms: 0,
             disk: None,
             errand: Errand::default(),
+            rerun: None,
             seal: None,
         }
     }
