@@ -264,7 +264,7 @@ mod tests {
     fn what_an_image_says_in_its_own_labels_counts_for_nothing() {
         let bare = Labels::of_correction("x");
         let mut of_image: HashMap<String, String> =
-            labels().to_map().into_iter().map(|(name, _)| (name, "\"forged\"".to_owned())).collect();
+            labels().to_map().into_keys().map(|name| (name, "\"forged\"".to_owned())).collect();
         of_image.insert(CALLBACK.to_owned(), "http://forged/".to_owned());
         of_image.insert(EXTRA.to_owned(), "{\"forged\":1}".to_owned());
         of_image.insert(SECRET_LABEL.to_owned(), crate::seal::tests::seal(1).reveal().to_owned());

@@ -64,7 +64,7 @@ async fn what_an_image_has_at_the_secrets_place_or_in_its_labels_counts_for_noth
     let system = system(&[SEALED]).await;
     let known = "abcdefghijklmnop".repeat(3)[..40].to_owned();
     let image = format!("correction-runner-test/labelled:{}", uuid::Uuid::new_v4());
-    let make = format!(
+    let commands = format!(
         "set -e; c=$(docker create {IMAGE}); folder=$(mktemp -d); mkdir -p $folder/run/correctomatic
          printf {known} >$folder/run/correctomatic/secret; printf x >$folder/run/correctomatic/more
          tar -C $folder -c run | docker cp - $c:/
@@ -72,7 +72,7 @@ async fn what_an_image_has_at_the_secrets_place_or_in_its_labels_counts_for_noth
             --change 'LABEL org.correctomatic.work_id=\"forged\"' $c {image}
          docker rm $c; rm -r $folder"
     );
-    let made = std::process::Command::new("sh").args(["-c", &make]).output().expect("sh runs");
+    let made = std::process::Command::new("sh").args(["-c", &commands]).output().expect("sh runs");
     assert!(made.status.success(), "{made:?}");
     let mut sealed =
         job(&system, "sealed", &("more=$(ls /run/correctomatic)\n".to_owned() + &says_with_secret("$more")));

@@ -80,7 +80,7 @@ fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     // The checksum counts itself as spaces.
     field(148, "        ");
     field(156, "0");
-    field(257, "ustar\000");
+    field(257, "ustar\x0000");
     field(265, "root\0");
     field(297, "root\0");
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
