@@ -66,7 +66,9 @@ fn however_many_hang_there_is_room_for_the_next_and_slots_for_those_that_answer(
             let held = hang();
             let in_slots = held.iter().filter(|visit| !visit.is_aside()).count();
             assert!(in_slots == 0 || (hanging > room && in_slots <= SLOTS / 2), "{in_slots} with {hanging}");
-            held.iter().for_each(|visit| visit.learn(Ended::Hung, MINUTE));
+            for visit in &held {
+                visit.learn(Ended::Hung, MINUTE);
+            }
         }
         // Now they are known.
         let held = hang();
