@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
             "--only-runner" => size.node = false,
             "--only-node" => size.runner = false,
             name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass" | "isolation") => {
-                chosen.push(name)
+                chosen.push(name);
             }
             other => anyhow::bail!(
                 "{other}: choose from throughput, latency, real, memory, idle, mass, isolation, --only-runner, --only-node, --quick"

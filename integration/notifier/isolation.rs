@@ -80,8 +80,13 @@ async fn a_hundred_black_holes_with_many_results_each_hold_up_no_other_receiver(
     let mut newcomer = Receiver::start(|_, _| Answer::status(200)).await;
     let took = delivered(&system, &mut newcomer, "new").await;
     assert!(took < IN_TIME, "the newcomer's took {took:?}");
-    let seen: Vec<_> = holes.iter().map(BlackHole::seen).collect();
-    assert!(seen.iter().filter(|seen| **seen > 0).count() > 90, "each is tried: {seen:?}");
+    // More of them are tried at once than there are slots.
+    within(async {
+        while holes.iter().filter(|hole| hole.seen() > 0).count() <= 60 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

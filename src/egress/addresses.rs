@@ -41,22 +41,20 @@ const V4: &[(Ipv4Addr, u32, Reach)] = &[
     (Ipv4Addr::new(192, 168, 0, 0), 16, Private(OWN_NETWORK)),
     (Ipv4Addr::new(100, 64, 0, 0), 10, Private("an address of a provider's shared network")),
     (Ipv4Addr::new(198, 18, 0, 0), 15, Private("an address of networks that are measured")),
-    (Ipv4Addr::new(0, 0, 0, 0), 32, Never("the unspecified address, which is this machine")),
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Never(RESERVED)),
+    (Ipv4Addr::UNSPECIFIED, 32, Never("the unspecified address, which is this machine")),
+    (Ipv4Addr::UNSPECIFIED, 8, Never(RESERVED)),
     (Ipv4Addr::new(192, 0, 0, 0), 24, Never(RESERVED)),
     (Ipv4Addr::new(192, 0, 2, 0), 24, Never(DOCUMENTATION)),
     (Ipv4Addr::new(198, 51, 100, 0), 24, Never(DOCUMENTATION)),
     (Ipv4Addr::new(203, 0, 113, 0), 24, Never(DOCUMENTATION)),
     (Ipv4Addr::new(192, 88, 99, 0), 24, Never("a 6to4 relay")),
     (Ipv4Addr::new(224, 0, 0, 0), 4, Never("a multicast address")),
-    (Ipv4Addr::new(255, 255, 255, 255), 32, Never("the broadcast address")),
+    (Ipv4Addr::BROADCAST, 32, Never("the broadcast address")),
     (Ipv4Addr::new(240, 0, 0, 0), 4, Never(RESERVED)),
 ];
 
 const fn v6(head: [u16; 4], tail: [u16; 4]) -> Ipv6Addr {
-    let [a, b, c, d] = head;
-    let [e, f, g, h] = tail;
-    Ipv6Addr::new(a, b, c, d, e, f, g, h)
+    Ipv6Addr::new(head[0], head[1], head[2], head[3], tail[0], tail[1], tail[2], tail[3])
 }
 
 const fn prefix(first: u16, second: u16) -> Ipv6Addr {

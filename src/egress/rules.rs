@@ -122,7 +122,6 @@ fn without_port(text: &str) -> Option<(&str, Option<u16>)> {
         };
     }
     match text.matches(':').count() {
-        0 => Some((text, None)),
         1 => {
             let (whom, digits) = text.split_once(':')?;
             Some((whom, port(digits)?))

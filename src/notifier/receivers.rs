@@ -5,7 +5,7 @@
 //! by such as are younger than that. What bounds a receiver, each by its host and port:
 //!
 //! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
-//!   of them was answered or stands aside; each answer doubles the limit, up to all slots; each time-out halves it, down to
+//!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
 //!   one.
 //! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
 //!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
@@ -161,7 +161,11 @@ impl Receivers {
         // Its own wait is no reason to send it away.
         let others = held_by_new.saturating_sub(usize::from(waits));
         let new_ones_have_enough = of_a_new_one && *answering > 0 && others >= (self.slots / 2).max(1);
-        let has_its_first = of_a_new_one && !hangs && it.in_slots >= FIRST;
+        let answers = it.standing == Standing::Answers;
+        // Where somebody answers, all room is not for those of whom nobody knows whether they do.
+        let first = if *answering > 0 { 1 } else { FIRST };
+        let has_its_first = of_a_new_one && !hangs && it.in_slots >= first;
+        let has_its_part = !answers && *answering > 0 && it.aside >= first;
         if has_its_first || it.in_slots + it.aside >= it.limit {
             return match (hangs, new_ones_have_enough) {
                 (true, _) => Turn::PutBack(it.next_turn()),
@@ -172,8 +176,9 @@ impl Receivers {
         let place = if hangs {
             let free = self.room.saturating_sub(*aside);
             let suspect = it.standing == Standing::Hangs;
-            let part = if it.standing == Standing::Answers { 2 } else { 8 };
-            if free == 0 || it.aside * part >= free || (suspect && *suspects * 2 >= self.room) {
+            let part = if answers { 2 } else { 8 };
+            if free == 0 || has_its_part || it.aside * part >= free || (suspect && *suspects * 2 >= self.room)
+            {
                 return Turn::PutBack(it.next_turn());
             }
             it.aside += 1;
