@@ -1,5 +1,6 @@
 //! Signatures of real deliveries, checked by the verifiers of our page and by the libraries of Standard Webhooks.
 
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -160,17 +161,17 @@ async fn each_attempt_has_its_own_time_under_the_same_name_and_without_keys_ther
 async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_receiver() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/generate_keys");
-    let make = || {
+    let generate = || {
         let mut command = Command::new(script);
         command.arg(folder.path()).current_dir(folder.path()).env("PRIVATE_KEY_PASSWORD", "a canary");
         command.env("CORRECTION_RUNNER", env!("CARGO_BIN_EXE_correction-runner")).output().expect("it runs")
     };
-    let made = make();
+    let made = generate();
     let told = String::from_utf8_lossy(&made.stdout).into_owned() + &String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success() && told.contains("publicKey.pem") && !told.contains("canary"), "{told}");
     let private = std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key");
     assert!(private.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
-    let again = make();
+    let again = generate();
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
     assert_eq!(std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key"), private);
     let openssl = Command::new("openssl")
@@ -184,11 +185,10 @@ async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_recei
     let keys = SigningKeys::new(signing_keys(&private, Some("a canary")).expect("readable"));
     let asked = delivered("pem", &keys).await;
     let request = |body: &str| {
-        let lines: String = asked
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}\r\n", value.to_str().expect("text")))
-            .collect();
+        let mut lines = String::new();
+        for (name, value) in &asked.headers {
+            let _ = write!(lines, "{name}: {}\r\n", value.to_str().expect("text"));
+        }
         format!("POST / HTTP/1.1\r\n{lines}\r\n{body}")
     };
     let verify = |more: &[&str], input: String| {

@@ -145,10 +145,8 @@ pub(super) struct Later {
 }
 
 /// The settings of the contract that this version does not have yet.
-pub(super) const LATER: &[Later] = &[
-    Later { name: "MAX_RUNNING", harmless: &["0"] },
-    Later { name: "HTTP_LISTEN", harmless: &[] },
-];
+pub(super) const LATER: &[Later] =
+    &[Later { name: "MAX_RUNNING", harmless: &["0"] }, Later { name: "HTTP_LISTEN", harmless: &[] }];
 
 /// The setting of that name.
 pub(super) fn setting(name: &str) -> Option<&'static Setting> {
