@@ -165,7 +165,8 @@ fn every_bad_setting_ends_it_with_64_and_is_named() {
         ("starter", "MAX_RUNNING", "-3"),
         ("starter", "MIN_FREE_DISK", "much"),
         ("starter", "MIN_FREE_MEMORY", "10%"),
-        ("starter", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS", "whsec_x"),
+        ("notifier", "NOTIFY_SIGNING_KEYS_FILE", "/no/such/file"),
     ] {
         let (code, output, error) = Runner::new(component).env(name, value).output();
         assert_eq!(code, Some(64), "{name}={value}: {output}{error}");

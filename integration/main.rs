@@ -7,6 +7,7 @@ mod documents;
 mod endings;
 mod engine;
 mod faults;
+mod hostile;
 mod notifier;
 mod queue;
 mod scripts;

@@ -1,45 +1,46 @@
 //! The HTTP client that delivers results to callbacks (contract, section 4).
 
+mod answer;
+mod attempt;
 mod body;
 mod delivery;
+mod dial;
 mod signature;
 mod target;
 mod trust;
 
 use std::error::Error as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Buf, Bytes};
-use http_body_util::{BodyExt, Full};
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::task::TaskTracker;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
+use crate::egress::{Egress, Refusal};
 use crate::heartbeat::waiting_for;
 use crate::signing::{ID_HEADER, SigningKeys};
 
+use answer::Answers;
+pub use attempt::Attempt;
 pub use body::Body;
 pub use delivery::Delivery;
+use dial::{DialError, Dialler};
 use signature::Seal;
 use target::Target;
-pub use target::{origin, shown};
+pub use target::{receiver, shown};
 pub use trust::CourierError;
 
 /// How often a receiver may send us elsewhere (307, 308) within one delivery.
 const MOST_REDIRECTS: usize = 3;
-/// How much of an answer's body is read, so that its connection can be used again, and how much of
-/// that is kept for the log.
-const BODY_READ: usize = 64 * 1024;
-const BODY_KEPT: usize = 1024;
-/// How long an answer's body is read.
-const BODY_TIME: Duration = Duration::from_secs(1);
 /// How long an idle connection is kept: less than the five seconds after which a Node server closes it.
 const IDLE: Duration = Duration::from_secs(4);
 /// As many as deliveries may be in flight by default, and some: a burst to one receiver, which most
@@ -50,14 +51,14 @@ const IDLE_PER_RECEIVER: usize = 64;
 ///
 /// A connection that was closed while idle costs nothing: what was not sent yet is sent on another one.
 /// What may have been received is never sent again by itself; that is for the queue to decide.
-/// Proxies of the environment are not used.
+/// Where it may go is said by an [`Egress`]. There are no proxies: those of the environment are not used.
 #[derive(Clone, Debug)]
 pub struct Courier {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Dialler>, Full<Bytes>>,
+    egress: Arc<Egress>,
     timeout: Duration,
+    answers: Answers,
     keys: SigningKeys,
-    /// Answers to deliveries that are still being read, for a second at most.
-    answers: TaskTracker,
 }
 
 impl Courier {
@@ -67,22 +68,21 @@ impl Courier {
     ///
     /// # Errors
     /// The file cannot be read or holds no certificate.
-    pub fn new(timeout: Duration, ca_file: Option<&Path>) -> Result<Self, CourierError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
+    pub fn new(timeout: Duration, ca_file: Option<&Path>, egress: Egress) -> Result<Self, CourierError> {
+        let egress = Arc::new(egress);
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(trust::tls(ca_file)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(Dialler::new(Arc::clone(&egress), timeout));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_RECEIVER)
-            .http1_max_buf_size(BODY_READ)
+            .http1_max_buf_size(answer::MOST_READ)
             .build(connector);
-        Ok(Self { client, timeout, keys: SigningKeys::default(), answers: TaskTracker::new() })
+        let keys = SigningKeys::default();
+        Ok(Self { client, egress, timeout, answers: Answers::default(), keys })
     }
 
     /// The same courier, whose deliveries are signed with these keys.
@@ -92,11 +92,12 @@ impl Courier {
     }
 
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
-    pub async fn deliver(&self, url: &str, webhook_id: &str, body: Bytes) -> Delivery {
-        let deadline = Instant::now() + self.timeout;
+    pub async fn deliver(&self, url: &str, webhook_id: &str, body: Bytes) -> Attempt {
+        let (at, started) = (Timestamp::now(), Instant::now());
         let _waiting = waiting_for("POST", self.timeout);
-        let delivery = timeout_at(deadline, self.post(url, webhook_id, body));
-        delivery.await.unwrap_or(Delivery::TimedOut { after: self.timeout })
+        let delivery = timeout_at(started + self.timeout, self.post(url, webhook_id, body)).await;
+        let delivery = delivery.unwrap_or(Delivery::TimedOut { after: self.timeout });
+        Attempt { at, took: started.elapsed(), delivery }
     }
 
     async fn post(&self, url: &str, webhook_id: &str, body: Bytes) -> Delivery {
@@ -105,34 +106,77 @@ impl Courier {
             Err(problem) => return Delivery::BadUrl { problem },
         };
         let seal = Seal::of(&self.keys, webhook_id, SystemTime::now(), &body);
-        let mut redirects = 0;
+        let mut redirected: Option<Redirect> = None;
         loop {
             let request = match request(&target, webhook_id, &seal, body.clone()) {
                 Ok(request) => request,
                 Err(error) => return Delivery::BadUrl { problem: error.to_string() },
             };
-            let answer = match self.client.request(request).await {
+            let answer = match self.ask(&target, request).await {
                 Ok(answer) => answer,
-                Err(error) => return Delivery::Unreachable { reason: reason(&error) },
+                Err(Unasked::Broken(reason)) => return Delivery::Unreachable { reason },
+                Err(Unasked::Refused(refusal)) => return refused(redirected, &refusal),
             };
             match answer.status() {
                 status if status.is_success() => {
-                    self.answers.spawn(read_to_the_end(answer));
-                    return Delivery::Delivered { status: status.as_u16() };
+                    let answer = self.answers.beginning(answer).await;
+                    return Delivery::Delivered { status: status.as_u16(), answer };
                 }
                 status if status.is_redirection() && answer.headers().contains_key(LOCATION) => {
-                    match follow(&target, &answer, redirects) {
-                        Ok(next) => target = next,
+                    let followed = redirected.as_ref().map_or(0, |redirect| redirect.followed);
+                    match follow(&target, &answer, followed) {
+                        Ok((next, to)) => {
+                            target = next;
+                            redirected =
+                                Some(Redirect { followed: followed + 1, status: status.as_u16(), to });
+                        }
                         Err(refused) => return refused,
                     }
-                    redirects += 1;
                 }
                 status => {
                     let retry_after = delivery::retry_after(answer.headers(), SystemTime::now());
-                    let body_start = beginning(answer).await;
-                    return Delivery::Refused { status: status.as_u16(), retry_after, body_start };
+                    let answer = self.answers.beginning(answer).await;
+                    return Delivery::Refused { status: status.as_u16(), retry_after, answer };
                 }
             }
+        }
+    }
+
+    /// Asks one place, if the rules let us.
+    async fn ask(
+        &self,
+        target: &Target,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Unasked> {
+        // Here too, and not only where it is dialled: a pooled connection is not dialled again.
+        self.egress.check_host(target.is_https(), target.host(), target.port()).map_err(Unasked::Refused)?;
+        self.client.request(request).await.map_err(|error| match refusal(&error) {
+            Some(refusal) => Unasked::Refused(refusal),
+            None => Unasked::Broken(reason(&error)),
+        })
+    }
+}
+
+/// Why there is no answer.
+enum Unasked {
+    Refused(Refusal),
+    Broken(String),
+}
+
+/// The last redirect that was followed.
+struct Redirect {
+    followed: usize,
+    status: u16,
+    to: String,
+}
+
+/// A callback that is refused stays so. One that is redirected to where nothing may go is a receiver's mistake, which it
+/// may mend.
+fn refused(redirected: Option<Redirect>, refusal: &Refusal) -> Delivery {
+    match redirected {
+        None => Delivery::Forbidden { reason: refusal.to_string() },
+        Some(Redirect { status, to, .. }) => {
+            Delivery::Redirected { status, to, why: format!("which is refused: {refusal}") }
         }
     }
 }
@@ -159,49 +203,35 @@ fn request(
 }
 
 /// Where an answer leads: 307 and 308 ask for the same request again, all others for a GET.
-fn follow(from: &Target, answer: &Response<Incoming>, redirects: usize) -> Result<Target, Delivery> {
+fn follow(from: &Target, answer: &Response<Incoming>, followed: usize) -> Result<(Target, String), Delivery> {
     let status = answer.status();
     let location = answer.headers().get(LOCATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let location = String::from_utf8_lossy(location);
-    let refused = |why| Delivery::Redirected { status: status.as_u16(), to: shown(&location), why };
+    let to = shown(&location);
+    let not_followed =
+        |why: &str| Delivery::Redirected { status: status.as_u16(), to: to.clone(), why: why.to_owned() };
     if !matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
-        return Err(refused("which would drop the result; only 307 and 308 are followed"));
+        return Err(not_followed("which would drop the result; only 307 and 308 are followed"));
     }
-    if redirects == MOST_REDIRECTS {
-        return Err(refused("after three redirects already"));
+    if followed == MOST_REDIRECTS {
+        return Err(not_followed("after three redirects already"));
     }
-    from.redirected(&location).map_err(|_| refused("which is not a URL that can be asked for"))
+    match from.redirected(&location) {
+        Ok(next) => Ok((next, to)),
+        Err(_) => Err(not_followed("which is not a URL that can be asked for")),
+    }
 }
 
-/// Reads what is left of the answer to a delivery, so that its connection can be used again.
-async fn read_to_the_end(answer: Response<Incoming>) {
-    let status = answer.status().as_u16();
-    let body = beginning(answer).await;
-    tracing::debug!(status, body, "the receiver's answer");
-}
-
-/// The beginning of an answer's body on one line. Nobody can make us wait for it or keep much of it.
-async fn beginning(answer: Response<Incoming>) -> String {
-    let mut body = answer.into_body();
-    let mut kept = Vec::new();
-    let mut read = 0;
-    let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else { continue };
-            read += data.remaining();
-            kept.extend_from_slice(&data[..data.len().min(BODY_KEPT - kept.len())]);
-            if read > BODY_READ {
-                break;
-            }
+/// The rule that forbade a connection, if that is why there is none.
+fn refusal(error: &hyper_util::client::legacy::Error) -> Option<Refusal> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(DialError::Refused(refusal)) = error.downcast_ref::<DialError>() {
+            return Some(refusal.clone());
         }
-    };
-    // What came until then is the beginning too.
-    let _ = timeout(BODY_TIME, reading).await;
-    let text = String::from_utf8_lossy(&kept);
-    text.split(|character: char| character.is_whitespace() || character.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+        cause = error.source();
+    }
+    None
 }
 
 /// What a connection said, from the outside in, each thing once.

@@ -42,6 +42,8 @@ points! {
     StarterPulled = "starter-pulled",
     /// A starter has created the container.
     StarterCreated = "starter-created",
+    /// A starter has put the verdict's secret into the container.
+    StarterSealed = "starter-sealed",
     /// A starter has looked at a container of an earlier attempt.
     StarterResolved = "starter-resolved",
     /// A starter has removed a container that an earlier attempt created and did not start.
@@ -74,6 +76,10 @@ points! {
     CompleterCollected = "completer-collected",
     /// A completer has handed the result over.
     CompleterHandedOver = "completer-handed-over",
+    /// A completer knows that the Docker host failed a correction, which is to be run again.
+    CompleterRerunning = "completer-rerunning",
+    /// A completer has put a correction back that is run again.
+    CompleterReran = "completer-reran",
     /// A completer has handed a job over as a failure whose data cannot be used.
     CompleterRefused = "completer-refused",
     /// A completer has put a job back whose container runs on another engine.
@@ -92,6 +98,8 @@ points! {
     OrphanCollected = "orphan-collected",
     /// A completer has handed the result of a container over that no job knows of.
     OrphanFinished = "orphan-finished",
+    /// A completer has deleted the files of submissions, and not yet taken note of that.
+    ExercisesDeleted = "exercises-deleted",
     /// A notifier has taken a result, and not looked at it yet.
     NotifierTaken = "notifier-taken",
     /// A notifier is about to POST a result.

@@ -138,6 +138,7 @@ pub fn only_by_name(image: &str) -> String {
 }
 
 /// Splits a name without digest into the repository and the tag: what follows the colon of its last part.
+#[must_use]
 pub fn split_tag(named: &str) -> (&str, Option<&str>) {
     let last = named.rfind('/').map_or(0, |slash| slash + 1);
     match named[last..].find(':') {
@@ -151,6 +152,7 @@ pub fn split_tag(named: &str) -> (&str, Option<&str>) {
 /// Splits a repository into the registry, where it names one, and the rest. The first part names a registry
 /// if it has a dot or a colon, or is `localhost`. (Newer engines take one with a capital letter for a registry
 /// too: such a name has no one form, and none is given to it.)
+#[must_use]
 pub fn split_registry(repository: &str) -> (Option<&str>, &str) {
     match repository.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
@@ -159,6 +161,7 @@ pub fn split_registry(repository: &str) -> (Option<&str>, &str) {
 }
 
 /// Registry and path in their one form.
+#[must_use]
 pub fn one_form(registry: Option<&str>, path: &str) -> (String, String) {
     let registry = registry.unwrap_or(HUB).to_ascii_lowercase();
     let registry = registry.strip_suffix(HTTPS).unwrap_or(&registry);
@@ -170,6 +173,7 @@ pub fn one_form(registry: Option<&str>, path: &str) -> (String, String) {
 }
 
 /// Whether it is a host, with or without a port.
+#[must_use]
 pub fn is_registry(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, "")) => return is_address(address),
@@ -206,12 +210,14 @@ fn is_part(text: &str) -> bool {
 }
 
 /// Whether it can be a tag.
+#[must_use]
 pub fn is_tag(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (1..=LONGEST_TAG).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with(['.', '-'])
 }
 
 /// Whether it can be a digest. The engines know one kind only.
+#[must_use]
 pub fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(is_hex))
 }

@@ -1,14 +1,20 @@
 //! The data of the jobs in the three queues, parsed at the edge and written back byte for byte.
 
-use std::time::Duration;
+mod origin;
+mod pending;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, raw};
-use crate::identity::{ContainerId, CorrectionId, EngineId};
+use crate::identity::{ContainerId, CorrectionId};
 use crate::outcome::Failure;
+use crate::rerun::Rerun;
+
+pub use self::pending::PendingJob;
+
+pub use origin::Origin;
 
 /// The queue of submissions that wait for a container.
 pub const PENDING_QUEUE: &str = "pending_corrections";
@@ -39,19 +45,6 @@ impl PartialEq for WorkId {
     }
 }
 
-/// A submission that waits for its container.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PendingJob {
-    /// Work id, callback and what else came along.
-    pub errand: Errand,
-    /// The grader's image.
-    pub image: String,
-    /// The submission's path on the Docker host, absolute.
-    pub file: String,
-    /// Environment variables for the grader, each `KEY=value`.
-    pub params: Vec<String>,
-}
-
 /// A correction whose container was started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunningJob {
@@ -63,23 +56,12 @@ pub struct RunningJob {
     pub origin: Option<Origin>,
 }
 
-/// What our own starter writes into a running job beside the original's fields (field `runner`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The correction's identity.
-    pub correction: CorrectionId,
-    /// The Docker engine that runs the container.
-    pub engine: EngineId,
-    /// How long the container may run, in milliseconds; 0 = no limit.
-    pub timeout_ms: u64,
-}
-
-impl Origin {
-    /// How long the container may run; `None` = no limit.
-    #[must_use]
-    pub fn timeout(&self) -> Option<Duration> {
-        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
-    }
+#[derive(Serialize)]
+struct Runner<'a> {
+    #[serde(flatten)]
+    origin: &'a Origin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun: Option<&'a Rerun>,
 }
 
 /// A result that waits for delivery.
@@ -93,6 +75,8 @@ pub struct FinishedJob {
     pub correction_data: Box<RawValue>,
     /// The name of the outcome, where the runner declares a failure.
     pub outcome: Option<String>,
+    /// Whether another run may end otherwise ([`Failure::again`]); it is not written down.
+    pub again: bool,
 }
 
 /// Job data that is not what the contract says, with what could be read of it nonetheless.
@@ -136,49 +120,6 @@ pub enum Problem {
     },
 }
 
-impl PendingJob {
-    /// Reads the data of a job in `pending_corrections`.
-    ///
-    /// # Errors
-    /// The data is not an object, or a field is missing or of the wrong type; the error holds
-    /// callback and work id where they can be read.
-    pub fn parse(data: &str) -> Result<Self, Box<InvalidJob>> {
-        let mut fields = object(data)?;
-        let image = required(&mut fields, "image", A_STRING);
-        let file = required(&mut fields, "file", A_STRING);
-        let params = optional::<Vec<String>>(&mut fields, "params", "an array of strings, each KEY=value");
-        let (errand, callback_problem) = Errand::split(fields);
-        let checked = || -> Result<_, Problem> {
-            let image: String = image?;
-            let file: String = file?;
-            let params = params?.unwrap_or_default();
-            match callback_problem {
-                Some(problem) => return Err(problem),
-                None => check_callback(errand.callback.as_deref().unwrap_or_default())?,
-            }
-            check(!image.trim().is_empty(), "image", "is empty", &image)?;
-            check(file.starts_with('/'), "file", "must be an absolute path on the Docker host", &file)?;
-            check(!file.contains('\0'), "file", "holds a NUL character", &file)?;
-            for param in &params {
-                let named = !param.is_empty() && !param.starts_with('=');
-                let name = param.split('=').next().unwrap_or_default();
-                let shown = format!("{name}=…");
-                check(
-                    named && !param.contains('\0'),
-                    "params",
-                    "has an entry that is not KEY=value",
-                    &shown,
-                )?;
-            }
-            Ok((image, file, params))
-        };
-        match checked() {
-            Ok((image, file, params)) => Ok(Self { errand, image, file, params }),
-            Err(problem) => Err(Box::new(InvalidJob { problem, errand })),
-        }
-    }
-}
-
 impl RunningJob {
     /// Reads the data of a job in `running_corrections`, ours or the original's.
     ///
@@ -217,11 +158,18 @@ impl RunningJob {
     /// The job's data as it goes into Redis.
     #[must_use]
     pub fn to_data(&self) -> String {
+        self.to_data_with(None)
+    }
+
+    /// The same with what is needed to run the correction again, beside its origin. It is no part of what is
+    /// read back ([`Rerun::of_record`] does that): ten thousand of them are held at a time.
+    #[must_use]
+    pub fn to_data_with(&self, rerun: Option<&Rerun>) -> String {
         let mut fields = self.errand.leading();
         fields.set("container_id", raw(&self.container));
         self.errand.trailing(&mut fields);
         if let Some(origin) = &self.origin {
-            fields.set("runner", raw(origin));
+            fields.set("runner", raw(&Runner { origin, rerun }));
         }
         fields.to_string()
     }
@@ -240,7 +188,7 @@ impl FinishedJob {
     /// A result in which the grader's own verdict stands, as the text that it printed.
     #[must_use]
     pub fn of_verdict(errand: Errand, verdict: Box<RawValue>) -> Self {
-        Self { errand, error: false, correction_data: verdict, outcome: None }
+        Self { errand, error: false, correction_data: verdict, outcome: None, again: false }
     }
 
     /// A result in which the runner declares a failure.
@@ -251,6 +199,7 @@ impl FinishedJob {
             error: true,
             correction_data: raw(failure.text.as_str()),
             outcome: Some(failure.outcome.as_str().to_owned()),
+            again: failure.again,
         }
     }
 
@@ -272,7 +221,9 @@ impl FinishedJob {
             }
         };
         match checked() {
-            Ok((error, correction_data, outcome)) => Ok(Self { errand, error, correction_data, outcome }),
+            Ok((error, correction_data, outcome)) => {
+                Ok(Self { errand, error, correction_data, outcome, again: false })
+            }
             Err(problem) => Err(Box::new(InvalidJob { problem, errand })),
         }
     }

@@ -92,7 +92,8 @@ fn one_line(text: &str) -> String {
         }
         line.push_str(word);
         if line.len() > LONGEST {
-            line.truncate(line.floor_char_boundary(LONGEST));
+            let end = (0..=LONGEST).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+            line.truncate(end);
             line.push('…');
             break;
         }

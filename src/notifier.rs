@@ -28,7 +28,8 @@ const GRACE: Duration = Duration::from_secs(3);
 /// # Errors
 /// Redis cannot be reached in the time that the settings give, or a setting is unusable.
 pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let courier = Courier::new(settings.timeout, settings.ca_file.as_deref()).map_err(unusable)?;
+    let courier =
+        Courier::new(settings.timeout, settings.ca_file.as_deref(), settings.egress).map_err(unusable)?;
     let courier = courier.signing_with(settings.signing.clone());
     let redis = Redis::new(&settings.common.redis).context("Redis cannot be used")?;
     let patience = settings.common.connect_wait;

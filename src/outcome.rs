@@ -103,12 +103,23 @@ pub struct Failure {
     pub outcome: Outcome,
     /// What happened and what to do about it, without secrets.
     pub text: String,
+    /// Whether it is the fault of the Docker host or of the runner and not of the grader or the submission, so
+    /// that another run may end otherwise.
+    pub again: bool,
 }
 
 impl Failure {
-    /// A failure of the given kind with its text.
+    /// A failure of the given kind with its text. That another run may end otherwise is said of what only the
+    /// host can be the cause of.
     pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into() }
+        let again = matches!(outcome, Outcome::EngineUnavailable | Outcome::ContainerLost);
+        Self { outcome, text: text.into(), again }
+    }
+
+    /// The same, of which it is known whether another run may end otherwise.
+    #[must_use]
+    pub fn again(self, again: bool) -> Self {
+        Self { again, ..self }
     }
 }
 

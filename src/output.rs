@@ -10,6 +10,8 @@ use blocks::Scanner;
 pub use blocks::{Block, Blocks};
 use stream::Stream;
 
+use crate::seal::Seal;
+
 /// Gathers what a container wrote, in any chunks, without ever holding much more than its limit.
 ///
 /// The result depends on the bytes of each stream only, never on how they were cut into chunks or on
@@ -17,6 +19,7 @@ use stream::Stream;
 #[derive(Debug)]
 pub struct Capture {
     limit: usize,
+    seal: Option<Seal>,
     stdout: Stream,
     stderr: Stream,
     flood: Option<Flood>,
@@ -26,6 +29,7 @@ pub struct Capture {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     limit: usize,
+    seal: Option<Seal>,
     stdout: Stream,
     stderr: Stream,
     /// The blocks of each stream, where something was left out.
@@ -44,8 +48,14 @@ impl Capture {
     /// of each stream.
     #[must_use]
     pub fn new(limit: u64) -> Self {
+        Self::sealed(limit, None)
+    }
+
+    /// The same of a container whose verdict needs a secret, where there is one: without it nothing counts.
+    #[must_use]
+    pub fn sealed(limit: u64, seal: Option<Seal>) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, stdout: Stream::default(), stderr: Stream::default(), flood: None }
+        Self { limit, seal, stdout: Stream::default(), stderr: Stream::default(), flood: None }
     }
 
     /// Takes the next bytes of the standard output.
@@ -73,6 +83,7 @@ impl Capture {
     pub fn finish(self) -> Output {
         Output {
             limit: self.limit,
+            seal: self.seal,
             stdout: self.stdout,
             stderr: self.stderr,
             flood: self.flood.map(|flood| (flood.stdout.finish(), flood.stderr.finish())),
@@ -93,7 +104,8 @@ impl Capture {
     fn flooded_by(&mut self, more: usize) -> Option<&mut Flood> {
         let total = self.stdout.total() + self.stderr.total() + more;
         if self.flood.is_none() && total > self.limit {
-            let mut flood = Flood { stdout: Scanner::new(self.limit), stderr: Scanner::new(self.limit) };
+            let scanner = || Scanner::new(self.limit, self.seal.as_ref());
+            let mut flood = Flood { stdout: scanner(), stderr: scanner() };
             flood.stdout.push(self.stdout.bytes().unwrap_or_default());
             flood.stderr.push(self.stderr.bytes().unwrap_or_default());
             self.flood = Some(flood);
@@ -107,7 +119,19 @@ impl Output {
     #[must_use]
     pub fn whole(stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
         let (stdout, stderr) = (Stream::whole(stdout.into()), Stream::whole(stderr.into()));
-        Self { limit: usize::MAX, stdout, stderr, flood: None }
+        Self { limit: usize::MAX, seal: None, stdout, stderr, flood: None }
+    }
+
+    /// The secret without which nothing in it counts.
+    #[must_use]
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
+    }
+
+    /// Whether there is a block that has no secret, where one is wanted. Not known of an output that was cut.
+    #[must_use]
+    pub fn has_plain_block(&self) -> bool {
+        !self.was_cut() && Scanner::scan(&self.both().unwrap_or_default(), None).count > 0
     }
 
     /// How many bytes the container wrote in all, kept or not.
@@ -164,7 +188,7 @@ impl Output {
     pub fn blocks_of_stdout(&self) -> Blocks {
         match &self.flood {
             Some((stdout, _)) => stdout.clone(),
-            None => Scanner::scan(self.stdout().unwrap_or_default()),
+            None => Scanner::scan(self.stdout().unwrap_or_default(), self.seal()),
         }
     }
 
@@ -178,7 +202,7 @@ impl Output {
                 first: stdout.first.as_ref().or(stderr.first.as_ref()).cloned(),
                 open: stdout.open || stderr.open,
             },
-            None => Scanner::scan(&self.both().unwrap_or_default()),
+            None => Scanner::scan(&self.both().unwrap_or_default(), self.seal()),
         }
     }
 }

@@ -6,7 +6,8 @@
 //! Of the libraries that we use only warnings and errors are shown, whatever the level: at their lower
 //! levels they write down whole requests, with the passwords in them.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -103,6 +104,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let mut line = String::new();
         let mut fields = Fields::default();
         event.record(&mut fields);
         for span in context.event_scope().into_iter().flatten() {
@@ -112,16 +114,34 @@ where
             outer.into_iter().for_each(|(name, value)| fields.add(&name, value));
         }
         let metadata = event.metadata();
-        write!(writer, "{{\"time\":\"{:.3}\"", jiff::Timestamp::now())?;
-        write!(writer, ",\"level\":\"{}\"", metadata.level().as_str().to_ascii_lowercase())?;
-        write!(writer, ",\"msg\":{}", Value::String(fields.message))?;
-        write!(writer, ",\"component\":{}", Value::from(self.component))?;
-        write!(writer, ",\"target\":{}", Value::from(metadata.target()))?;
+        write!(line, "{{\"time\":\"{:.3}\"", jiff::Timestamp::now())?;
+        write!(line, ",\"level\":\"{}\"", metadata.level().as_str().to_ascii_lowercase())?;
+        write!(line, ",\"msg\":{}", Value::String(fields.message))?;
+        write!(line, ",\"component\":{}", Value::from(self.component))?;
+        write!(line, ",\"target\":{}", Value::from(metadata.target()))?;
         for (name, value) in fields.others {
-            write!(writer, ",{}:{value}", Value::String(name))?;
+            write!(line, ",{}:{value}", Value::String(name))?;
         }
-        writeln!(writer, "}}")
+        writeln!(writer, "{}}}", harmless(&line))
     }
+}
+
+/// A line of JSON in which what a terminal may act on, or hides text with, is escaped. JSON itself asks for
+/// that of the first 32 characters only; outside of strings there are none of these.
+fn harmless(line: &str) -> Cow<'_, str> {
+    let acts = |letter: char| matches!(letter, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    if !line.contains(acts) {
+        return Cow::Borrowed(line);
+    }
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for letter in line.chars() {
+        if acts(letter) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The fields of an event, in their order; the first of each name counts.
@@ -280,5 +300,15 @@ mod tests {
         };
         let error = start(&settings, "all").unwrap_err().to_string();
         assert!(error.starts_with("LOG_FILE: cannot write to /no/such/directory/log"), "{error}");
+    }
+
+    #[test]
+    fn what_a_terminal_may_act_on_is_escaped_and_the_rest_is_as_it_was() {
+        let text = "é \u{9b}31m \u{7f} \u{202e}x\u{feff} 𝄞";
+        let line = Value::String(text.to_owned()).to_string();
+        let shown = harmless(&line);
+        assert_eq!(shown, "\"é \\u009b31m \\u007f \\u202ex\\ufeff 𝄞\"");
+        assert_eq!(serde_json::from_str::<String>(&shown).expect("JSON"), text);
+        assert!(matches!(harmless("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }
 }

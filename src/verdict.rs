@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::output::{Block, Blocks, Output};
+use crate::seal::Seal;
 
 pub use problem::{NoVerdict, Place};
 
@@ -27,8 +28,10 @@ pub struct Verdict {
 ///
 /// # Errors
 /// None of them is valid; the error tells of the one that was most likely meant.
+///
+/// Where the output needs a secret ([`Output::seal`]), only the blocks with that secret are candidates.
 pub fn read(output: &Output) -> Result<Verdict, NoVerdict> {
-    let mut search = Search { likeliest: None };
+    let mut search = Search { likeliest: None, seal: output.seal() };
     let found = search
         .whole(output.stdout().map(Cow::Borrowed))
         .or_else(|| search.block(&output.blocks_of_stdout(), output))
@@ -44,13 +47,17 @@ pub fn read(output: &Output) -> Result<Verdict, NoVerdict> {
 }
 
 /// The candidates that were looked at so far, none of them valid.
-struct Search {
+struct Search<'output> {
     likeliest: Option<NoVerdict>,
+    seal: Option<&'output Seal>,
 }
 
-impl Search {
+impl Search<'_> {
     fn whole(&mut self, candidate: Option<Cow<'_, [u8]>>) -> Option<Verdict> {
-        self.check(&candidate?, Place::Output)
+        match self.seal {
+            Some(_) => None,
+            None => self.check(&candidate?, Place::Output),
+        }
     }
 
     fn block(&mut self, blocks: &Blocks, output: &Output) -> Option<Verdict> {
@@ -65,7 +72,10 @@ impl Search {
     }
 
     fn check(&mut self, candidate: &[u8], place: Place) -> Option<Verdict> {
-        match text::check(&String::from_utf8_lossy(candidate), place) {
+        let text = String::from_utf8_lossy(candidate);
+        // A grader that tells its secret in its verdict does not get it passed on.
+        let text = self.seal.map_or(Cow::Borrowed(&*text), |seal| seal.redacted(&text));
+        match text::check(&text, place) {
             Ok(verdict) => Some(verdict),
             Err(problem) => {
                 self.note(problem);
@@ -84,6 +94,11 @@ impl Search {
 
     fn problem(self, output: &Output) -> NoVerdict {
         match self.likeliest {
+            None if self.seal.is_some() => NoVerdict::Unsealed {
+                silent: output.total() == 0,
+                plain: output.has_plain_block() || is_verdict(output.stdout()) || is_verdict(output.stderr()),
+            },
+            Some(problem) if self.seal.is_some() => problem,
             Some(problem) if problem.is_of_a_verdict() || !output.was_cut() => problem,
             _ if output.resembles_an_object() => {
                 NoVerdict::VerdictTooLong { total: output.total(), limit: output.limit() }
@@ -94,5 +109,12 @@ impl Search {
     }
 }
 
+/// Whether all that was written to a stream is a verdict.
+fn is_verdict(stream: Option<&[u8]>) -> bool {
+    stream.is_some_and(|stream| text::check(&String::from_utf8_lossy(stream), Place::Output).is_ok())
+}
+
+#[cfg(test)]
+mod sealed_tests;
 #[cfg(test)]
 mod tests;

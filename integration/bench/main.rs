@@ -1,6 +1,6 @@
 //! Measurements (`make bench`): what the runner achieves, beside a chain of Node workers and a bare loop.
 //!
-//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [mass] [starts] [--only-runner] [--only-node] [--quick]`;
+//! `cargo bench --bench corrections -- [throughput] [latency] [real] [memory] [idle] [mass] [starts] [isolation] [--only-runner] [--only-node] [--quick]`;
 //! all of them by default. Every process that is needed is started here and stopped at the end.
 
 mod contestants;
@@ -9,6 +9,7 @@ mod contestants;
 mod docker;
 mod engine_process;
 mod idle;
+mod isolation;
 mod latency;
 mod mass;
 mod memory;
@@ -80,11 +81,12 @@ async fn main() -> anyhow::Result<()> {
             "--quick" => size = Size { runner: size.runner, node: size.node, ..QUICK },
             "--only-runner" => size.node = false,
             "--only-node" => size.runner = false,
-            name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass" | "starts") => {
-                chosen.push(name)
+            name @ ("throughput" | "latency" | "real" | "memory" | "idle" | "mass" | "starts"
+            | "isolation") => {
+                chosen.push(name);
             }
             other => anyhow::bail!(
-                "{other}: choose from throughput, latency, real, memory, idle, mass, starts, --only-runner, --only-node, --quick"
+                "{other}: choose from throughput, latency, real, memory, idle, mass, starts, isolation, --only-runner, --only-node, --quick"
             ),
         }
     }
@@ -110,6 +112,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("starts") && size.runner {
         starts::run(&size).await?;
+    }
+    if wanted("isolation") && size.runner {
+        isolation::run(&size).await?;
     }
     Ok(())
 }

@@ -127,6 +127,8 @@ async fn a_death_is_told_with_its_code_and_installation_and_a_removal_after_it()
         timeout_ms: 0,
         disk: None,
         errand: Errand::default(),
+        rerun: None,
+        seal: None,
     };
     spec.labels = labels.to_map();
     let container = followed.bench.engine.create(&spec).await.unwrap();

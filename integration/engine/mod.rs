@@ -92,6 +92,7 @@ impl Bench {
             file: file.display().to_string(),
             params: Vec::new(),
             labels: HashMap::from([(INSTANCE_LABEL.to_owned(), self.instance.to_string())]),
+            seal: None,
             profile: hardened(),
         }
     }
@@ -116,7 +117,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        let line = "docker ps -aq --filter \"label=$1\" | xargs -r docker rm -f";
+        let line = "docker ps -aq --filter \"label=$1\" | xargs -r docker rm -fv";
         let _ = std::process::Command::new("sh")
             .args(["-c", line, "clean", &format!("{INSTANCE_LABEL}={}", self.instance)])
             .stdout(std::process::Stdio::null())

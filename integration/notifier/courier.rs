@@ -1,27 +1,26 @@
 //! The HTTP client alone, against real receivers.
 
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use correction_runner::callback::{Courier, Delivery};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, crypto};
+use correction_runner::egress::Egress;
 
 use super::receiver::{Answer, Receiver};
 use crate::support::redis::free_port;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-fn courier() -> Courier {
-    Courier::new(TIMEOUT, None).expect("a courier")
+pub fn courier() -> Courier {
+    Courier::new(TIMEOUT, None, Egress::default()).expect("a courier")
 }
 
-async fn deliver(courier: &Courier, url: &str) -> Delivery {
-    courier.deliver(url, "id-1", Bytes::from_static(b"{\"grade\":1}")).await
+pub async fn deliver(courier: &Courier, url: &str) -> Delivery {
+    courier.deliver(url, "id-1", Bytes::from_static(b"{\"grade\":1}")).await.delivery
+}
+
+pub fn delivered(status: u16) -> Delivery {
+    Delivery::Delivered { status, answer: String::new() }
 }
 
 #[tokio::test]
@@ -29,7 +28,7 @@ async fn a_result_is_posted_with_its_headers_and_connections_are_used_again() {
     let mut receiver =
         Receiver::start(|_, count| Answer::status(if count % 2 == 0 { 200 } else { 204 })).await;
     let courier = courier();
-    assert_eq!(deliver(&courier, &receiver.url("/a?b=c#d")).await, Delivery::Delivered { status: 200 });
+    assert_eq!(deliver(&courier, &receiver.url("/a?b=c#d")).await, delivered(200));
     let asked = receiver.next().await;
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("POST", "/a?b=c"));
     assert_eq!(asked.body, "{\"grade\":1}");
@@ -72,19 +71,18 @@ async fn what_is_not_2xx_is_refused_with_the_beginning_of_the_answer() {
     let refused = Delivery::Refused {
         status: 503,
         retry_after: Some(Duration::from_secs(30)),
-        body_start: "over loaded [31m".into(),
+        answer: "over loaded [31m".into(),
     };
     assert_eq!(deliver(&courier, &receiver.url("/")).await, refused);
     let started = Instant::now();
-    let Delivery::Refused { status: 500, body_start, .. } = deliver(&courier, &receiver.url("/")).await
-    else {
+    let Delivery::Refused { status: 500, answer, .. } = deliver(&courier, &receiver.url("/")).await else {
         panic!("refused")
     };
-    assert_eq!(body_start.len(), 1024);
+    assert_eq!(answer.len(), 1024);
     assert!(started.elapsed() < TIMEOUT / 2);
     assert_eq!(
         deliver(&courier, &receiver.url("/")).await.to_string(),
-        "the receiver answered with status 410"
+        "the receiver answered with status 410 (gone), which ends all attempts"
     );
 }
 
@@ -99,7 +97,7 @@ async fn an_answer_whose_body_never_ends_is_a_delivery_at_once() {
 #[tokio::test]
 async fn a_receiver_that_never_answers_is_given_up_in_time() {
     let receiver = Receiver::start(|_, _| Answer::Never).await;
-    let courier = Courier::new(Duration::from_millis(150), None).expect("a courier");
+    let courier = Courier::new(Duration::from_millis(150), None, Egress::default()).expect("a courier");
     let after = Duration::from_millis(150);
     assert_eq!(deliver(&courier, &receiver.url("/")).await, Delivery::TimedOut { after });
 }
@@ -162,38 +160,5 @@ async fn a_fourth_redirect_is_one_too_many() {
     for _ in 0..4 {
         receiver.next().await;
     }
-    assert!(receiver.came().is_none());
-}
-
-/// An authority and a certificate for 127.0.0.1 that it signed.
-fn certificates(folder: &Path) {
-    let script = "set -eu; cd \"$1\"
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca-key.pem -out ca.pem
-        openssl req -newkey rsa:2048 -nodes -subj /CN=r -keyout key.pem -out r.csr
-        echo subjectAltName=IP:127.0.0.1 >r.cnf
-        openssl x509 -req -days 2 -in r.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -extfile r.cnf -out r.pem";
-    let output = Command::new("sh").args(["-c", script, "sh"]).arg(folder).output().expect("sh runs");
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[tokio::test]
-async fn a_receivers_certificate_is_believed_if_the_extra_root_signed_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    certificates(folder.path());
-    let chain = vec![CertificateDer::from_pem_file(folder.path().join("r.pem")).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_file(folder.path().join("key.pem")).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a certificate and its key");
-    let mut receiver = Receiver::start_tls(Arc::new(config), |_, _| Answer::status(200)).await;
-    let url = format!("https://127.0.0.1:{}/tls", receiver.port);
-    let believer = Courier::new(TIMEOUT, Some(&folder.path().join("ca.pem"))).expect("a courier");
-    assert_eq!(deliver(&believer, &url).await, Delivery::Delivered { status: 200 });
-    assert_eq!(receiver.next().await.path, "/tls");
-    let text = deliver(&courier(), &url).await.to_string();
-    assert!(text.contains("certificate"), "{text}");
     assert!(receiver.came().is_none());
 }

@@ -1,12 +1,21 @@
 //! The notifier on a real Redis, with real receivers.
 
 mod courier;
+mod dead_letters;
+mod hostile;
+mod isolation;
+mod names;
 pub mod receiver;
+mod refused;
+mod signatures;
+mod tls;
+mod verifiers;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use correction_runner::config::{CommonSettings, DeliveryRetries, NotifierSettings, Retention};
+use correction_runner::egress::{Egress, parse_all};
 use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::notifier;
@@ -38,21 +47,31 @@ struct System {
 
 impl System {
     fn start(test: &str, timeout: Duration) -> Self {
+        Self::start_with(test, timeout, |_| ())
+    }
+
+    fn start_with(test: &str, timeout: Duration, change: impl FnOnce(&mut NotifierSettings)) -> Self {
         let place = Place::new(test);
-        let settings = NotifierSettings {
+        let mut settings = NotifierSettings {
             common: CommonSettings {
                 redis: RedisServer::shared().settings(&place.prefix),
                 instance: None,
                 retention: Retention { completed: 100, failed: 100 },
-                deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5) },
+                deliveries: DeliveryRetries {
+                    attempts: 10,
+                    backoff: Duration::from_secs(5),
+                    schedule: Vec::new(),
+                },
                 connect_wait: None,
             },
             concurrency: CONCURRENCY,
             rate: None,
             timeout,
             ca_file: None,
+            egress: Egress::default(),
             signing: SigningKeys::default(),
         };
+        change(&mut settings);
         let shutdown = CancellationToken::new();
         let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));
         let queue = place.redis.queue(FINISHED_QUEUE);
@@ -152,12 +171,10 @@ async fn a_failed_delivery_is_tried_again_as_the_job_wants_and_logged_on_it() {
         (receiver.next().await.body, receiver.next().await.body),
         (VERDICT_BODY.into(), VERDICT_BODY.into())
     );
-    let [line] = &system.log(ID)[..] else { panic!("one line") };
+    let [line, _] = &system.log(ID)[..] else { panic!("two lines: {:?}", system.log(ID)) };
+    let expected = "Error sending notification: the receiver answered with status 500: database is down";
     assert!(
-        line.starts_with("20")
-            && line.contains(
-                "Z Error sending notification: the receiver answered with status 500: database is down"
-            ),
+        line.starts_with("20") && line.contains("Z Attempt 1 of 3, ") && line.contains(expected),
         "{line}"
     );
 }
@@ -202,6 +219,59 @@ async fn when_the_attempts_are_used_up_the_job_fails_and_says_why() {
 }
 
 #[tokio::test]
+async fn gone_and_refused_are_dead_letters_at_once_and_a_name_without_an_address_is_tried_again() {
+    let receiver = Receiver::start(|_, _| Answer::Say(410, vec![("retry-after", "1".into())], "moved")).await;
+    let deny = parse_all("denied.example").expect("a rule");
+    let system = System::start_with("gone", PATIENT, |settings| settings.egress.deny = deny);
+    for (id, callback, expected) in [
+        (
+            "a",
+            receiver.url("/"),
+            "status 410 (gone), which ends all attempts: moved; callback http://127.0.0.1",
+        ),
+        (
+            "b",
+            "http://169.254.169.254/latest".into(),
+            "the callback is refused: 169.254.169.254 is a link-local",
+        ),
+        (
+            "c",
+            "https://u:secret@denied.example/".into(),
+            "denied.example is denied by CALLBACK_DENY (denied.example)",
+        ),
+    ] {
+        system.add_as(Some(id), &verdict(&callback), 10, NO_WAIT).await;
+        system.until(|counts| counts.failed > 0 && counts.active + counts.waiting == 0).await;
+        let hash = system.hash(id);
+        assert!(hash["failedReason"].contains(expected), "{}", hash["failedReason"]);
+        assert!(!hash["failedReason"].contains("secret") && hash["atm"] == "1", "{hash:?}");
+    }
+    system.add_as(Some("d"), &verdict("http://no-such-host.invalid/"), 2, Duration::from_secs(60)).await;
+    system.until(|counts| counts.delayed == 1).await;
+    assert!(system.hash("d")["failedReason"].contains("cannot be found"), "{:?}", system.hash("d"));
+}
+
+#[tokio::test]
+async fn a_schedule_is_kept_wait_by_wait() {
+    let receiver = Receiver::start(|_, _| Answer::status(500)).await;
+    let system = System::start("schedule", PATIENT);
+    let schedule = [Duration::from_millis(1), Duration::from_secs(100), Duration::from_secs(1)];
+    let retries = DeliveryRetries { attempts: 1, backoff: NO_WAIT, schedule: schedule.to_vec() };
+    let options = JobOptions::of_delivery(&retries);
+    let job =
+        NewJob { id: Some(JobId::new(ID)), name: String::new(), data: verdict(&receiver.url("/")), options };
+    system.queue.add(&job).await.expect("added");
+    within(async {
+        while system.hash(ID).get("atm").is_none_or(|made| made != "2") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let waits = system.waits(ID);
+    assert!((95_000.0..=110_000.0).contains(&waits), "{waits}");
+}
+
+#[tokio::test]
 async fn what_can_never_be_delivered_fails_at_once_and_the_rest_is_told_to_its_callback() {
     let mut receiver = Receiver::start(|_, _| Answer::status(200)).await;
     let system = System::start("never", PATIENT);
@@ -225,31 +295,6 @@ async fn what_can_never_be_delivered_fails_at_once_and_the_rest_is_told_to_its_c
         "{told}"
     );
     system.until(|counts| counts.completed == 1).await;
-}
-
-#[tokio::test]
-async fn a_dead_receiver_costs_its_own_deliveries_only() {
-    let mut silent = Receiver::start(|_, _| Answer::Never).await;
-    let mut receiver = Receiver::start(|_, _| Answer::status(200)).await;
-    let system = System::start("dead", Duration::from_secs(2));
-    // As many as may be in flight: from their time-out on, the receiver is known to hang.
-    for number in 0..CONCURRENCY {
-        system.add_as(Some(&format!("dead-{number}")), &verdict(&silent.url("/")), 1, NO_WAIT).await;
-    }
-    for _ in 0..CONCURRENCY {
-        silent.next().await;
-    }
-    system.until(|counts| counts.failed == CONCURRENCY as u64).await;
-    for number in 0..3 * CONCURRENCY {
-        system.add_as(Some(&format!("more-{number}")), &verdict(&silent.url("/")), 1, NO_WAIT).await;
-    }
-    system.add(&verdict(&receiver.url("/")), 1, NO_WAIT).await;
-    assert_eq!(receiver.next().await.body, VERDICT_BODY);
-    let mut asked = 0;
-    while silent.came().is_some() {
-        asked += 1;
-    }
-    assert!(asked <= CONCURRENCY / 2, "{asked} deliveries hung before the other one was made");
 }
 
 #[tokio::test]

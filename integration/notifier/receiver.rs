@@ -70,7 +70,15 @@ pub struct Receiver {
 impl Receiver {
     /// Answers by `script`, which is given the request and how many came before it.
     pub async fn start(script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::listen(script, None).await
+        Self::listen("127.0.0.1:0", script, None).await
+    }
+
+    /// The same at an address of one's own.
+    pub async fn start_at(
+        address: &str,
+        script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(address, script, None).await
     }
 
     /// The same over TLS.
@@ -78,14 +86,15 @@ impl Receiver {
         config: Arc<ServerConfig>,
         script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(script, Some(config.into())).await
+        Self::listen("127.0.0.1:0", script, Some(config.into())).await
     }
 
     async fn listen(
+        address: &str,
         script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
         tls: Option<TlsAcceptor>,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let (told, requests) = mpsc::unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));

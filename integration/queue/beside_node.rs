@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use correction_runner::config::RateLimit;
+use correction_runner::config::{DeliveryRetries, RateLimit};
 use correction_runner::queue::{JobOptions, RetryCount, Settled, Worker, WorkerOptions};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn node_adds_we_work(version: Version) {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!((taken.job.name.as_str(), taken.job.data.as_str()), ("Correction w1", r#"{"n":1}"#));
     assert_eq!((taken.job.attempts, taken.job.attempts_made), (4, 0));
-    let backoff = taken.job.backoff.expect("a back-off");
+    let backoff = taken.job.backoff.as_ref().expect("a back-off");
     assert!((backoff.delay_ms - 1500.0).abs() < f64::EPSILON && (backoff.jitter - 0.5).abs() < f64::EPSILON);
     place.queue.complete(&taken.job, "null", KEEP).await.expect("answered");
     // Its own wish of how to be kept wins over ours.
@@ -83,18 +83,21 @@ async fn we_add_node_works(version: Version) {
 async fn attempts_go_on_across_both(version: Version) {
     let (node, place) = (Node::shared(version), Place::new("attempts"));
     let mut failing = job("{}");
+    // A schedule that is 22.5 s in all: for Node 1.5 s, 3 s, 6 s, 12 s.
+    let schedule = [700, 900, 6000, 14_900].map(Duration::from_millis).to_vec();
     failing.options =
-        JobOptions { attempts: Some(5), backoff: Some(Duration::from_millis(1500)), ..failing.options };
+        JobOptions::of_delivery(&DeliveryRetries { attempts: 9, backoff: Duration::ZERO, schedule });
     let id = place.queue.add(&failing).await.expect("added").id().clone();
     // Ours fails it once; Node's would fail the first two attempts, so the second; ours takes the third.
     let first = place.take_one().await;
     let wait = first.job.next_attempt_in().expect("another attempt");
-    assert_eq!(wait, Duration::from_millis(1500));
+    assert_eq!(wait, Duration::from_millis(700));
     place.queue.retry_later(&first.job, wait, "first", RetryCount::Attempt).await.expect("answered");
     work(node, &place, json!({ "returns": null, "failures": 2 })).await;
     let seen = seen(node, &place, 1).await;
     assert_eq!(seen[0]["attemptsMade"], 1);
     in_state(node, &place, id.as_str(), "delayed").await;
+    assert_eq!(place.ask::<u32>("HGET", id.as_str(), &["delay"]), 3000);
     stop_work(node, &place).await;
     let third = place.take_one().await;
     assert_eq!(third.job.attempts_made, 2);

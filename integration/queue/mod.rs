@@ -9,6 +9,7 @@ mod leases;
 mod model;
 mod pausing;
 mod permits;
+mod reruns;
 mod resetting;
 mod scale;
 mod searching;

@@ -28,6 +28,8 @@ pub fn labels(job: &JobId, timestamp: u64, generation: u64) -> Labels {
         timeout_ms: 0,
         disk: None,
         errand: Errand::default(),
+        rerun: None,
+        seal: None,
     }
 }
 

@@ -39,7 +39,11 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
             .get("x-registry-auth")
             .and_then(|login| login.to_str().ok())
             .map(ToOwned::to_owned),
-        body: if call == Call::Create { collected(incoming).await? } else { Bytes::new() },
+        body: if matches!(call, Call::Create | Call::Archive) {
+            collected(incoming).await?
+        } else {
+            Bytes::new()
+        },
     };
     let (fault, date) = {
         let mut world = shared.world();
@@ -119,6 +123,7 @@ fn which<'a>(method: &Method, path: &'a str) -> (Call, &'a str) {
             ("create", "") if post => return (Call::Create, ""),
             ("json", "") if get => return (Call::List, ""),
             (_, "start") if post => Call::Start,
+            (_, "archive") if method == Method::PUT => Call::Archive,
             (_, "json") if get => Call::Inspect,
             (_, "stats") if get => Call::Usage,
             (_, "logs") if get => Call::Logs,
@@ -215,6 +220,10 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
             let id = world.create(query.text("name").filter(|name| !name.is_empty()), &asked.body)?;
             Reply::Json(201, format!("{{\"Id\":\"{id}\",\"Warnings\":[]}}\n"))
         }
+        Call::Archive => {
+            world.extract(about, query.text("path").unwrap_or_default(), &asked.body)?;
+            Reply::Empty(200)
+        }
         Call::Start => match world.start(about)? {
             None => Reply::Empty(304),
             Some(run) => {
@@ -257,6 +266,10 @@ fn try_to(shared: &Arc<Shared>, call: Call, asked: &Asked) -> Result<Reply, Refu
             }
             let json = serde_json::json!({ "Id": IMAGE_ID, "RepoTags": [tagged(about)], "Os": "linux" });
             Reply::Json(200, format!("{json}\n"))
+        }
+        // Such as an update, with which the runner asks whether there is room.
+        Call::Unknown if world.find(about).is_ok_and(|container| container.lost) => {
+            return Err(Refusal(500, "write /simulated: no space left on device".to_owned()));
         }
         Call::Unknown => return Err(Refusal(404, "page not found".to_owned())),
     })

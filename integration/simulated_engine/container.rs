@@ -88,9 +88,12 @@ pub struct HostConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Mount {
-    /// A path on the host.
+    /// A path on the host; none for a volume.
     #[serde(default)]
-    pub source: String,
+    pub source: Option<String>,
+    /// Its place in the container.
+    #[serde(default)]
+    pub target: String,
 }
 
 /// A container that only exists in this process.
@@ -120,11 +123,20 @@ pub struct Container {
     pub run: u64,
     /// How often a start was asked for.
     pub start_calls: u64,
+    /// Whether the disk was full when it ended, so that what it wrote is lost.
+    pub lost: bool,
+    /// The content of the file that was put into it.
+    pub secret: Option<String>,
 }
+
+/// The label of the secret that its verdict needs.
+pub const SECRET_LABEL: &str = "org.correctomatic.secret";
+/// The one place where files are put.
+pub const SECRET_FOLDER: &str = "/run/correctomatic";
 
 /// The variables of a container's environment that tell the simulated engine how it behaves.
 pub mod script {
-    /// What it writes to stdout, in place of the configured verdict.
+    /// What it writes to stdout, in place of the configured verdict; ` <secret>` is what was put into it.
     pub const STDOUT: &str = "SIMULATED_STDOUT";
     /// What it writes to stderr.
     pub const STDERR: &str = "SIMULATED_STDERR";
@@ -170,7 +182,7 @@ impl Container {
     /// Its output as the engine sends it: frames of stream, length and bytes.
     pub fn frames(&self, verdict: &str, stdout: bool, stderr: bool) -> Vec<u8> {
         let mut frames = Vec::new();
-        if self.started == 0 || self.status.is_alive() {
+        if self.started == 0 || self.status.is_alive() || self.lost {
             return frames;
         }
         let mut frame = |stream: u8, text: &str| {
@@ -181,7 +193,9 @@ impl Container {
             }
         };
         if stdout {
-            frame(1, self.variable(script::STDOUT).unwrap_or(verdict));
+            // As a grader does that reads its file, or finds none.
+            let secret = self.secret.as_ref().map_or(String::new(), |secret| format!(" {secret}"));
+            frame(1, &self.variable(script::STDOUT).unwrap_or(verdict).replace(" <secret>", &secret));
         }
         if stderr {
             frame(2, self.variable(script::STDERR).unwrap_or(""));

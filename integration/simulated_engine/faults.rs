@@ -13,6 +13,8 @@ pub enum Call {
     Info,
     /// `POST /containers/create`
     Create,
+    /// `PUT /containers/{id}/archive`
+    Archive,
     /// `POST /containers/{id}/start`
     Start,
     /// `GET /containers/{id}/json`

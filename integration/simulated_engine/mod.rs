@@ -174,6 +174,14 @@ impl SimulatedEngine {
         })
     }
 
+    /// Ends a running container while the disk is full: what it wrote is lost. Answers whether it ran.
+    pub fn lose(&self, reference: &str) -> bool {
+        self.alter(|world| {
+            let id = world.resolve(reference).map(ToOwned::to_owned);
+            id.is_some_and(|id| world.lose(&id))
+        })
+    }
+
     /// `docker kill` of somebody else.
     pub fn kill(&self, reference: &str) -> bool {
         self.alter(|world| world.kill(reference, "KILL").is_ok())

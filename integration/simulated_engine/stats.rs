@@ -13,6 +13,8 @@ pub struct Stats {
     pub started: u64,
     /// The most starts that any one container was asked for: more than 1 is a fault of the client.
     pub max_starts_of_one: u64,
+    /// Runs begun of containers whose label has a secret, and whose file has not: a fault of the client.
+    pub started_without_secret: u64,
     /// Runs ended.
     pub died: u64,
     /// Kills carried out.

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::Options;
-use super::container::{Container, CreateBody, HostConfig, Identity, Status, script};
+use super::container::{
+    Container, CreateBody, HostConfig, Identity, SECRET_FOLDER, SECRET_LABEL, Status, script,
+};
 use super::events::EventLog;
 use super::faults::Rule;
 use super::images::Images;
@@ -169,12 +171,33 @@ impl World {
             finished: 0,
             run: 0,
             start_calls: 0,
+            lost: false,
+            secret: None,
         };
         self.names.insert(name, id.clone());
         self.containers.insert(id.clone(), container);
         self.stats.created += 1;
         self.stats.last_create = body.clone();
         Ok(id)
+    }
+
+    /// `PUT /containers/{id}/archive`: the one file of the archive, in its one place.
+    pub fn extract(&mut self, reference: &str, path: &str, archive: &Bytes) -> Result<(), Refusal> {
+        let container = self.find_mut(reference)?;
+        let host_config = container.host_config.as_ref().map_or("{}", |host_config| host_config.get());
+        let host_config: HostConfig =
+            serde_json::from_str(host_config).map_err(|error| Refusal(400, error.to_string()))?;
+        let has_volume = host_config.mounts.is_some_and(|all| all.iter().any(|mount| mount.target == path));
+        if path != SECRET_FOLDER || !has_volume {
+            let name = &container.identity.name;
+            return Err(Refusal(404, format!("Could not find the file {path} in container {name}")));
+        }
+        let size = archive.get(124..135).and_then(|digits| str::from_utf8(digits).ok());
+        let size = size.and_then(|digits| usize::from_str_radix(digits, 8).ok()).unwrap_or(0);
+        let content =
+            archive.get(512..512 + size).ok_or_else(|| Refusal(400, "unexpected EOF".to_owned()))?;
+        container.secret = Some(String::from_utf8_lossy(content).into_owned());
+        Ok(())
     }
 
     /// `GET /system/df?type=volume`.
@@ -211,6 +234,8 @@ impl World {
             container.error.clone_from(&error);
             return Err(Refusal(400, error));
         }
+        let wanted = container.identity.labels.get(SECRET_LABEL).filter(|secret| !secret.is_empty());
+        let without_secret = wanted != container.secret.as_ref();
         container.status = Status::Running;
         container.run += 1;
         (container.started, container.finished) = (now, 0);
@@ -225,7 +250,17 @@ impl World {
         self.log.emit("start", &identity, None, now);
         *self.stats.started_of.entry(identity.image.clone()).or_default() += 1;
         self.stats.start(now);
+        self.stats.started_without_secret += u64::from(without_secret);
         Ok(Some(run))
+    }
+
+    /// A run ends while the disk is full: nothing is kept of what it wrote, and its files cannot be changed.
+    pub fn lose(&mut self, id: &str) -> bool {
+        let ended = self.end(id, None, 0);
+        if let Some(container) = self.containers.get_mut(id).filter(|_| ended) {
+            container.lost = true;
+        }
+        ended
     }
 
     /// The end of a run: nothing happens where it ended before.
@@ -359,8 +394,8 @@ fn check_mounts(asked: &CreateBody) -> Result<(), Refusal> {
     let host_config: HostConfig =
         serde_json::from_str(host_config.get()).map_err(|error| Refusal(400, error.to_string()))?;
     for mount in host_config.mounts.unwrap_or_default() {
-        if !std::path::Path::new(&mount.source).exists() {
-            let source = mount.source;
+        let Some(source) = mount.source.filter(|source| !source.is_empty()) else { continue };
+        if !std::path::Path::new(&source).exists() {
             return Err(Refusal(
                 400,
                 format!("invalid mount config for type \"bind\": bind source path does not exist: {source}"),

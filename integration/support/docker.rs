@@ -57,14 +57,14 @@ pub async fn command(arguments: &[&str]) -> String {
 /// Removes the containers whose results would go to a receiver: what a failed test leaves behind.
 pub fn remove_containers_of_callbacks(start_of_url: &str) {
     let line = "docker ps -aq --no-trunc --filter label=org.correctomatic.instance --format '{{.ID}} {{.Label \"org.correctomatic.callback\"}}' \
-        | grep -F \" $1\" | cut -d' ' -f1 | xargs -r docker rm -f";
+        | grep -F \" $1\" | cut -d' ' -f1 | xargs -r docker rm -fv";
     clean(line, start_of_url.as_ref());
 }
 
 /// The same by the folder of their submissions: containers of the Node stand-ins carry no label of ours.
 pub fn remove_containers_of_submissions(folder: &Path) {
     let line = r#"for file in "$1"/submission-*; do docker ps -aq --no-trunc --filter volume="$file"; done \
-        | xargs -r docker rm -f"#;
+        | xargs -r docker rm -fv"#;
     clean(line, folder.as_ref());
 }
 

@@ -85,6 +85,19 @@ impl Registry {
     }
 
     async fn fill(&self) {
+        self.push_as(docker::GRADER_IMAGE, &self.image()).await;
+        self.forget().await;
+    }
+
+    /// Puts another image into it, under a name that the engine forgets again.
+    pub async fn push(&self, image: &str, name: &str) -> String {
+        let pushed = format!("{}/private/{name}:1", self.domain());
+        self.push_as(image, &pushed).await;
+        docker::command(&["rmi", &pushed]).await;
+        pushed
+    }
+
+    async fn push_as(&self, image: &str, name: &str) {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().display().to_string();
         let mut login = Command::new("docker")
@@ -98,9 +111,8 @@ impl Registry {
         input.write_all(PASSWORD.as_bytes()).await.expect("it reads");
         drop(input);
         assert!(login.wait().await.expect("it ends").success(), "docker login");
-        docker::command(&["tag", docker::GRADER_IMAGE, &self.image()]).await;
-        docker::command(&["--config", &config, "push", &self.image()]).await;
-        self.forget().await;
+        docker::command(&["tag", image, name]).await;
+        docker::command(&["--config", &config, "push", name]).await;
     }
 }
 

@@ -72,7 +72,7 @@ async fn an_end_without_a_verdict_that_nobody_saw_is_the_engines_fault_and_not_t
     let silent = Options { run_time: AN_HOUR, verdict: String::new(), ..Options::default() };
     let engine = SimulatedEngine::start(silent).await;
     let mut system = System::prepare_on(&engine).await;
-    system.set(&[("SWEEP_INTERVAL", "1s")]);
+    system.set(&[("SWEEP_INTERVAL", "1s"), ("CONTAINER_RERUNS", "0")]);
     system.spawn("all");
     run(&system, &["zero", "killed"]).await;
     engine.go_away();

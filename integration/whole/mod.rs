@@ -1,5 +1,7 @@
 //! The whole runner, from a submission in Redis to the callback: real binary, Redis, Docker, receiver.
 
+mod abilities;
+mod clearing;
 mod crashes;
 mod deadlines;
 mod failures;

@@ -48,6 +48,7 @@ async fn a_correction_of_another_engine_is_handed_back_and_never_failed() {
         correction: CorrectionId::new("of-another-engine"),
         engine: EngineId::new("another engine"),
         timeout_ms: 1000,
+        sealed: false,
     };
     let running = RunningJob {
         errand: Errand { callback: Some(system.receiver.url("elsewhere")), ..Errand::default() },

@@ -75,6 +75,8 @@ async fn the_death_is_told_before_its_record_comes() {
         timeout_ms: 60_000,
         disk: None,
         errand: errand.clone(),
+        rerun: None,
+        seal: None,
     };
     let spec = ContainerSpec {
         name: correction.container_name(),
@@ -82,11 +84,12 @@ async fn the_death_is_told_before_its_record_comes() {
         file: system.submission(SAYS_OK).display().to_string(),
         params: Vec::new(),
         labels: labels.to_map(),
+        seal: None,
         profile: unlimited(),
     };
     let container = system.engine.create(&spec).await.expect("Docker creates it");
     let engine = system.engine.about().await.expect("Docker answers").id;
-    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000 };
+    let origin = Origin { correction: correction.clone(), engine, timeout_ms: 60_000, sealed: false };
     let running = RunningJob { errand, container: container.clone(), origin: Some(origin) };
     // While its pending job is live (as a slow starter's is) no sweep may finish it as an orphan.
     system.engine.start(&container).await.expect("Docker starts it");
@@ -118,6 +121,7 @@ async fn a_job_of_the_originals_starter_is_completed_in_both_orders() {
             file,
             params: Vec::new(),
             labels: HashMap::new(),
+            seal: None,
             profile: unlimited(),
         };
         let container = system.engine.create(&spec).await.expect("Docker creates it");

@@ -1,17 +1,14 @@
-//! Which images may run and what their containers get, as the whole system keeps to it: the policy file,
-//! read again on SIGHUP, and what the engine cannot do.
-
-use std::os::unix::fs::{PermissionsExt, chown};
+//! Which images may run and what their containers get, as the whole system keeps to it: the policy file, read
+//! again on SIGHUP.
 
 use correction_runner::job::PENDING_QUEUE;
 use serde_json::json;
 
 use crate::support::docker;
-use crate::support::simulated_engine::{Options, SimulatedEngine};
 use crate::support::system::System;
 
-/// Says what it was given.
-const SAYS_WHAT: &str =
+/// Says what it was given: a variable, its networks, and how many files it may open.
+pub const SAYS_WHAT: &str =
     r#"echo "{\"success\":true,\"comments\":[\"$WHAT $(ls /sys/class/net | tr '\n' ' ')$(ulimit -n)\"]}""#;
 
 /// The rule for the tests' grader, with what else it says.
@@ -19,7 +16,8 @@ fn rule(more: &str) -> String {
     format!("[[rule]]\nname = 'tests'\nimages = 'docker.io/correction-runner-test/*'\n{more}\n")
 }
 
-async fn until_logged(system: &System, component: &str, text: &str, times: usize) {
+/// Waits until a component has said something so often.
+pub async fn until_logged(system: &System, component: &str, text: &str, times: usize) {
     system
         .until(&format!("{component} says {text:?} {times} times"), async || {
             (system.log_of(component).matches(text).count() >= times).then_some(())
@@ -27,7 +25,8 @@ async fn until_logged(system: &System, component: &str, text: &str, times: usize
         .await;
 }
 
-async fn comment(system: &System, name: &str) -> String {
+/// The comment of the verdict that was posted to a path.
+pub async fn comment(system: &System, name: &str) -> String {
     let body = system.result(name).await.json();
     body["comments"][0].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
 }
@@ -120,97 +119,4 @@ async fn each_rule_says_how_long_its_containers_run_and_what_they_reach() {
     let body = system.result("other").await.json();
     assert_eq!(body["outcome"], "start_failed", "{body}");
     system.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn more_open_files_than_the_engine_may_have_are_as_many_as_it_has() {
-    let system = System::start(&[("CONTAINER_NOFILE", "1048576")]).await;
-    for name in ["one", "two"] {
-        system.submit(&system.job(name, SAYS_WHAT)).await;
-    }
-    for name in ["one", "two"] {
-        let said = comment(&system, name).await;
-        let files: u32 = said.rsplit(' ').next().and_then(|files| files.parse().ok()).expect("a number");
-        assert!((1024..=1_048_576).contains(&files), "{said}");
-    }
-    assert!(system.logs().matches("the engine cannot allow").count() <= 1, "{}", system.logs());
-    system.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_submission_that_only_its_owner_may_read_is_read_by_its_grader() {
-    const CAPABILITIES: &str =
-        r#"echo "{\"success\":true,\"comments\":[\"$(sed -n 's/^CapEff:.*0//p' /proc/self/status)\"]}""#;
-    let system = System::start(&[]).await;
-    for (name, mode) in [("private", 0o600), ("public", 0o644)] {
-        let job = system.job(name, CAPABILITIES);
-        let file = job["file"].as_str().expect("a path");
-        // Whoever is not root owns what it made, which is as good.
-        let _ = chown(file, Some(4711), Some(4711));
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).expect("it is ours");
-        system.submit(&job).await;
-    }
-    assert_eq!(comment(&system, "private").await, "2", "DAC_OVERRIDE and nothing else");
-    assert_eq!(comment(&system, "public").await, "", "nothing at all");
-    system.end().await;
-}
-
-/// An engine that can do next to nothing.
-async fn poor_engine() -> SimulatedEngine {
-    let info = json!({
-        "MemoryLimit": true, "SwapLimit": false, "PidsLimit": false, "CpuCfsQuota": false, "Driver": "vfs",
-        "SecurityOptions": ["name=apparmor"], "Runtimes": {"runc": {"path": "runc"}, "kata": {"path": "kata"}},
-    });
-    SimulatedEngine::start(Options { info, ..Options::default() }).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_limit_that_the_engine_cannot_hold_is_warned_of_once_at_start() {
-    let engine = poor_engine().await;
-    let mut system = System::prepare_on(&engine).await;
-    let file = system.submission("[[rule]]\nimages = ['a', 'b']\n[[rule]]\nimages = '**'\npids = 0\n");
-    system.set(&[("POLICY_FILE", file.to_str().expect("text"))]);
-    system.spawn("all");
-    until_logged(&system, "all", "starter: taking submissions", 1).await;
-    system.signal("all", "HUP").await;
-    until_logged(&system, "all", "was read again and is in force", 1).await;
-    let log = system.log_of("all");
-    for part in [
-        "swapaccount=1",
-        "(CONTAINER_PIDS) are not in force",
-        "(CONTAINER_CPUS) are not in force",
-        "(seccomp)",
-        "with vfs",
-    ] {
-        assert_eq!(log.matches(part).count(), 1, "{part}: {log}");
-    }
-    assert!(!log.contains("cgroup_enable=memory"), "{log}");
-    system.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_runtime_that_the_engine_does_not_have_ends_the_starter_with_the_names_of_those_that_it_has() {
-    let engine = poor_engine().await;
-    let mut system = System::prepare_on(&engine).await;
-    let file = system.submission("[[rule]]\nname = 'odd'\nimages = '**'\nruntime = 'runsc'\n");
-    let file = file.to_str().expect("text");
-    for (component, setting, value, told) in [
-        (
-            "one",
-            "CONTAINER_RUNTIME",
-            "runsc",
-            "CONTAINER_RUNTIME: the engine has no runtime \"runsc\"; it has kata, runc",
-        ),
-        ("two", "POLICY_FILE", file, "the rule \"odd\" of "),
-    ] {
-        system.set(&[("CONTAINER_RUNTIME", ""), (setting, value)]);
-        system.spawn_as(component, "starter");
-        assert_eq!(system.until_ended(component).await, Some(64), "{}", system.logs());
-        assert!(system.log_of(component).contains(told), "{}", system.logs());
-    }
-    // One that it has is taken.
-    system.set(&[("POLICY_FILE", ""), ("CONTAINER_RUNTIME", "kata")]);
-    system.spawn("starter");
-    until_logged(&system, "starter", "starter: taking submissions", 1).await;
-    system.stop_all().await;
 }

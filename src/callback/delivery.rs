@@ -16,6 +16,8 @@ pub enum Delivery {
     Delivered {
         /// The status that it answered, 200 to 299.
         status: u16,
+        /// The beginning of its answer's body, where that came along with the status.
+        answer: String,
     },
     /// The receiver answered something else.
     Refused {
@@ -24,7 +26,7 @@ pub enum Delivery {
         /// How long it wants to be left alone, at most an hour.
         retry_after: Option<Duration>,
         /// The beginning of its answer's body.
-        body_start: String,
+        answer: String,
     },
     /// The receiver points to another place, and there it does not go.
     Redirected {
@@ -33,7 +35,7 @@ pub enum Delivery {
         /// Where it points.
         to: String,
         /// Why that was not followed.
-        why: &'static str,
+        why: String,
     },
     /// There was no connection, or it broke.
     Unreachable {
@@ -50,7 +52,15 @@ pub enum Delivery {
         /// What is wrong with it.
         problem: String,
     },
+    /// No result may be sent there, now or later: nothing was connected to.
+    Forbidden {
+        /// What it is, and which rule says so.
+        reason: String,
+    },
 }
+
+/// "Gone": the receiver says that it will never take anything there again.
+const GONE: u16 = 410;
 
 impl Delivery {
     /// Whether the receiver has the result.
@@ -62,16 +72,22 @@ impl Delivery {
     /// Whether another attempt may end otherwise.
     #[must_use]
     pub fn may_heal(&self) -> bool {
-        !matches!(self, Self::Delivered { .. } | Self::BadUrl { .. })
+        !matches!(
+            self,
+            Self::Delivered { .. }
+                | Self::BadUrl { .. }
+                | Self::Forbidden { .. }
+                | Self::Refused { status: GONE, .. }
+        )
     }
 
     /// The status of the last answer, where there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Delivered { status } | Self::Refused { status, .. } | Self::Redirected { status, .. } => {
-                Some(*status)
-            }
+            Self::Delivered { status, .. }
+            | Self::Refused { status, .. }
+            | Self::Redirected { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -80,7 +96,7 @@ impl Delivery {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Refused { status, retry_after, .. } if *status != GONE => *retry_after,
             _ => None,
         }
     }
@@ -89,12 +105,13 @@ impl Delivery {
 impl fmt::Display for Delivery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delivered { status } => write!(formatter, "delivered, status {status}"),
-            Self::Refused { status, body_start, .. } if body_start.is_empty() => {
-                write!(formatter, "the receiver answered with status {status}")
-            }
-            Self::Refused { status, body_start, .. } => {
-                write!(formatter, "the receiver answered with status {status}: {body_start}")
+            Self::Delivered { status, .. } => write!(formatter, "delivered, status {status}"),
+            Self::Refused { status, answer, .. } => {
+                write!(formatter, "the receiver answered with status {status}")?;
+                if *status == GONE {
+                    write!(formatter, " (gone), which ends all attempts")?;
+                }
+                if answer.is_empty() { Ok(()) } else { write!(formatter, ": {answer}") }
             }
             Self::Redirected { status, to, why } => {
                 write!(formatter, "the receiver answered with status {status} and points to {to}, {why}")
@@ -108,6 +125,7 @@ impl fmt::Display for Delivery {
                 )
             }
             Self::BadUrl { problem } => write!(formatter, "the callback's URL cannot be used: {problem}"),
+            Self::Forbidden { reason } => write!(formatter, "the callback is refused: {reason}"),
         }
     }
 }

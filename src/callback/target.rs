@@ -51,14 +51,38 @@ impl Target {
         // Neither can fail on a URL with a host.
         let (_, _) = (url.set_username(""), url.set_password(None));
         let uri = url.as_str().parse::<Uri>().map_err(|error| format!("{error}: {}", shown(url.as_str())))?;
+        // What is checked is what this parser understood, what is dialled what that one did: they have to agree.
+        if uri.host() != url.host_str()
+            || uri.port_u16() != url.port()
+            || uri.scheme_str() != Some(url.scheme())
+        {
+            return Err(format!("its host is ambiguous: {}", shown(url.as_str())));
+        }
         Ok(Self { url, uri, authorization })
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// The host, as it is dialled.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port, the scheme's own where none is told.
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
     }
 }
 
-/// Which receiver a URL is of: scheme, host and port; empty for what is no URL.
+/// Which receiver a URL is of: host and port; empty for what is no URL.
 #[must_use]
-pub fn origin(text: &str) -> String {
-    Url::parse(text).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+pub fn receiver(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else { return String::new() };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    format!("{host}:{}", url.port_or_known_default().unwrap_or_default())
 }
 
 /// A URL as it may stand in logs and error texts: without credentials, and without the query, in which
@@ -109,7 +133,8 @@ mod tests {
         assert_eq!(target.authorization.as_ref().map(HeaderValue::as_bytes), Some(expected.as_bytes()));
         assert!(!format!("{:?}", target.authorization).contains(&expected));
         assert_eq!(shown("http://a:secret@h/p?token=1"), "http://h/p?…");
-        assert_eq!(origin("http://a:secret@H:80/p?token=1"), "http://h");
+        assert_eq!(receiver("http://a:secret@H:80/p?token=1"), "h:80");
+        assert_eq!((receiver("https://h./"), receiver("nonsense")), ("h:443".into(), String::new()));
         for text in ["http://u:secret@[bad/", "u:secret@h?secret", "ftp://u:secret@h/", "http://u:secret@"] {
             let problem = Target::parse(text).err().expect(text);
             assert!(!problem.contains("secret"), "{problem}");

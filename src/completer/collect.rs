@@ -17,6 +17,7 @@ use crate::verdict;
 use super::cause::{ending_of, is_killed_by_nobody, may_be_of_an_engine_going_down};
 use super::disks;
 use super::inflight::End;
+use super::sealing::{Read, Sealing};
 use super::session::Session;
 use super::tries::{Reached, Tries};
 
@@ -51,15 +52,16 @@ pub struct Ended {
 }
 
 /// Reads the container's output and makes the result of it, where the container is there. `engine` = where it
-/// was started.
+/// was started; `sealing` = whether its verdict needs a secret.
 pub async fn result_of(
     session: &Session,
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
+    sealing: &Sealing,
 ) -> Attempt {
     let mut reached = Reached::Nothing;
-    let result = attempt(session, ended, engine, errand, &mut reached).await;
+    let result = attempt(session, ended, engine, errand, sealing, &mut reached).await;
     Attempt { result, reached }
 }
 
@@ -68,6 +70,7 @@ async fn attempt(
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
+    sealing: &Sealing,
     reached: &mut Reached,
 ) -> Result<Option<FinishedJob>, EngineError> {
     if ended.end == End::Gone {
@@ -80,7 +83,16 @@ async fn attempt(
     if ended.tries.is_faulty() {
         return Ok(Some(FinishedJob::of_failure(errand, &faulty())));
     }
-    let output = match session.engine.output(&ended.container, session.settings.output_limit).await {
+    let seal = match sealing.read(session, ended, reached).await? {
+        Read::Seal(seal) => seal,
+        Read::Gone => {
+            is_still(session, engine).await?;
+            return Ok(None);
+        }
+        Read::Unknown(failure) => return Ok(Some(FinishedJob::of_failure(errand, &failure))),
+    };
+    let limit = session.settings.output_limit;
+    let output = match session.engine.sealed_output(&ended.container, limit, seal).await {
         Ok(Some(output)) => output,
         Ok(None) => {
             is_still(session, engine).await?;
@@ -262,6 +274,8 @@ fn unstoppable() -> Failure {
         "The correction ran out of time, and its container could not be stopped. The administrator of \
          the Docker host has to look at it; the work can be submitted again.",
     )
+    // It was endless once, and may run still.
+    .again(false)
 }
 
 fn faulty() -> Failure {
@@ -270,6 +284,8 @@ fn faulty() -> Failure {
         "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
          internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
     )
+    // What another run writes would most likely be the same.
+    .again(false)
 }
 
 fn no_room(error: &EngineError) -> Failure {
@@ -280,6 +296,7 @@ fn no_room(error: &EngineError) -> Failure {
              administrator has to make room; the work can be submitted again."
         ),
     )
+    .again(true)
 }
 
 fn unreadable(error: &EngineError) -> Failure {

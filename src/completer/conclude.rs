@@ -3,26 +3,31 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
 
 use crate::crash_points::{Point, pass};
 use crate::docker::EngineError;
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
-use crate::job::{FinishedJob, InvalidJob, RunningJob};
+use crate::job::{FINISHED_QUEUE, FinishedJob, InvalidJob, PENDING_QUEUE, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, Conclusion, Finished, Keep, Leftover, Settled, Standing, TakenJob};
+use crate::queue::{
+    Assignment, Conclusion, Finished, Keep, Leftover, NewJob, Queue, Settled, Standing, TakenJob,
+};
 
 use super::collect::{Attempt, Ended, removed, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
+use super::reruns::{self, Next};
+use super::sealing::Sealing;
 use super::session::Session;
 use super::tries::{Reached, Tries};
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
-const KEEP_RUNNING: Keep = Keep::Age(std::time::Duration::from_secs(24 * 60 * 60));
+pub const KEEP_RUNNING: Keep = Keep::Age(std::time::Duration::from_secs(24 * 60 * 60));
 
 /// A running job that this completer owns.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Held {
     pub assignment: Assignment,
     /// What its data says.
     pub job: RunningJob,
+    /// The submission's file, where it is to be deleted in the end.
+    pub file: Option<String>,
 }
 
 impl Held {
@@ -48,7 +55,8 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
-    let Attempt { result, reached } = result_of(session, ended, engine, job.errand.clone()).await;
+    let Attempt { result, reached } =
+        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
         Err(EngineError::Exchanged { .. }) => {
@@ -66,20 +74,53 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         error!(job_id = %taken.id, container_id = %job.container, work_id,
             "a container ran out of time and could not be stopped: the Docker host needs a look");
     }
+    let correction = job.correction();
+    let again = match reruns::next(session, &job.container, &correction, result).await {
+        Next::Tell(result) => Err(result),
+        Next::Again(next) => Ok(next),
+        Next::Unknown(error) => {
+            warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
+                "the engine is away: it is not known yet whether a correction is run again");
+            return (Finish::Again, reached, None);
+        }
+    };
     let leftover = (job.origin.is_none() && ended.end != End::Gone)
         .then(|| Leftover { engine: session.engine_id(), container: job.container.clone() });
-    let settled = hand_over(session, taken, &job.correction(), &result, leftover.as_ref()).await;
-    pass(Point::CompleterHandedOver).await;
+    let settled = match &again {
+        Ok(next) => {
+            pass(Point::CompleterRerunning).await;
+            let settled = put_back(session, taken, &correction, next).await;
+            pass(Point::CompleterReran).await;
+            settled
+        }
+        Err(result) => {
+            let file = held.file.as_ref().and_then(|path| session.used_file(path));
+            let said = said("Correction completed");
+            let conclusion = Conclusion {
+                leaves: leftover.as_ref(),
+                file: file.as_ref(),
+                ..Conclusion::of(&correction, said.get(), KEEP_RUNNING)
+            };
+            let settled = tell(session, taken, result, &conclusion).await;
+            pass(Point::CompleterHandedOver).await;
+            settled
+        }
+    };
     match settled {
         Some(Settled::Done | Settled::Already) => {
             session.witness.forget(&job.container);
-            info!(job_id = %taken.id, container_id = %job.container, work_id,
-                outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
+            match &again {
+                Ok(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
+                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
+                    "the Docker host failed a correction: it is run again"),
+                Err(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
+                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
+            }
             let force = ended.end == End::Unstoppable;
             let removal = (ended.end != End::Gone).then(|| Removal {
                 container: job.container.clone(),
                 force,
-                because: Because::HandedOver(job.correction()),
+                because: Because::HandedOver(correction),
                 noted: leftover,
             });
             (Finish::Settled, reached, removal)
@@ -109,7 +150,8 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
         taken.timestamp,
         taken.generation,
     );
-    hand_over(session, taken, &correction, &result, None).await;
+    let said = said("Correction refused");
+    tell(session, taken, &result, &Conclusion::of(&correction, said.get(), KEEP_RUNNING)).await;
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
@@ -130,7 +172,8 @@ pub async fn conclude_orphan(
     let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), labels.errand.clone()).await;
+    let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
+    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.
@@ -146,13 +189,24 @@ pub async fn conclude_orphan(
         }
     };
     pass(Point::OrphanCollected).await;
-    let job = session.finished_job(&labels.correction, &labels.name, &result);
-    let finished = session.redis.finish_orphan(labels, &job).await;
+    let (queue, job, file) = match reruns::next(session, container, &labels.correction, result).await {
+        Next::Tell(result) => {
+            let path = labels.rerun.as_ref().map(|rerun| &rerun.file);
+            let file = path.and_then(|path| session.used_file(path));
+            (FINISHED_QUEUE, session.finished_job(&labels.correction, &labels.name, &result), file)
+        }
+        Next::Again(next) => (PENDING_QUEUE, *next, None),
+        Next::Unknown(error) => {
+            debug!(container_id = %container, work_id, error = format!("{error:#}"), "the next sweep tries again");
+            return (reached, None);
+        }
+    };
+    let finished = session.redis.end_orphan(labels, queue, &job, file.as_ref()).await;
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
             session.witness.forget(container);
-            warn!(container_id = %container, job_id = %labels.correction, work_id,
+            warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))
         }
@@ -170,22 +224,46 @@ pub async fn conclude_orphan(
 }
 
 /// Hands a result over; `None` where Redis did not take it.
-pub async fn hand_over(
+pub async fn tell(
+    session: &Session,
+    taken: &TakenJob,
+    result: &FinishedJob,
+    conclusion: &Conclusion<'_>,
+) -> Option<Settled> {
+    let next = session.finished_job(conclusion.correction, &taken.name, result);
+    hand_over(session, taken, &session.finished, &next, conclusion).await
+}
+
+/// Puts a correction back to be run again; `None` where Redis did not take it.
+async fn put_back(
     session: &Session,
     taken: &TakenJob,
     correction: &CorrectionId,
-    result: &FinishedJob,
-    leaves: Option<&Leftover>,
+    next: &NewJob,
 ) -> Option<Settled> {
-    let next = session.finished_job(correction, &taken.name, result);
-    let said = format!("Correction completed at {:.3}", Timestamp::now());
-    let said = raw(said.as_str());
-    let conclusion = Conclusion { correction, return_value: said.get(), keep: KEEP_RUNNING, leaves };
-    match session.running.hand_over_result(taken, &session.finished, &next, &conclusion).await {
+    let said = said("Correction put back to be run again");
+    let conclusion = Conclusion::of(correction, said.get(), KEEP_RUNNING);
+    hand_over(session, taken, &session.pending, next, &conclusion).await
+}
+
+/// Ends a running job with the next one; `None` where Redis did not take it.
+pub async fn hand_over(
+    session: &Session,
+    taken: &TakenJob,
+    to: &Queue,
+    next: &NewJob,
+    conclusion: &Conclusion<'_>,
+) -> Option<Settled> {
+    match session.running.conclude(taken, to, next, conclusion).await {
         Ok(settled) => Some(settled),
         Err(error) => {
-            warn!(job_id = %taken.id, error = format!("{error:#}"), "a result could not be handed over yet");
+            warn!(job_id = %taken.id, error = format!("{error:#}"), "a correction could not be handed over yet");
             None
         }
     }
+}
+
+/// What a running job returns, for people.
+pub fn said(what: &str) -> Box<RawValue> {
+    raw(format!("{what} at {:.3}", Timestamp::now()).as_str())
 }

@@ -2,7 +2,7 @@
 //!
 //! They go back into their queue, for that engine's completer or until that engine is back, and each time for
 //! longer. An engine that was exchanged for good, or a host that nobody puts up again, must not keep a caller
-//! waiting for ever: in the end it is told that the container is lost.
+//! waiting for ever: in the end the correction is run again here, or it is told that its container is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use tracing::{error, warn};
 use crate::crash_points::{Point, pass};
 use crate::job::{FinishedJob, Origin, RunningJob};
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Assignment, RetryCount, Settled, TakenJob};
+use crate::queue::{Assignment, Conclusion, RetryCount, Settled, TakenJob};
+use crate::rerun::Rerun;
 
-use super::conclude::hand_over;
+use super::conclude::{KEEP_RUNNING, hand_over, said, tell};
 use super::effects::Report;
+use super::reruns::{LOST_FOR, Next, next_without_container};
 use super::session::Session;
 
 /// The first wait of a job that is passed on, at most; each further one is twice as long.
@@ -37,7 +39,7 @@ pub async fn pass_on(session: Arc<Session>, assignment: Assignment, job: Running
     if given_up || is_looked_for(taken.retries) {
         match session.engine.inspect(job.container.as_str()).await {
             Ok(Some(_)) => return Report::Here(Box::new((assignment, job))),
-            Ok(None) if given_up && tell_as_lost(&session, taken, &job).await => return Report::Nothing,
+            Ok(None) if given_up && give_up(&session, taken, &job).await => return Report::Nothing,
             Ok(None) | Err(_) => {}
         }
     }
@@ -60,12 +62,35 @@ pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
     }
 }
 
-async fn tell_as_lost(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool {
+/// Ends a correction whose engine did not come back: run again where its record tells how, else told as lost. Tells
+/// whether that is settled.
+async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool {
+    let correction = job.correction();
     let result = FinishedJob::of_failure(job.errand.clone(), &engine_did_not_come_back());
-    let settled = hand_over(session, taken, &job.correction(), &result, None).await;
-    pass(Point::CompleterHandedOver).await;
+    let asked = (taken.data.as_str(), taken.name.as_str(), &job.errand);
+    let next = next_without_container(session.settings.reruns, asked, &correction, result);
+    let said = said("Correction given up, since its engine did not come back");
+    let conclusion =
+        Conclusion { remember_for: LOST_FOR, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
+    let (settled, again) = match next {
+        Next::Again(next) => {
+            pass(Point::CompleterRerunning).await;
+            let settled = hand_over(session, taken, &session.pending, &next, &conclusion).await;
+            pass(Point::CompleterReran).await;
+            (settled, true)
+        }
+        Next::Tell(result) => {
+            let path = Rerun::of_record(&taken.data).map(|rerun| rerun.file);
+            let file = path.and_then(|path| session.used_file(&path));
+            let settled =
+                tell(session, taken, &result, &Conclusion { file: file.as_ref(), ..conclusion }).await;
+            pass(Point::CompleterHandedOver).await;
+            (settled, false)
+        }
+        Next::Unknown(_) => (None, false),
+    };
     if matches!(settled, Some(Settled::Done | Settled::Already)) {
-        error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(),
+        error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(), again,
             "the Docker engine of a correction did not come back: it is given up");
     }
     settled.is_some()

@@ -5,18 +5,23 @@
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
 mod cause;
+mod clearing;
 mod collect;
 mod conclude;
 mod disks;
 mod effects;
 mod elsewhere;
+mod exercises;
+mod images;
 mod inflight;
 mod orphans;
 mod pacing;
 mod parked;
 mod removal;
 mod reports;
+mod reruns;
 mod run_time;
+mod sealing;
 mod session;
 mod sweep;
 mod tries;
@@ -38,8 +43,10 @@ use crate::docker::{Engine, Notice, Watch};
 use crate::heartbeat::{self, Gauge, Vital};
 use crate::job::{RUNNING_QUEUE, RunningJob};
 use crate::queue::{Assignment, CLOSE_WITHIN, Redis, Worker, WorkerOptions};
+use crate::rerun::Rerun;
 use crate::startup::wait_for;
 
+use self::clearing::Clearing;
 use self::collect::Ended;
 use self::conclude::Held;
 use self::disks::Disks;
@@ -87,6 +94,7 @@ struct Loop {
     tries: HashMap<Ticket, Tries>,
     orphans: Orphans,
     removals: Removals,
+    _clearing: Option<Clearing>,
     disks: Disks,
     sweep: SweepTimer,
     freshness: Freshness,
@@ -105,6 +113,7 @@ impl Loop {
             tries: HashMap::new(),
             orphans: Orphans::default(),
             removals: Removals::start(Arc::clone(&session), cpus),
+            _clearing: Clearing::start(&session),
             disks: Disks::start(Arc::clone(&session)),
             sweep: SweepTimer::new(session.settings.sweep_interval),
             freshness: Freshness::default(),
@@ -212,6 +221,9 @@ impl Loop {
     }
 
     fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
+        let remembered = self.session.settings.remove_exercise;
+        let asked = remembered.then(|| Rerun::of_record(&assignment.job.data)).flatten();
+        let file = asked.map(|asked| asked.file);
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -223,7 +235,7 @@ impl Loop {
         if job.origin.is_some() {
             self.disks.watch(&container);
         }
-        self.held.insert(ticket, Arc::new(Held { assignment, job }));
+        self.held.insert(ticket, Arc::new(Held { assignment, job, file }));
         let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
     }

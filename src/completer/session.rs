@@ -9,7 +9,7 @@ use crate::config::CompleterSettings;
 use crate::docker::{Engine, EngineError, Outage};
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
-use crate::queue::{JobOptions, NewJob, Queue, Redis};
+use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
 
 use super::witness::Witness;
 
@@ -88,6 +88,13 @@ impl Session {
         self.engine.afresh().ping().await
     }
 
+    /// The file of a submission that is to be deleted once its result is safe, where that is wanted.
+    #[must_use]
+    pub fn used_file(&self, path: &str) -> Option<UsedFile> {
+        let wanted = self.settings.remove_exercise;
+        wanted.then(|| UsedFile { engine: self.engine_id(), path: path.to_owned() })
+    }
+
     /// The job in `finished_corrections` that a result becomes.
     #[must_use]
     pub fn finished_job(&self, correction: &CorrectionId, name: &str, result: &FinishedJob) -> NewJob {
@@ -95,7 +102,7 @@ impl Session {
             id: Some(correction.job_id()),
             name: name.to_owned(),
             data: result.to_data(),
-            options: JobOptions::of_delivery(self.settings.common.deliveries),
+            options: JobOptions::of_delivery(&self.settings.common.deliveries),
         }
     }
 }

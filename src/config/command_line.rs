@@ -14,7 +14,7 @@ pub(super) enum Line {
     /// A component with these flags, by setting.
     Run(Component, HashMap<&'static str, String>),
     /// A command that is no component, with these flags.
-    Tool(ToolLine, HashMap<&'static str, String>),
+    Tool(Box<ToolLine>, HashMap<&'static str, String>),
     /// A text to be shown, such as the help.
     Show(String),
 }
@@ -147,7 +147,7 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Line, String> {
         return Ok(Line::Run(component, flags));
     }
     let (tool, matches) = tools::chosen(&matches).ok_or_else(|| String::from("error: name a component"))?;
-    Ok(Line::Tool(tool, flags(matches)))
+    Ok(Line::Tool(Box::new(tool), flags(matches)))
 }
 
 /// The help text of the whole.

@@ -8,8 +8,8 @@ use super::formats::{self, Unit};
 use super::inputs::Inputs;
 use super::sandbox;
 use super::settings::{
-    CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, LogDestination, LogFormat, LogLevel,
-    LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
+    CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, ImageRetention, LogDestination,
+    LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
 use super::signing;
 use crate::identity::InstanceId;
@@ -31,10 +31,38 @@ pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
         deliveries: DeliveryRetries {
             attempts: inputs.read("NOTIFY_ATTEMPTS", |text| formats::whole(text, 1, 1000)),
             backoff: inputs.read("NOTIFY_BACKOFF", |text| formats::duration(text, Unit::Milliseconds)),
+            schedule: schedule(inputs),
         },
         connect_wait: inputs
             .read_optional("CONNECT_WAIT", |text| formats::some_duration(text, Unit::Seconds)),
     }
+}
+
+/// The waits between deliveries; not more of them than there can be attempts.
+fn schedule(inputs: &mut Inputs) -> Vec<Duration> {
+    const MOST: usize = 100;
+    let schedule = inputs.read("NOTIFY_SCHEDULE", |text| {
+        let waits: Result<Vec<_>, _> =
+            words(text).map(|word| formats::duration(word, Unit::Seconds)).collect();
+        waits.ok().filter(|waits| waits.len() <= MOST).ok_or_else(|| {
+            format!(
+                "up to {MOST} durations between commas, such as 5s,30s,5m,1h (a bare number is in seconds)"
+            )
+        })
+    });
+    if !schedule.is_empty() {
+        for ignored in ["NOTIFY_ATTEMPTS", "NOTIFY_BACKOFF"] {
+            if inputs.is_set(ignored) {
+                inputs.warn(format!("NOTIFY_SCHEDULE is set and wins: {ignored} is ignored"));
+            }
+        }
+    }
+    schedule
+}
+
+/// What stands between commas or white space.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty())
 }
 
 pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
@@ -49,6 +77,7 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         min_free_memory: inputs.read("MIN_FREE_MEMORY", |text| formats::size_or_none(text, 1, MOST_MEMORY)),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
         retry_for: inputs.read("START_RETRY_FOR", |text| formats::duration(text, Unit::Hours)),
+        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
     };
     if settings.dont_start {
         inputs.warn("DONT_START_CONTAINER is set: containers are created and wait for you to start them");
@@ -70,6 +99,14 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
+        reruns: inputs.read("CONTAINER_RERUNS", |text| formats::whole(text, 0, 100)),
+        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
+        images: ImageRetention {
+            keep_for: inputs
+                .read_optional("IMAGES_KEEP_FOR", |text| formats::some_duration(text, Unit::Hours)),
+            min_free_disk: inputs
+                .read_optional("IMAGES_MIN_FREE_DISK", |text| formats::size(text, 1 << 20, MOST_DISK)),
+        },
     }
 }
 
@@ -83,6 +120,7 @@ pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {
             let path = PathBuf::from(text);
             readable(&path).map(|()| path).map_err(|problem| format!("a readable PEM file ({problem})"))
         }),
+        egress: super::callbacks::egress(inputs),
         signing: signing::keys(inputs),
     };
     if settings.timeout > Duration::from_secs(600) {

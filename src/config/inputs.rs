@@ -113,6 +113,11 @@ impl Inputs {
         self.original
     }
 
+    /// Whether the component that is configured has a setting.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        setting(name).is_some_and(|setting| setting.is_of(self.component))
+    }
+
     /// Reads settings with the defaults of one profile or the other.
     pub(super) fn under<T>(&mut self, original: bool, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.original, original);

@@ -13,6 +13,7 @@ use std::path::Path;
 use command_line::Line;
 use inputs::{Inputs, Surroundings};
 
+mod callbacks;
 mod command_line;
 mod components;
 mod connections;
@@ -116,7 +117,7 @@ pub fn read(
         Line::Run(component, flags) => (component, flags),
         Line::Tool(tool, flags) => {
             let mut inputs = Inputs::new(Component::All, flags, surroundings);
-            let tool = tools::tool(tool, &mut inputs);
+            let tool = tools::tool(*tool, &mut inputs);
             inputs.finish().map_err(Refusal::Settings)?;
             return Ok(Request::Tool(Box::new(tool)));
         }

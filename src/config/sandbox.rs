@@ -5,7 +5,7 @@ use std::path::Path;
 use super::inputs::Inputs;
 use super::problem::Problem;
 use crate::policy::{Bases, Policy};
-use crate::profile::{Profile, RuleName, VerdictChannel, capabilities, reading};
+use crate::profile::{Profile, RuleName, capabilities, reading};
 
 /// Which images may run, and what their containers get.
 pub(super) fn policy(inputs: &mut Inputs) -> Policy {
@@ -14,7 +14,9 @@ pub(super) fn policy(inputs: &mut Inputs) -> Policy {
     let original = inputs.under(true, profile);
     let bases = Bases { hardened, original, is_original };
     let warnings = bases.of(None).warnings(|key| format!("CONTAINER_{}", key.to_uppercase()));
-    warnings.into_iter().for_each(|warning| inputs.warn(warning));
+    for warning in warnings {
+        inputs.warn(warning);
+    }
     let Some(found) = inputs.find("POLICY_FILE") else { return Policy::of_settings(bases) };
     let file = Path::new(&found.text);
     let faults = match std::fs::read_to_string(file) {
@@ -53,7 +55,7 @@ fn profile(inputs: &mut Inputs) -> Profile {
         read_only_root: inputs.read("CONTAINER_READ_ONLY", super::formats::boolean),
         tmpfs: inputs.read("CONTAINER_TMPFS", reading::tmpfs),
         env: Vec::new(),
-        verdict: VerdictChannel::Output,
+        verdict: inputs.read("CONTAINER_VERDICT", reading::verdict),
         most_running: None,
     };
     profile.completed()

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::egress::Egress;
 use crate::identity::InstanceId;
 use crate::policy::Policy;
 use crate::signing::SigningKeys;
@@ -136,12 +137,14 @@ pub struct Retention {
 }
 
 /// How deliveries are tried again; written into each finished job by whoever adds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRetries {
     /// How often a delivery is tried in all.
     pub attempts: u32,
     /// The wait after the first failure; it doubles each time.
     pub backoff: Duration,
+    /// The waits one by one, in place of both; nothing = those.
+    pub schedule: Vec<Duration>,
 }
 
 /// What all components share.
@@ -180,6 +183,8 @@ pub struct StarterSettings {
     pub min_free_memory: Option<u64>,
     /// The optional limiter of starts.
     pub rate: Option<RateLimit>,
+    /// Whether the submission's file is deleted once its result is safe.
+    pub remove_exercise: bool,
     /// How long a start that may heal is tried.
     pub retry_for: Duration,
 }
@@ -195,6 +200,21 @@ pub struct CompleterSettings {
     pub output_limit: u64,
     /// Time between two sweeps.
     pub sweep_interval: Duration,
+    /// How often a correction is run again that the Docker host failed.
+    pub reruns: u32,
+    /// Whether the submission's file is deleted once its result is safe.
+    pub remove_exercise: bool,
+    /// When images are removed that we pulled.
+    pub images: ImageRetention,
+}
+
+/// When images are removed that we pulled; with neither, never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageRetention {
+    /// Those that were not used for so long.
+    pub keep_for: Option<Duration>,
+    /// Those that were not used for the longest time, while the engine's disk has less room than this, in bytes.
+    pub min_free_disk: Option<u64>,
 }
 
 /// What the notifier is given.
@@ -210,6 +230,8 @@ pub struct NotifierSettings {
     pub timeout: Duration,
     /// Extra roots for receivers' certificates (PEM).
     pub ca_file: Option<PathBuf>,
+    /// Where callbacks may go.
+    pub egress: Egress,
     /// The keys that sign each callback.
     pub signing: SigningKeys,
 }

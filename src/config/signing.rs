@@ -22,17 +22,20 @@ pub(super) fn texts(inputs: &mut Inputs) -> Vec<(&'static str, Secret)> {
 /// All keys, those of the variable first.
 pub(super) fn keys(inputs: &mut Inputs) -> SigningKeys {
     let password = inputs.find("PRIVATE_KEY_PASSWORD").map(|found| found.text);
-    if password.is_some() && inputs.find(FILE).is_none() {
-        inputs.warn(format!("PRIVATE_KEY_PASSWORD is set, but {FILE} is not: nothing is encrypted with it"));
+    let texts = texts(inputs);
+    if password.is_some() && !texts.iter().any(|(_, text)| text.reveal().contains("ENCRYPTED PRIVATE KEY")) {
+        inputs.warn("PRIVATE_KEY_PASSWORD is set, but no signing key is encrypted with it");
     }
     let (mut all, mut last) = (Vec::new(), WORDS);
-    for (setting, text) in texts(inputs) {
+    for (setting, text) in texts {
         last = setting;
         match signing_keys(text.reveal(), password.as_deref()) {
             Ok(keys) if keys.is_empty() => report(inputs, setting, "there is no key in it"),
             Ok(keys) => all.extend(keys),
             Err(problems) => {
-                problems.iter().for_each(|problem| report(inputs, setting, &problem.to_string()))
+                for problem in problems {
+                    report(inputs, setting, &problem.to_string());
+                }
             }
         }
     }

@@ -102,6 +102,7 @@ const DOCKER: &str = "Docker";
 pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
+const CLEARING: &str = "Clearing away";
 const DELIVERIES: &str = "Delivering results";
 const LOG: &str = "Logging and start-up";
 
@@ -127,6 +128,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         containers::SANDBOX_LIMITS,
         containers::STARTING,
         containers::COLLECTING,
+        containers::CLEARING,
         deliveries::DELIVERING,
         shared::LOGGING_AND_START,
     ]
@@ -143,14 +145,7 @@ pub(super) struct Later {
 }
 
 /// The settings of the contract that this version does not have yet.
-pub(super) const LATER: &[Later] = &[
-    Later { name: "REMOVE_EXERCISE", harmless: &["no", "n", "false", "0"] },
-    Later { name: "NOTIFY_SCHEDULE", harmless: &[] },
-    Later { name: "CALLBACK_POLICY", harmless: &["private"] },
-    Later { name: "CALLBACK_ALLOW", harmless: &[] },
-    Later { name: "CALLBACK_DENY", harmless: &[] },
-    Later { name: "HTTP_LISTEN", harmless: &[] },
-];
+pub(super) const LATER: &[Later] = &[Later { name: "HTTP_LISTEN", harmless: &[] }];
 
 /// The setting of that name.
 pub(super) fn setting(name: &str) -> Option<&'static Setting> {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::*;
+use crate::egress::{Egress, OwnService};
 use crate::policy::{Bases, Policy};
 use crate::profile::Profile;
 use crate::signing::SigningKeys;
 
+mod callbacks;
 mod refusals;
 
 /// Reads with these arguments (between spaces), environment and `.env`.
@@ -60,7 +62,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         redis,
         instance: None,
         retention: Retention { completed: 1000, failed: 5000 },
-        deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5) },
+        deliveries: DeliveryRetries { attempts: 10, backoff: Duration::from_secs(5), schedule: vec![] },
         connect_wait: None,
     };
     let docker = DockerSettings {
@@ -92,6 +94,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         min_free_disk: Some(1 << 30),
         min_free_memory: Some(256 << 20),
         rate: None,
+        remove_exercise: false,
         retry_for: Duration::from_secs(3600),
     };
     assert_eq!(starter, expected);
@@ -100,6 +103,9 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         docker,
         output_limit: 1 << 20,
         sweep_interval: Duration::from_secs(30),
+        reruns: 2,
+        remove_exercise: false,
+        images: ImageRetention::default(),
     };
     assert_eq!(completer, expected);
     let expected = NotifierSettings {
@@ -109,6 +115,10 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         rate: None,
         timeout: Duration::from_secs(60),
         ca_file: None,
+        egress: Egress {
+            own: vec![OwnService { name: "Redis", host: "127.0.0.1".into(), port: 6379 }],
+            ..Egress::default()
+        },
     };
     assert_eq!(notifier, expected);
     let log =
@@ -124,6 +134,7 @@ fn the_original_profile_lifts_every_limit_and_brings_the_originals_rates() {
     assert_eq!(profile(&starter), Profile::unlimited());
     assert_eq!(starter.rate, Some(RateLimit { max: 10, duration: Duration::from_secs(5) }));
     assert_eq!((starter.max_running, starter.min_free_disk, starter.min_free_memory), (Some(0), None, None));
+    assert_eq!(all.completer.unwrap().reruns, 0);
     assert_eq!(all.notifier.unwrap().rate, Some(RateLimit { max: 20, duration: Duration::from_secs(1) }));
 }
 

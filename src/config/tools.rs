@@ -39,7 +39,7 @@ pub(super) enum ToolLine {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tool {
     /// Says which rule applies to an image.
-    PolicyCheck(PolicyCheck),
+    PolicyCheck(Box<PolicyCheck>),
     /// Makes a key.
     Keygen(Keygen),
     /// Checks a callback.
@@ -95,7 +95,7 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
         |inputs: &mut Inputs| inputs.find("PRIVATE_KEY_PASSWORD").map(|found| Secret::new(found.text));
     match line {
         ToolLine::Policy(PolicyLine::Check(CheckLine { image, json })) => {
-            Tool::PolicyCheck(PolicyCheck { image, json, policy: super::sandbox::policy(inputs) })
+            Tool::PolicyCheck(Box::new(PolicyCheck { image, json, policy: super::sandbox::policy(inputs) }))
         }
         ToolLine::Keygen(keygen) => Tool::Keygen(Keygen { password: password(inputs), ..keygen }),
         ToolLine::Verify(verify) => {

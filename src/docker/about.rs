@@ -1,10 +1,11 @@
 //! Which engine it is, and what it can do.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::connect::{Engine, decoded};
 use super::error::{Call, EngineError};
@@ -42,7 +43,7 @@ struct AbleAnswer {
     security_options: Option<Vec<String>>,
     driver: Option<String>,
     driver_status: Option<Vec<Vec<String>>>,
-    runtimes: Option<HashMap<String, serde::de::IgnoredAny>>,
+    runtimes: Option<BTreeMap<String, Value>>,
 }
 
 /// What only asking the engine tells: whether it bounds what containers write, and how many open files it can
@@ -77,7 +78,8 @@ impl Learned {
             tracing::warn!(
                 error = words,
                 "limits of the disk (CONTAINER_DISK) cannot be held by the engine: its data is on no XFS that is \
-                 mounted with pquota. Only the length of each single file is limited by the kernel"
+                 mounted with pquota. The kernel holds the length of each single file, and a completer looks every \
+                 few seconds and kills what wrote more"
             );
         }
         true
@@ -103,8 +105,7 @@ impl AbleAnswer {
             [key, value] if key == "Backing Filesystem" => Some(value.as_str()),
             _ => None,
         });
-        let mut runtimes: Vec<_> = self.runtimes.unwrap_or_default().into_keys().collect();
-        runtimes.sort_unstable();
+        let runtimes = self.runtimes.unwrap_or_default().into_keys().collect();
         let filters = |option: &String| option.starts_with("name=seccomp") && !option.contains("unconfined");
         Abilities {
             memory: self.memory_limit.unwrap_or(true),

@@ -85,6 +85,17 @@ impl Refusal {
         }
     }
 
+    /// What a refusal to put a container's secret into it means.
+    pub(super) fn of_put_secret(self, container: &ContainerId) -> EngineError {
+        if self.says("no such container") {
+            EngineError::NoSuchContainer { container: container.to_string() }
+        } else if self.is_of_missing_mount("") {
+            EngineError::MountMissing { path: after_last(&self.message, "does not exist: ").to_owned() }
+        } else {
+            self.error(Call::PutSecret)
+        }
+    }
+
     /// What a refusal to start a container means.
     pub(super) fn of_start(self, container: &ContainerId) -> EngineError {
         if self.is_of_missing_mount("") {
@@ -162,6 +173,7 @@ mod tests {
             file: "/srv/work".into(),
             params: Vec::new(),
             labels: HashMap::new(),
+            seal: None,
             profile: Profile::unlimited(),
         }
     }

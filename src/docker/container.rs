@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::connect::Engine;
 use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
+use super::sealed::sealed;
 use super::spec;
 use super::transport::told;
 use super::types::{ContainerSpec, Killed, Listed, Removed, State};
@@ -45,7 +46,10 @@ impl Engine {
                 CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
             loop {
                 let means = spoken.means(self.learned(), &spec.profile);
-                let body = spec::body(spec, means);
+                let mut body = spec::body(spec, means);
+                if let Some(seal) = &spec.seal {
+                    body = sealed(body, seal);
+                }
                 let error = match spoken.docker.create_container(Some(options.clone()), body).await {
                     Ok(made) => return Ok(ContainerId::new(made.id)),
                     Err(error) => error,

@@ -15,6 +15,8 @@ pub enum Call {
     About,
     /// Make a container.
     Create,
+    /// Put the verdict's secret into a container.
+    PutSecret,
     /// Start a container.
     Start,
     /// Look at one container.
@@ -37,6 +39,10 @@ pub enum Call {
     Remove,
     /// Pull an image.
     Pull,
+    /// Look at one image.
+    InspectImage,
+    /// Remove an image.
+    RemoveImage,
     /// Follow the events.
     Events,
 }
@@ -262,6 +268,7 @@ impl Call {
             Self::Version => "version",
             Self::About => "info",
             Self::Create => "create",
+            Self::PutSecret => "archive",
             Self::Start => "start",
             Self::Inspect => "inspect",
             Self::Stats => "stats",
@@ -273,6 +280,8 @@ impl Call {
             Self::Update => "update",
             Self::Remove => "remove",
             Self::Pull => "pull",
+            Self::InspectImage => "image inspect",
+            Self::RemoveImage => "image removal",
             Self::Events => "events",
         }
     }

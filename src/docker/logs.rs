@@ -12,6 +12,7 @@ use super::frames::Frames;
 use super::transport::told;
 use crate::identity::ContainerId;
 use crate::output::{Capture, Output};
+use crate::seal::Seal;
 
 /// The time for all of a container's output: its log is bounded, the engine's disk may be slow.
 const ALL_OF_IT: Duration = Duration::from_secs(60);
@@ -24,11 +25,24 @@ impl Engine {
     /// # Errors
     /// Those of every call.
     pub async fn output(&self, container: &ContainerId, limit: u64) -> Result<Option<Output>, EngineError> {
+        self.sealed_output(container, limit, None).await
+    }
+
+    /// The same of a container whose verdict needs a secret, where there is one.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn sealed_output(
+        &self,
+        container: &ContainerId,
+        limit: u64,
+        seal: Option<Seal>,
+    ) -> Result<Option<Output>, EngineError> {
         let enough = Instant::now() + ALL_OF_IT;
         let Some(mut body) = self.within(Call::Logs, self.timeout(), self.log(container)).await? else {
             return Ok(None);
         };
-        let (mut frames, mut capture) = (Frames::new(), Capture::new(limit));
+        let (mut frames, mut capture) = (Frames::new(), Capture::sealed(limit, seal));
         while let Some(bytes) = self.within(Call::Logs, self.timeout(), chunk(&mut body)).await? {
             frames.push(&bytes, &mut capture);
             if Instant::now() >= enough {

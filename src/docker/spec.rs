@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
-    MountType, ResourcesUlimits,
+    MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::types::ContainerSpec;
@@ -19,6 +19,7 @@ const OOM_SCORE: i64 = 500;
 
 /// What an engine can do of what not every engine can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
 pub(super) struct Means {
     /// It has an init process to put into containers.
     pub(super) init: bool,
@@ -79,10 +80,11 @@ fn host(spec: &ContainerSpec, means: Means) -> HostConfig {
         ulimits: (!ulimits.is_empty()).then_some(ulimits),
         storage_opt: quota.map(|bytes| HashMap::from([("size".to_owned(), bytes.to_string())])),
         readonly_rootfs: profile.read_only_root.then_some(true),
-        tmpfs: tmpfs(&profile.tmpfs),
+        tmpfs: tmpfs(profile),
         shm_size: shared_memory(&profile.tmpfs),
         cap_add: (!cap_add.is_empty()).then_some(cap_add),
         auto_remove: Some(false),
+        restart_policy: profile.hardened.then(no_restart),
         ..HostConfig::default()
     };
     if profile.hardened { hardened(limits, means) } else { limits }
@@ -115,18 +117,33 @@ fn ulimits(profile: &Profile, means: Means) -> Vec<ResourcesUlimits> {
 }
 
 /// With the right to run what is written there, which the engine's default takes away: compilers of graders
-/// put their programs there. No devices and no set-user-id programs.
-fn tmpfs(all: &[Tmpfs]) -> Option<HashMap<String, String>> {
-    let mounts: HashMap<_, _> = all
+/// put their programs there. No devices and no set-user-id programs. Some runtimes give it the mode of the
+/// image's folder below it, whatever is asked for: so it is the user's own where the user's number is known.
+fn tmpfs(profile: &Profile) -> Option<HashMap<String, String>> {
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok());
+    let mut user = profile.user.iter().flat_map(|user| user.split(':'));
+    let owner = [("uid", number(user.next())), ("gid", number(user.next()))]
+        .into_iter()
+        .filter_map(|(name, number)| Some(format!(",{name}={}", number?)))
+        .collect::<String>();
+    let mounts: HashMap<_, _> = profile
+        .tmpfs
         .iter()
         .filter(|tmpfs| tmpfs.path != SHARED_MEMORY)
-        .map(|Tmpfs { path, size }| (path.clone(), format!("rw,exec,nosuid,nodev,size={size},mode=1777")))
+        .map(|Tmpfs { path, size }| {
+            (path.clone(), format!("rw,exec,nosuid,nodev,size={size},mode=1777{owner}"))
+        })
         .collect();
     (!mounts.is_empty()).then_some(mounts)
 }
 
 fn shared_memory(all: &[Tmpfs]) -> Option<i64> {
     all.iter().find(|tmpfs| tmpfs.path == SHARED_MEMORY).map(|tmpfs| whole(tmpfs.size))
+}
+
+/// Said although it is the engine's default: a restart would run a submission twice.
+fn no_restart() -> RestartPolicy {
+    RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }
 }
 
 /// A driver that can always be read back, whatever the engine's own choice is, and a bound: a grader
@@ -170,6 +187,7 @@ mod tests {
             file: "/srv/a:b,c".into(),
             params: vec!["A=1".into()],
             labels: HashMap::from([("l".to_owned(), "v".to_owned())]),
+            seal: None,
             profile: Profile::unlimited(),
         }
     }
@@ -215,7 +233,7 @@ mod tests {
                 {"Type": "bind", "Source": "/srv/a:b,c", "Target": "/tmp/exercise", "ReadOnly": true}
             ],
             "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "Init": true, "OomScoreAdj": 500,
-            "IpcMode": "private", "CgroupnsMode": "private",
+            "RestartPolicy": {"Name": "no"}, "IpcMode": "private", "CgroupnsMode": "private",
             "Memory": 1 << 30, "MemorySwap": 1 << 30, "NanoCpus": 300_000_000, "PidsLimit": 512,
             "StorageOpt": {"size": "2147483648"},
             "Ulimits": [
@@ -270,5 +288,15 @@ mod tests {
         assert_eq!(host["ReadonlyRootfs"], true);
         assert_eq!(host["Tmpfs"], json!({"/tmp": "rw,exec,nosuid,nodev,size=67108864,mode=1777"}));
         assert_eq!(host["ShmSize"], 1 << 20);
+        for (user, owner) in
+            [("1000:5", ",uid=1000,gid=5"), ("1000", ",uid=1000"), ("me:5", ",gid=5"), ("me", "")]
+        {
+            spec.profile.user = Some(user.into());
+            let tmpfs = &told(&spec, ALL)["HostConfig"]["Tmpfs"];
+            assert!(
+                tmpfs["/tmp"].as_str().unwrap().ends_with(&format!(",mode=1777{owner}")),
+                "{user}: {tmpfs}"
+            );
+        }
     }
 }

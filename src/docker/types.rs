@@ -1,6 +1,7 @@
 //! What goes to the engine and what comes back, in our own words.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::identity::{ContainerId, EngineId};
 use crate::labels::Labels;
 use crate::profile::Profile;
 use crate::profile::abilities::Abilities;
+use crate::seal::Seal;
 
 /// A container to be made for one correction.
 #[derive(Clone, Debug)]
@@ -21,8 +23,10 @@ pub struct ContainerSpec {
     pub file: String,
     /// Environment of the grader, each `KEY=value`.
     pub params: Vec<String>,
-    /// Labels.
+    /// Labels, but for that of the secret.
     pub labels: HashMap<String, String>,
+    /// The secret without which its verdict does not count; `None` = whatever it prints counts.
+    pub seal: Option<Seal>,
     /// What it gets.
     pub profile: Profile,
 }
@@ -54,8 +58,8 @@ impl State {
     }
 }
 
-/// What the engine knows of one container.
-#[derive(Clone, Debug, PartialEq)]
+/// What the engine knows of one container. `Debug` leaves the labels out: there may be a secret among them.
+#[derive(Clone, PartialEq)]
 pub struct Inspected {
     /// Its id.
     pub id: ContainerId,
@@ -83,6 +87,17 @@ pub struct Inspected {
     pub disk_bound: Option<u64>,
     /// The names of its volumes.
     pub volumes: Vec<String>,
+}
+
+impl fmt::Debug for Inspected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Inspected");
+        shown.field("id", &self.id).field("state", &self.state).field("exit_code", &self.exit_code);
+        shown.field("oom_killed", &self.oom_killed).field("error", &self.error);
+        shown.field("started_at", &self.started_at).field("finished_at", &self.finished_at);
+        shown.field("memory_limit", &self.memory_limit).field("no_network", &self.no_network);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// One line of a list of containers. Its state is only a hint: `exited` can be believed, `running` not.

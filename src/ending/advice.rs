@@ -8,7 +8,8 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::verdict::{NoVerdict, Place};
 
-/// Docker 20.10 hears of memory that ran out only once it has begun to listen, some time after the start.
+/// Docker 20.10 hears of memory that ran out only once it has begun to listen, some time after the start. (Of one
+/// that ended so soon it notes the end as before the start: how long it ran is not known.)
 const FIRST_MOMENTS: Duration = Duration::from_secs(2);
 /// What programs print that cannot make another process or thread.
 const NO_MORE_PROCESSES: [&str; 5] = [
@@ -59,14 +60,18 @@ pub(super) fn advice(ending: &Ending, outcome: Outcome, problem: &NoVerdict) -> 
         (_, NoVerdict::Invalid { .. } | NoVerdict::NotJson { place: Place::Block, .. }) => {
             "Correct what the grader prints.".to_owned()
         }
+        (_, NoVerdict::Unsealed { .. }) => {
+            "Let the grader read the secret from there, as root, and print it in both lines (for its image the verdict \
+             channel 'secret' is set)."
+                .to_owned()
+        }
         _ => PRINT.to_owned(),
     }
 }
 
 fn killed(ending: &Ending) -> String {
     let ask = "ask the administrator whether the Docker host was short of memory or shut down.";
-    let early =
-        ending.exit_code == Some(137) && ending.elapsed.is_some_and(|elapsed| elapsed < FIRST_MOMENTS);
+    let early = ending.exit_code == Some(137) && ending.elapsed.is_none_or(|elapsed| elapsed < FIRST_MOMENTS);
     match ending.memory_limit.filter(|limit| early && *limit > 0) {
         // It may have been our limit: to tell that it was would be a guess.
         Some(limit) => format!(

@@ -179,6 +179,11 @@ fn who_was_killed_right_after_its_start_may_have_met_its_memory_limit_unseen() {
     assert_eq!(early.outcome, Outcome::Killed);
     assert!(early.text.contains("perhaps it needed more than the 32 MiB of memory"), "{}", early.text);
     assert!(!told(&killed(30_000), "", "").text.contains("32 MiB"));
+    let before_its_start = Ending { elapsed: None, ..killed(0) };
+    assert!(
+        told(&before_its_start, "", "").text.contains("32 MiB"),
+        "the engine noted its end before its start"
+    );
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Job data: what is carried, what is refused, and that no stranger's text can do harm.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::identity::EngineId;
 use crate::outcome::Outcome;
 
 const PENDING: &str =
@@ -112,15 +115,18 @@ fn a_running_job_of_the_original_may_name_its_container_by_either_field() {
 
 #[test]
 fn our_own_running_job_keeps_its_origin() {
-    let origin = Origin { correction: CorrectionId::new("x"), engine: EngineId::new("e"), timeout_ms: 1500 };
-    let job = RunningJob {
-        errand: Errand { callback: Some("u".into()), ..Errand::default() },
-        container: ContainerId::new("c"),
-        origin: Some(origin),
-    };
-    let read = RunningJob::parse(&job.to_data()).expect("own data");
-    assert_eq!(read, job);
-    assert_eq!(read.origin.and_then(|origin| origin.timeout()), Some(Duration::from_millis(1500)));
+    for sealed in [false, true] {
+        let (correction, engine) = (CorrectionId::new("x"), EngineId::new("e"));
+        let job = RunningJob {
+            errand: Errand { callback: Some("u".into()), ..Errand::default() },
+            container: ContainerId::new("c"),
+            origin: Some(Origin { correction, engine, timeout_ms: 1500, sealed }),
+        };
+        let read = RunningJob::parse(&job.to_data()).expect("own data");
+        assert_eq!(read, job);
+        assert_eq!(read.origin.and_then(|origin| origin.timeout()), Some(Duration::from_millis(1500)));
+        assert_eq!(job.to_data().contains("sealed"), sealed, "written only where it says something");
+    }
 }
 
 #[test]

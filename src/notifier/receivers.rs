@@ -1,105 +1,329 @@
-//! Receivers that hang: each of them holds a few deliveries only, so that the others get theirs.
+//! Receivers get their turns so that none that hangs costs another one its own.
+//!
+//! A delivery begins in one of the worker's *slots* (`CONCURRENT_NOTIFIERS`). One that has no answer yet after
+//! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
+//! by such as are younger than that. What bounds a receiver, each by its host and port:
+//!
+//! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
+//!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
+//!   one.
+//! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
+//!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
+//!   dynamic thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
+//!   next.) Those whose last delivery timed out have half of the room together.
+//! - **New** receivers hold at most half of the slots together, where there are such as answer.
+//!
+//! A job that gets no turn is put back and comes again when a turn may be free: the turns of a receiver are given out
+//! one after the other, by the time that a delivery takes with it. That is no attempt.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a delivery may go without an answer before it steps aside.
+pub(super) const QUICK: Duration = Duration::from_millis(250);
+/// The longest that a job is put back for; a receiver that answers again has all its results within that time.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The longest that a job for a new receiver is put back for while others are tried.
+const LONGEST_OF_NEW: Duration = Duration::from_secs(10);
+/// How many deliveries a new receiver gets before it is known whether it answers.
+const FIRST: usize = 2;
+/// Room for so many deliveries that wait for an answer, for each slot, and at most.
+const ROOM_FOR_EACH_SLOT: usize = 4;
+const MOST_ROOM: usize = 1000;
 /// How many receivers are remembered beyond those that are being asked.
 const REMEMBERED: usize = 10_000;
 
-/// How the receivers do, by origin.
+/// How the receivers do, by host and port.
 #[derive(Debug)]
 pub(super) struct Receivers {
-    /// How many deliveries a receiver may hold at once while it hangs.
-    share: usize,
-    known: Mutex<HashMap<String, Receiver>>,
+    slots: usize,
+    room: usize,
+    state: Mutex<State>,
+    /// Told each time a delivery ends or steps aside.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
+struct State {
+    known: HashMap<String, Receiver>,
+    /// Deliveries that stand aside.
+    aside: usize,
+    /// Those of them that did from the start, since the last one to the same receiver timed out.
+    suspect: usize,
+    /// Slots held for receivers that are new.
+    held_by_new: usize,
+    /// Receivers whose last delivery was answered.
+    answering: usize,
+    /// When the last job for a new receiver that was put back is to come.
+    last_turn_of_new: Option<Instant>,
+}
+
+#[derive(Debug)]
 struct Receiver {
-    in_flight: usize,
-    /// Whether the last delivery that ended got no answer in time.
-    hangs: bool,
+    in_slots: usize,
+    aside: usize,
+    limit: usize,
+    standing: Standing,
+    /// How long its last delivery took.
+    pace: Duration,
+    /// When the last of those that were put back is to come.
+    last_turn: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    New,
+    Answers,
+    Hangs,
+}
+
+/// How a delivery ended, as far as slots are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// There was an answer, or a refusal at once.
+    Answered,
+    /// Nothing came, until it was given up.
+    Hung,
+}
+
+/// Where a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Slot { of_a_new_one: bool },
+    Aside { suspect: bool },
+}
+
+/// What is said to a job that wants to be delivered.
+enum Turn<'a> {
+    Now(Visit<'a>),
+    /// As soon as something changes. The slot is held meanwhile.
+    Soon,
+    PutBack(Duration),
 }
 
 /// A delivery that is under way; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Visit<'a> {
     receivers: &'a Receivers,
-    origin: String,
+    receiver: String,
+    place: Place,
+}
+
+/// A slot that is held for a new receiver without a delivery yet.
+struct Waiting<'a>(&'a Receivers);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().held_by_new -= 1;
+    }
 }
 
 impl Receivers {
-    /// Lets each receiver that hangs hold a quarter of the deliveries that may be in flight.
-    pub fn new(concurrency: usize) -> Self {
-        Self { share: (concurrency / 4).max(1), known: Mutex::default() }
+    /// Shares out so many slots.
+    pub fn new(slots: usize) -> Self {
+        let room = (slots * ROOM_FOR_EACH_SLOT).min(MOST_ROOM.max(slots));
+        Self { slots, room, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Begins a delivery; `None` where the receiver hangs and holds its share already.
-    pub fn visit(&self, origin: String) -> Option<Visit<'_>> {
-        let mut known = self.known();
-        if known.len() > REMEMBERED {
-            known.retain(|_, receiver| receiver.in_flight > 0);
+    /// Begins a delivery; or says for how long the job should be put back.
+    pub async fn turn(&self, receiver: &str) -> Result<Visit<'_>, Duration> {
+        let deadline = Instant::now() + QUICK;
+        let mut waiting = None;
+        loop {
+            let changed = self.changed.notified();
+            match self.try_turn(receiver, waiting.is_some()) {
+                Turn::Now(visit) => return Ok(visit),
+                Turn::PutBack(delay) => return Err(delay),
+                Turn::Soon => {}
+            }
+            waiting.get_or_insert_with(|| {
+                self.state().held_by_new += 1;
+                Waiting(self)
+            });
+            if timeout_at(deadline, changed).await.is_err() {
+                return Err(moment());
+            }
         }
-        let receiver = known.entry(origin.clone()).or_default();
-        if receiver.hangs && receiver.in_flight >= self.share {
-            return None;
-        }
-        receiver.in_flight += 1;
-        Some(Visit { receivers: self, origin })
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Receiver>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn try_turn(&self, receiver: &str, waits: bool) -> Turn<'_> {
+        let mut state = self.state();
+        state.forget_some();
+        let State { known, aside, suspect: suspects, held_by_new, answering, last_turn_of_new } = &mut *state;
+        let new = || Receiver::new((self.slots / 4).max(1));
+        let it = known.entry(receiver.to_owned()).or_insert_with(new);
+        let hangs = it.aside > 0 || it.standing == Standing::Hangs;
+        let of_a_new_one = it.standing == Standing::New;
+        // Its own wait is no reason to send it away.
+        let others = held_by_new.saturating_sub(usize::from(waits));
+        let new_ones_have_enough = of_a_new_one && *answering > 0 && others >= (self.slots / 2).max(1);
+        let answers = it.standing == Standing::Answers;
+        // Where somebody answers, all room is not for those of whom nobody knows whether they do.
+        let first = if *answering > 0 { 1 } else { FIRST };
+        let has_its_first = of_a_new_one && !hangs && it.in_slots >= first;
+        let has_its_part = !answers && *answering > 0 && it.aside >= first;
+        if has_its_first || it.in_slots + it.aside >= it.limit {
+            return match (hangs, new_ones_have_enough) {
+                (true, _) => Turn::PutBack(it.next_turn()),
+                (false, true) => Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside)),
+                (false, false) => Turn::Soon,
+            };
+        }
+        let place = if hangs {
+            let free = self.room.saturating_sub(*aside);
+            let suspect = it.standing == Standing::Hangs;
+            let part = if answers { 2 } else { 8 };
+            if free == 0 || has_its_part || it.aside * part >= free || (suspect && *suspects * 2 >= self.room)
+            {
+                return Turn::PutBack(it.next_turn());
+            }
+            it.aside += 1;
+            *aside += 1;
+            *suspects += usize::from(suspect);
+            Place::Aside { suspect }
+        } else if new_ones_have_enough {
+            return Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside));
+        } else {
+            it.in_slots += 1;
+            *held_by_new += usize::from(of_a_new_one);
+            Place::Slot { of_a_new_one }
+        };
+        Turn::Now(Visit { receivers: self, receiver: receiver.to_owned(), place })
+    }
+
+    /// When a slot may be free for a new receiver: the slots of new ones are free again after [`QUICK`] at the
+    /// latest, unless there is no room to step aside to.
+    fn turn_of_new(&self, last: &mut Option<Instant>, aside: usize) -> Duration {
+        let now = Instant::now();
+        let slots = u32::try_from((self.slots / 2).max(1)).unwrap_or(u32::MAX);
+        let apart = if aside < self.room { QUICK / slots } else { QUICK * 4 / slots };
+        let turn = (last.unwrap_or(now).max(now) + apart).min(now + LONGEST_OF_NEW);
+        *last = Some(turn);
+        (turn - now).max(moment())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Visit<'_> {
-    /// Takes note of whether an answer came in time, whatever it was.
-    pub fn learn(&self, hangs: bool) {
-        if let Some(receiver) = self.receivers.known().get_mut(&self.origin) {
-            receiver.hangs = hangs;
+impl State {
+    /// Keeps the memory small: of those that are not being asked, the ones that hang are remembered the longest.
+    fn forget_some(&mut self) {
+        if self.known.len() <= REMEMBERED {
+            return;
         }
+        let busy = |it: &Receiver| it.in_slots + it.aside > 0;
+        self.known.retain(|_, it| busy(it) || it.standing == Standing::Hangs);
+        if self.known.len() > REMEMBERED {
+            self.known.retain(|_, it| busy(it));
+        }
+        self.answering = self.known.values().filter(|it| it.standing == Standing::Answers).count();
+    }
+}
+
+impl Receiver {
+    fn new(limit: usize) -> Self {
+        let (standing, pace, last_turn) = (Standing::New, QUICK, Instant::now());
+        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn }
+    }
+
+    /// How long until the turn after all that were given out.
+    fn next_turn(&mut self) -> Duration {
+        let now = Instant::now();
+        let apart = self.pace / u32::try_from(self.limit).unwrap_or(u32::MAX);
+        let turn = self.last_turn.max(now) + apart;
+        let wait = turn - now;
+        if wait > LONGEST {
+            // Where there are more than turns they come in any order, but not all at once.
+            self.last_turn = now + LONGEST;
+            return LONGEST.mul_f64(0.5 + 0.5 * fastrand::f64());
+        }
+        self.last_turn = turn;
+        wait.max(QUICK)
+    }
+}
+
+/// A short while, and not the same for all.
+fn moment() -> Duration {
+    QUICK.mul_f64(1.0 + fastrand::f64())
+}
+
+impl Visit<'_> {
+    /// Whether it stands aside: then it needs no slot.
+    pub fn is_aside(&self) -> bool {
+        matches!(self.place, Place::Aside { .. })
+    }
+
+    /// Steps aside, since there is no answer yet; where there is no room it stays where it is. Answers whether it stands aside.
+    pub fn step_aside(&mut self) -> bool {
+        let Place::Slot { of_a_new_one } = self.place else { return true };
+        let mut state = self.receivers.state();
+        if state.aside >= self.receivers.room {
+            return false;
+        }
+        state.aside += 1;
+        state.held_by_new -= usize::from(of_a_new_one);
+        if let Some(it) = state.known.get_mut(&self.receiver) {
+            it.in_slots -= 1;
+            it.aside += 1;
+        }
+        self.place = Place::Aside { suspect: false };
+        drop(state);
+        self.receivers.changed.notify_waiters();
+        true
+    }
+
+    /// Takes note of how it ended and how long it took.
+    pub fn learn(&self, ended: Ended, took: Duration) {
+        let mut state = self.receivers.state();
+        let Some(it) = state.known.get_mut(&self.receiver) else { return };
+        let (before, slots) = (it.standing, self.receivers.slots);
+        it.pace = took;
+        match ended {
+            Ended::Answered => {
+                it.standing = Standing::Answers;
+                it.limit = (it.limit * 2).min(slots).max(1);
+                // Whoever comes from now on need not stand behind those that were put back while it hung.
+                if before == Standing::Hangs {
+                    it.last_turn = Instant::now();
+                }
+            }
+            Ended::Hung => {
+                it.standing = Standing::Hangs;
+                it.limit = (it.limit / 2).max(1);
+            }
+        }
+        let after = it.standing;
+        state.answering += usize::from(after == Standing::Answers);
+        state.answering -= usize::from(before == Standing::Answers);
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        let mut known = self.receivers.known();
-        if let Some(receiver) = known.get_mut(&self.origin) {
-            receiver.in_flight -= 1;
-            if receiver.in_flight == 0 && !receiver.hangs {
-                known.remove(&self.origin);
+        let mut state = self.receivers.state();
+        match self.place {
+            Place::Slot { of_a_new_one } => state.held_by_new -= usize::from(of_a_new_one),
+            Place::Aside { suspect } => {
+                state.aside -= 1;
+                state.suspect -= usize::from(suspect);
             }
         }
+        if let Some(it) = state.known.get_mut(&self.receiver) {
+            match self.place {
+                Place::Slot { .. } => it.in_slots -= 1,
+                Place::Aside { .. } => it.aside -= 1,
+            }
+        }
+        drop(state);
+        self.receivers.changed.notify_waiters();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_hangs_holds_its_share_and_all_again_once_it_answers() {
-        let receivers = Receivers::new(8);
-        let visit = |origin: &str| receivers.visit(origin.to_owned());
-        let mut held: Vec<_> = (0..5).map(|_| visit("a").expect("it is not known to hang")).collect();
-        held.pop().expect("a visit").learn(true);
-        assert!(visit("a").is_none() && visit("b").is_some());
-        held.truncate(1);
-        let second = visit("a").expect("its share is two");
-        assert!(visit("a").is_none());
-        second.learn(false);
-        assert!(visit("a").is_some());
-    }
-
-    #[test]
-    fn only_receivers_that_are_asked_or_hang_are_remembered_and_not_too_many() {
-        let receivers = Receivers::new(1);
-        drop(receivers.visit("a".into()));
-        assert!(receivers.known().is_empty());
-        for number in 0..REMEMBERED * 2 {
-            receivers.visit(number.to_string()).expect("new").learn(true);
-        }
-        assert!(receivers.known().len() <= REMEMBERED + 1);
-    }
-}
+mod tests;

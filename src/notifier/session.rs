@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::dead_letters::DeadLetters;
-use super::receivers::Receivers;
+use super::receivers::{Ended, QUICK, Receivers, Visit};
 use crate::backoff::Backoff;
-use crate::callback::{Body, Courier, Delivery, origin, shown};
+use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
@@ -25,9 +25,6 @@ use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, Tak
 const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// The part of a wait that is added by chance, so that what failed together is not tried together.
 const JITTER: f64 = 0.1;
-
-/// The first and the longest wait for a turn at a receiver that hangs.
-const TURN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// What all deliveries share.
 pub(super) struct Session {
@@ -74,7 +71,7 @@ enum Step {
         delay: Duration,
         why: String,
     },
-    /// The receiver hangs and has enough deliveries to hang on: no attempt was made.
+    /// The receiver has as many deliveries as it may have now: no attempt was made.
     AwaitTurn {
         delay: Duration,
         why: String,
@@ -112,7 +109,7 @@ impl Session {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
             info!(job_id = %taken.id, reason, "a result that stalled too often is delivered all the same");
         }
-        let outcome = panics_caught(taken, self.deliver(taken)).await;
+        let outcome = panics_caught(taken, self.deliver(assignment)).await;
         if let Step::RetryLater { .. } | Step::Fail { .. } = &outcome.step {
             if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
                 debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
@@ -124,7 +121,8 @@ impl Session {
     }
 
     /// One attempt.
-    async fn deliver(&self, taken: &TakenJob) -> Outcome {
+    async fn deliver(&self, assignment: &Assignment) -> Outcome {
+        let taken = &assignment.job;
         let (errand, body, problem) = match FinishedJob::parse(&taken.data) {
             Ok(job) => (job.errand.clone(), Body::of(&job), String::new()),
             Err(invalid) => (invalid.errand.clone(), Body::of_invalid(&invalid), invalid.to_string()),
@@ -136,47 +134,20 @@ impl Session {
         let Some(callback) = &errand.callback else {
             return Step::Fail { why: format!("the result cannot be delivered: {problem}") }.into();
         };
-        let Some(visit) = self.receivers.visit(origin(callback)) else {
-            let delay = TURN.0.saturating_mul(1 << taken.retries.min(10)).min(TURN.1);
-            let why = format!("{} does not answer, and other results are waiting for it", shown(callback));
-            debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
-            return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why }.into();
+        let visit = match self.receivers.turn(&receiver(callback)).await {
+            Ok(visit) => visit,
+            Err(delay) => {
+                let why = format!("{} is slow to answer, and other results go first", shown(callback));
+                debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
+                return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why }.into();
+            }
         };
         pass(Point::NotifierPosting).await;
-        let (at, started) = (Timestamp::now(), Instant::now());
         let webhook_id = webhook_id(&self.instance, &taken.id, taken.timestamp);
-        let delivery = self.courier.deliver(callback, &webhook_id, body.bytes).await;
+        let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
+        let attempt = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
-        visit.learn(matches!(delivery, Delivery::TimedOut { .. }));
-        let (took, callback) = (started.elapsed(), shown(callback));
-        let ms = took.as_millis();
-        let entry = |status, said| {
-            let (attempt, attempts) = (taken.attempts_made + 1, taken.attempts);
-            Entry { at, attempt, attempts, took, status, said }
-        };
-        match delivery {
-            Delivery::Delivered { status } => {
-                info!(job_id = %taken.id, work_id, status, ms, "result delivered");
-                let said = format!("Notification sent to {callback} at {:.3}", Timestamp::now());
-                Outcome::of(Step::Complete { said }, &entry(Some(status), Said::Delivered(String::new())))
-            }
-            failed => {
-                let why = format!("{failed}; callback {callback}");
-                let entry = entry(failed.status(), Said::Failed(why.clone()));
-                let step = if failed.may_heal() {
-                    let wish = failed.retry_after().unwrap_or_default();
-                    after_failure(taken, wish, why, fastrand::f64())
-                } else {
-                    Step::Fail { why }
-                };
-                if let Step::RetryLater { delay, why } = &step {
-                    warn!(job_id = %taken.id, work_id, ms, error = why, attempt = entry.attempt,
-                        attempts = taken.attempts, retry_in_ms = delay.as_millis(),
-                        "result not delivered, tried again later");
-                }
-                Outcome::of(step, &entry)
-            }
-        }
+        after_attempt(taken, &work_id, &shown(callback), &attempt)
     }
 
     /// Repeats a step until Redis answers or the lock is lost; then others deliver it again.
@@ -210,11 +181,74 @@ impl Session {
                 self.queue.retry_later(taken, *delay, why, RetryCount::Attempt).await
             }
             Step::AwaitTurn { delay, why } => {
-                self.queue.retry_later(taken, *delay, why, RetryCount::Free).await
+                self.queue.retry_later(taken, *delay, why, RetryCount::Untried).await
             }
             Step::Fail { why } => self.dead_letters.bury(taken, why).await,
         }
     }
+}
+
+/// What follows from an attempt.
+fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Attempt) -> Outcome {
+    let ms = attempt.took.as_millis();
+    let entry = |said| {
+        let (number, attempts) = (taken.attempts_made + 1, taken.attempts);
+        Entry {
+            at: attempt.at,
+            attempt: number,
+            attempts,
+            took: attempt.took,
+            status: attempt.status(),
+            said,
+        }
+    };
+    if let Delivery::Delivered { status, answer } = &attempt.delivery {
+        info!(job_id = %taken.id, work_id, status, ms, answer, "result delivered");
+        let said = format!("Notification sent to {callback} at {:.3}", Timestamp::now());
+        return Outcome::of(Step::Complete { said }, &entry(Said::Delivered(answer.clone())));
+    }
+    let why = format!("{}; callback {callback}", attempt.delivery);
+    let entry = entry(Said::Failed(why.clone()));
+    let step = if attempt.is_final() {
+        Step::Fail { why }
+    } else {
+        after_failure(taken, attempt.retry_after().unwrap_or_default(), why, fastrand::f64())
+    };
+    if let Step::RetryLater { delay, why } = &step {
+        warn!(job_id = %taken.id, work_id, ms, error = why, attempt = entry.attempt,
+            attempts = taken.attempts, retry_in_ms = delay.as_millis(),
+            "result not delivered, tried again later");
+    }
+    Outcome::of(step, &entry)
+}
+
+/// Waits for an attempt to end. For as long as it has no answer its slot is given to others, as far as there is room.
+async fn making_room(
+    assignment: &Assignment,
+    mut visit: Visit<'_>,
+    posting: impl Future<Output = Attempt>,
+) -> Attempt {
+    let mut posting = std::pin::pin!(posting);
+    if visit.is_aside() {
+        assignment.make_room();
+    }
+    let attempt = loop {
+        tokio::select! {
+            biased;
+            attempt = &mut posting => break attempt,
+            () = sleep(QUICK), if !visit.is_aside() => if visit.step_aside() {
+                assignment.make_room();
+            },
+        }
+    };
+    let answered = match attempt.delivery {
+        Delivery::TimedOut { .. } => false,
+        // No route, no address: what takes long to say so hangs as well.
+        Delivery::Unreachable { .. } => attempt.took < QUICK,
+        _ => true,
+    };
+    visit.learn(if answered { Ended::Answered } else { Ended::Hung }, attempt.took);
+    attempt
 }
 
 /// An attempt whose panic counts as its failure: it harms this result only, and not for ever.
@@ -251,7 +285,12 @@ mod tests {
             timestamp: 0,
             attempts_made,
             attempts: 3,
-            backoff: Some(BackoffOption { kind: BackoffKind::Exponential, delay_ms: 5000.0, jitter: 0.0 }),
+            backoff: Some(BackoffOption {
+                kind: BackoffKind::Exponential,
+                delay_ms: 5000.0,
+                jitter: 0.0,
+                schedule: Vec::new(),
+            }),
             generation: 0,
             stalled: 0,
             deferred_failure: None,
@@ -261,6 +300,7 @@ mod tests {
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,
+            priority: 0,
             settlement: crate::queue::Settlement::default(),
         }
     }

@@ -1,9 +1,37 @@
 //! Finds verdict blocks in bytes that come in any chunks, without keeping what stands around them.
 
-/// What stands between the dashes of a block's first line.
-const BEGIN: &[u8] = b"BEGIN CORRECTOMATIC RESPONSE";
-/// What stands between the dashes of a block's last line.
-const END: &[u8] = b"END CORRECTOMATIC RESPONSE";
+use std::fmt;
+
+use crate::seal::Seal;
+
+/// What stands between the dashes of a block's first line, but for the secret.
+const BEGIN: &str = "BEGIN CORRECTOMATIC RESPONSE";
+/// What stands between the dashes of a block's last line, but for the secret.
+const END: &str = "END CORRECTOMATIC RESPONSE";
+
+/// What stands between the dashes of the two lines that count. There is no dash in it, so that a search that
+/// was led astray is on its way again at the next dash.
+#[derive(Clone, PartialEq, Eq)]
+struct Marks {
+    begin: Box<[u8]>,
+    end: Box<[u8]>,
+}
+
+impl Marks {
+    fn of(seal: Option<&Seal>) -> Self {
+        let mark = |words: &str| {
+            let text = seal.map_or(words.to_owned(), |seal| format!("{words} {}", seal.reveal()));
+            text.into_bytes().into_boxed_slice()
+        };
+        Self { begin: mark(BEGIN), end: mark(END) }
+    }
+}
+
+impl fmt::Debug for Marks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Marks")
+    }
+}
 
 /// The verdict blocks of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +61,7 @@ pub enum Block {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     limit: usize,
+    marks: Marks,
     blocks: Blocks,
     state: State,
 }
@@ -86,15 +115,15 @@ struct Content {
 }
 
 impl Begin {
-    fn next(self, byte: u8) -> Self {
+    fn next(self, byte: u8, mark: &[u8]) -> Self {
         match (self, byte) {
             (Self::DashesAfter, b'\n') => Self::Complete { crlf: false },
             (Self::Cr, b'\n') => Self::Complete { crlf: true },
             (Self::DashesAfter, b'\r') => Self::Cr,
             (Self::DashesAfter, b'-') => Self::DashesAfter,
-            (Self::Word(seen), b'-') if seen == BEGIN.len() => Self::DashesAfter,
-            (Self::Word(seen), _) if BEGIN.get(seen) == Some(&byte) => Self::Word(seen + 1),
-            (Self::Dashes | Self::DashesAfter, _) if byte == BEGIN[0] => Self::Word(1),
+            (Self::Word(seen), b'-') if seen == mark.len() => Self::DashesAfter,
+            (Self::Word(seen), _) if mark.get(seen) == Some(&byte) => Self::Word(seen + 1),
+            (Self::Dashes | Self::DashesAfter, _) if mark.first() == Some(&byte) => Self::Word(1),
             (_, b'-') => Self::Dashes,
             _ => Self::Nothing,
         }
@@ -102,13 +131,13 @@ impl Begin {
 }
 
 impl End {
-    fn next(self, byte: u8) -> Self {
+    fn next(self, byte: u8, mark: &[u8]) -> Self {
         match (self, byte) {
             (_, b'\n') => Self::LineStart,
             (Self::LineStart | Self::Dashes, b'-') => Self::Dashes,
-            (Self::Dashes, _) if byte == END[0] => Self::Word(1),
-            (Self::Word(seen), b'-') if seen == END.len() => Self::Complete,
-            (Self::Word(seen), _) if END.get(seen) == Some(&byte) => Self::Word(seen + 1),
+            (Self::Dashes, _) if mark.first() == Some(&byte) => Self::Word(1),
+            (Self::Word(seen), b'-') if seen == mark.len() => Self::Complete,
+            (Self::Word(seen), _) if mark.get(seen) == Some(&byte) => Self::Word(seen + 1),
             _ => Self::Nothing,
         }
     }
@@ -131,16 +160,17 @@ impl Content {
 }
 
 impl Scanner {
-    /// A search that keeps at most `limit` bytes of a block.
+    /// A search that keeps at most `limit` bytes of a block. Where there is a secret, only lines with it count.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, blocks: Blocks::default(), state: State::Outside(Begin::Nothing) }
+    pub fn new(limit: usize, seal: Option<&Seal>) -> Self {
+        let state = State::Outside(Begin::Nothing);
+        Self { limit, marks: Marks::of(seal), blocks: Blocks::default(), state }
     }
 
     /// The blocks of a text that is at hand.
     #[must_use]
-    pub fn scan(text: &[u8]) -> Blocks {
-        let mut scanner = Self::new(text.len());
+    pub fn scan(text: &[u8], seal: Option<&Seal>) -> Blocks {
+        let mut scanner = Self::new(text.len(), seal);
         scanner.push(text);
         scanner.finish()
     }
@@ -184,7 +214,7 @@ impl Scanner {
     fn step(&mut self, byte: u8) {
         match &mut self.state {
             State::Outside(begin) => {
-                *begin = begin.next(byte);
+                *begin = begin.next(byte, &self.marks.begin);
                 if let Begin::Complete { crlf } = *begin {
                     self.open(crlf);
                 }
@@ -196,14 +226,14 @@ impl Scanner {
                 if self.blocks.first.is_none() {
                     content.push(&[byte], self.limit);
                 }
-                *end = end.next(byte);
+                *end = end.next(byte, &self.marks.end);
                 if *end == End::Complete {
                     let content = std::mem::take(content);
                     self.blocks.count += 1;
                     self.blocks.first.get_or_insert_with(|| content.finish());
                     self.state = State::Closing;
                 } else if let FirstLine::CrLf(begin) = first_line {
-                    *begin = begin.next(byte);
+                    *begin = begin.next(byte, &self.marks.begin);
                     match *begin {
                         Begin::Complete { crlf: false } => self.open(false),
                         Begin::Complete { crlf: true } => *begin = Begin::Nothing,
@@ -224,105 +254,4 @@ impl Scanner {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const ORIGINAL: &str =
-        "(?-u)-+BEGIN CORRECTOMATIC RESPONSE-+\n((?s:.)*?)\n-+END CORRECTOMATIC RESPONSE-+";
-
-    fn contents(text: &[u8]) -> (usize, Option<Vec<u8>>) {
-        let blocks = Scanner::scan(text);
-        let first = blocks.first.map(|block| match block {
-            Block::Whole(content) => content,
-            Block::TooLong => unreachable!("the limit is the text's length"),
-        });
-        (blocks.count, first)
-    }
-
-    fn first(text: &str) -> Option<String> {
-        contents(text.as_bytes()).1.map(|content| String::from_utf8(content).expect("ASCII"))
-    }
-
-    #[test]
-    fn a_block_is_found_whatever_stands_around_it() {
-        let block = "-BEGIN CORRECTOMATIC RESPONSE-\n{}\n-END CORRECTOMATIC RESPONSE-";
-        for text in [block.to_owned(), format!("a\n text -{block}- more\n"), format!("--B-BEGIN {block}")] {
-            assert_eq!(first(&text).as_deref(), Some("{}"), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_only_resembles_a_block_is_none() {
-        for text in [
-            "BEGIN CORRECTOMATIC RESPONSE-\n{}\n-END CORRECTOMATIC RESPONSE-",
-            "-BEGIN CORRECTOMATIC RESPONSE\n{}\n-END CORRECTOMATIC RESPONSE-",
-            "-BEGIN CORRECTOMATIC RESPONSE- \n{}\n-END CORRECTOMATIC RESPONSE-",
-            "-BEGIN CORRECTOMATIC RESPONSE-\n{}\n -END CORRECTOMATIC RESPONSE-",
-            "-BEGIN CORRECTOMATIC RESPONSE-\n{}-END CORRECTOMATIC RESPONSE-",
-            "-BEGIN CORRECTOMATIC RESPONSE-\n{}\n-END CORRECTOMATIC RESPONSE",
-            "-BEGIN CORRECTOMATIC RESPONSE-\n-END CORRECTOMATIC RESPONSE-",
-        ] {
-            assert_eq!(contents(text.as_bytes()).0, 0, "{text}");
-        }
-        assert!(Scanner::scan(b"-BEGIN CORRECTOMATIC RESPONSE-\n{}").open);
-    }
-
-    #[test]
-    fn crlf_ends_a_first_line_too_unless_one_that_lf_ends_follows() {
-        let text = "-BEGIN CORRECTOMATIC RESPONSE-\r\n{}\r\n-END CORRECTOMATIC RESPONSE-\r\n";
-        assert_eq!(first(text).as_deref(), Some("{}\r"));
-        let stray = "-BEGIN CORRECTOMATIC RESPONSE-\r\nx\n-BEGIN CORRECTOMATIC RESPONSE-\n{}\n\
-                     -END CORRECTOMATIC RESPONSE-";
-        assert_eq!(first(stray).as_deref(), Some("{}"));
-    }
-
-    #[test]
-    fn a_block_longer_than_the_limit_is_counted_and_not_kept() {
-        let mut scanner = Scanner::new(4);
-        scanner.push(b"-BEGIN CORRECTOMATIC RESPONSE-\n12345\n-END CORRECTOMATIC RESPONSE-\n");
-        let blocks = scanner.finish();
-        assert_eq!((blocks.count, blocks.first), (1, Some(Block::TooLong)));
-    }
-
-    fn soup() -> impl Strategy<Value = Vec<u8>> {
-        let piece = prop::sample::select(vec![
-            "-",
-            "--",
-            "\n",
-            "\r",
-            "\r\n",
-            "B",
-            "E",
-            "{}",
-            " ",
-            "BEGIN CORRECTOMATIC RESPONSE",
-            "END CORRECTOMATIC RESPONSE",
-            "-BEGIN CORRECTOMATIC RESPONSE-\n",
-            "\n-END CORRECTOMATIC RESPONSE-",
-            "BEGIN CORRECTOMATIC RESPON",
-            "\u{e9}",
-        ]);
-        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
-    }
-
-    proptest! {
-        #[test]
-        fn without_crlf_it_finds_what_the_originals_expression_finds(mut text in soup()) {
-            text.retain(|&byte| byte != b'\r');
-            let expression = regex::bytes::Regex::new(ORIGINAL).expect("an expression");
-            let expected: Vec<_> = expression.captures_iter(&text).map(|found| found[1].to_vec()).collect();
-            prop_assert_eq!(contents(&text), (expected.len(), expected.first().cloned()));
-        }
-
-        #[test]
-        fn chunks_make_no_difference(text in soup(), size in 1_usize..9, limit in 0_usize..20) {
-            let mut whole = Scanner::new(limit);
-            whole.push(&text);
-            let mut chunked = Scanner::new(limit);
-            text.chunks(size).for_each(|chunk| chunked.push(chunk));
-            prop_assert_eq!(chunked.finish(), whole.finish());
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::Output;
 use super::stream::Stream;
+use crate::seal::Seal;
 
 /// How many lines are shown at most.
 const LINES: usize = 10;
@@ -11,9 +12,11 @@ const CHARACTERS: usize = 1000;
 impl Output {
     /// The last lines that were written, at most ten and 1,000 characters, with control characters
     /// made visible and no terminal escapes. Where both streams were written to, the last lines of
-    /// the standard error follow those of the standard output. Empty where nothing was written.
+    /// the standard error follow those of the standard output. Empty where nothing was written. A secret is not
+    /// among what is shown.
     #[must_use]
     pub fn last_lines(&self) -> String {
+        let lines = |stream, count, characters| lines(stream, self.seal(), count, characters);
         let both = [&self.stdout, &self.stderr].map(|stream| lines(stream, LINES, CHARACTERS));
         if both.iter().any(Vec::is_empty) {
             return both.concat().join("\n");
@@ -26,10 +29,11 @@ impl Output {
 }
 
 /// The last lines of a stream that hold anything; the first of them may lack its beginning.
-fn lines(stream: &Stream, count: usize, characters: usize) -> Vec<String> {
+fn lines(stream: &Stream, seal: Option<&Seal>, count: usize, characters: usize) -> Vec<String> {
     // Four bytes are the longest character, and escape sequences take room as well.
     let bytes = stream.last(characters * 8);
     let text = visible(&String::from_utf8_lossy(&bytes));
+    let text = seal.map_or(text.clone(), |seal| seal.redacted_end(&text));
     let mut left = characters;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count) {
@@ -95,6 +99,20 @@ mod tests {
         let shown = Output::whole(format!("{}é", "x".repeat(5000)), "").last_lines();
         assert_eq!(shown.chars().count(), 1000);
         assert!(shown.starts_with("…x") && shown.ends_with("xé"));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_whole_or_in_part() {
+        let seal = crate::seal::tests::seal(0x5a);
+        let line = format!("-----END CORRECTOMATIC RESPONSE {}-----\n", seal.reveal());
+        for before in (0..60).map(|count| "x".repeat(count)) {
+            for after in [0, 900, 940, 960, 1000, 7_950] {
+                let mut capture = crate::output::Capture::sealed(1 << 20, Some(seal.clone()));
+                capture.stdout(format!("{before}{line}{}", "\u{1b}[0m.".repeat(after)).as_bytes());
+                let shown = capture.finish().last_lines();
+                assert!(!shown.contains(&seal.reveal()[..4]), "{} {after}: {shown}", before.len());
+            }
+        }
     }
 
     #[test]

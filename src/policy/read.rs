@@ -45,7 +45,7 @@ fn rules(document: &DeTable<'_>, bases: &Bases, faults: &mut Faults<'_>) -> Vec<
             ("rule", DeValue::Array(array)) => tables = Some(array),
             ("rule", _) => faults.value("rule", value, "a list of tables: [[rule]], with two brackets"),
             (other, _) => {
-                faults.add(key.span(), format!("there is no {other:?} here; allowed: [defaults], [[rule]]"))
+                faults.add(key.span(), format!("there is no {other:?} here; allowed: [defaults], [[rule]]"));
             }
         }
     }
@@ -61,7 +61,7 @@ fn rules(document: &DeTable<'_>, bases: &Bases, faults: &mut Faults<'_>) -> Vec<
     };
     let mut rules = Vec::new();
     let mut named = HashMap::new();
-    for value in tables.iter() {
+    for value in tables {
         let DeValue::Table(table) = value.get_ref() else {
             faults.value("rule", value, "tables: [[rule]]");
             continue;
@@ -91,12 +91,11 @@ fn rule(
 ) -> Option<Rule> {
     let changes = changes(table, &OF_RULES, faults);
     let line = faults.line(whole.span().start);
-    let patterns = match table.get("images") {
-        Some(images) => patterns(images, faults),
-        None => {
-            faults.add(whole.span(), "the rule has no key images, which says what images it is about");
-            None
-        }
+    let patterns = if let Some(images) = table.get("images") {
+        patterns(images, faults)
+    } else {
+        faults.add(whole.span(), "the rule has no key images, which says what images it is about");
+        None
     };
     let allow = match table.get("allow").map(|value| (value, value.get_ref())) {
         None => true,

@@ -148,6 +148,7 @@ fn what_was_allowed_by_its_name_is_not_taken_for_the_beginning_of_an_id() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_fault_is_told_with_its_line_and_column_and_what_is_allowed_there() {
     let rule = "[[rule]]\nimages = \"a\"\n";
     let mut wrong = Vec::new();

@@ -123,8 +123,9 @@ impl Abilities {
         if any(|p| p.disk.is_some()) && !self.disk_quota {
             warnings.push(format!(
                 "limits of the disk (CONTAINER_DISK) cannot be held by the engine, which stores containers with {}: \
-                 only the length of each single file is. A submission that writes many can fill the host's disk. \
-                 Put the engine's data on an XFS that is mounted with pquota, under the storage driver overlay2",
+                 only the length of each single file is, and the completer stops a container some seconds after it \
+                 wrote too much. Until then a submission that writes many can fill the host's disk. Put the engine's \
+                 data on an XFS that is mounted with pquota, under the storage driver overlay2",
                 if self.storage.is_empty() { "a driver that it does not name" } else { &self.storage },
             ));
         }

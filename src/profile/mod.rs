@@ -114,6 +114,12 @@ impl Profile {
                 "{caps} is without effect: capabilities are root's, and {user} is another user"
             ));
         }
+        if self.verdict == VerdictChannel::Secret && self.user.as_ref().is_some_and(|user| !is_root(user)) {
+            let (verdict, user) = (name("verdict"), name("user"));
+            warnings.push(format!(
+                "{verdict} is secret, which only root can read, and {user} is another user: no verdict will count"
+            ));
+        }
         let in_memory: u64 = self.tmpfs.iter().map(|tmpfs| tmpfs.size).sum();
         if self.memory.is_some_and(|memory| in_memory >= memory) {
             let (tmpfs, memory) = (name("tmpfs"), name("memory"));

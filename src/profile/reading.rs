@@ -1,11 +1,13 @@
 //! How a person writes what a container gets: the same in settings and in policy files.
 //!
 //! Each function returns, as its error, what is allowed: a phrase that follows "allowed: ".
+#![expect(clippy::missing_errors_doc, reason = "told above for all of them")]
 
 use std::time::Duration;
 
 use super::{Tmpfs, VerdictChannel};
 use crate::config::formats::{self, Unit};
+use crate::seal::SEAL_FOLDER;
 
 /// Memory: what Docker accepts at least, and more than any machine has.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -22,7 +24,7 @@ const MOST_PIDS: u32 = 1 << 22;
 /// The longest names of runtimes, networks and users.
 const LONGEST_NAME: usize = 128;
 /// What a file system in memory cannot be mounted over.
-const TAKEN: [&str; 5] = ["/proc", "/sys", "/dev", "/tmp/exercise", "/run/secrets"];
+const TAKEN: [&str; 6] = ["/proc", "/sys", "/dev", "/tmp/exercise", "/run/secrets", SEAL_FOLDER];
 
 /// A wall clock limit; 0 = none.
 pub fn timeout(text: &str) -> Result<Option<Duration>, String> {

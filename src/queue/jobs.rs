@@ -78,6 +78,8 @@ pub struct TakenJob {
     pub retention: JobRetention,
     /// Whether its own options put it in front of the line each time it joins it.
     pub lifo: bool,
+    /// The priority that its options say; 0 = none.
+    pub priority: u32,
     /// Whether this take was settled; shared by all clones.
     pub settlement: Settlement,
 }
@@ -89,7 +91,7 @@ impl TakenJob {
     pub fn next_attempt_in(&self) -> Option<Duration> {
         let made = self.attempts_made + 1;
         (made < self.attempts)
-            .then(|| self.backoff.map_or(Duration::ZERO, |backoff| backoff.delay(made, fastrand::f64())))
+            .then(|| self.backoff.as_ref().map_or(Duration::ZERO, |it| it.delay(made, fastrand::f64())))
     }
 }
 
@@ -154,6 +156,8 @@ pub enum RetryCount {
     Attempt,
     /// Ours: attempts stay, `retries` and `tried_for` grow.
     Free,
+    /// Nobody's: it was not tried at all. A limiter of the queue gets back what the take cost.
+    Untried,
 }
 
 /// How many jobs are in which state.

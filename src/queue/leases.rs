@@ -171,15 +171,17 @@ impl Leases {
 }
 
 impl Assignment {
-    /// The work on it takes long and is not ours to do: another job may be taken beside it.
-    pub fn make_room(&self) {
-        drop(self.hold.room.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-
     /// From now on a stage has it.
     pub(super) fn give_out(mut self) -> Self {
         self.hold.given_out = true;
         self
+    }
+
+    /// Lets the worker take another job beside this one, which goes on and keeps its lock: it counts no
+    /// more among those that may be out at once.
+    pub fn make_room(&self) {
+        drop(self.hold.room.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.hold.leases.freed.notify_one();
     }
 }
 

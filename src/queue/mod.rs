@@ -18,6 +18,7 @@ mod burial;
 mod calls;
 mod error;
 mod fetch;
+mod images;
 mod jobs;
 mod leases;
 mod leftovers;
@@ -37,12 +38,13 @@ mod worker;
 
 pub use burial::{Gone, Grace};
 pub use error::QueueError;
+pub use images::PulledImage;
 pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
-pub use leftovers::{Conclusion, Leftover};
-pub use operations::Queue;
+pub use leftovers::{Conclusion, Leftover, UsedFile};
+pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use permits::{Admitted, Aside, Bound, House, Living, Reconciled};
 pub use records::{PutBack, Record, State};

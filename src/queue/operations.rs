@@ -11,7 +11,7 @@ use super::{Added, Keep, NewJob, QueueError, Redis, RetryCount, Settled, TakenJo
 use crate::identity::{CorrectionId, JobId};
 
 /// How long a correction is remembered as done.
-pub(super) const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What one try counts for at most, whatever a clock says: it takes minutes.
 const LONGEST_TRY: Duration = Duration::from_secs(24 * 3600);
@@ -74,26 +74,27 @@ impl Queue {
         return_value: &str,
         keep: Keep,
     ) -> Result<Settled, QueueError> {
-        let call = self.hand_over_call(job, to, next, done, return_value, keep);
+        let call = self.hand_over_call(job, to, next, done.map(|done| (done, DONE_FOR)), return_value, keep);
         self.settle("hand over", job, &call).await
     }
 
-    /// The call of a hand-over, to which the container that it leaves may be added.
+    /// The call of a hand-over, to which what it leaves may be added; `done` with the time to remember it for.
     pub(super) fn hand_over_call(
         &self,
         job: &TakenJob,
         to: &Queue,
         next: &NewJob,
-        done: Option<&CorrectionId>,
+        done: Option<(&CorrectionId, Duration)>,
         return_value: &str,
         keep: Keep,
     ) -> ScriptInvocation<'static> {
-        let done_key = done.map_or_else(String::new, |done| self.redis.done_key(done));
+        let remember_for = done.map_or(DONE_FOR, |(_, remember_for)| remember_for);
+        let done_key = done.map_or_else(String::new, |(done, _)| self.redis.done_key(done));
         let mut call = scripts::HAND_OVER.key(&*self.base);
         call.key(&*to.base).key(done_key);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(return_value);
         keep_arguments(&mut call, job.retention.on_complete, keep);
-        call.arg(millis(DONE_FOR));
+        call.arg(millis(remember_for));
         job_arguments(&mut call, next);
         call
     }
@@ -170,6 +171,7 @@ impl Queue {
         let count = match count {
             RetryCount::Attempt => "attempt",
             RetryCount::Free => "free",
+            RetryCount::Untried => "untried",
         };
         let mut call = scripts::RETRY.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
@@ -225,12 +227,13 @@ impl Queue {
     }
 }
 
-/// The seven arguments that `job_of_arguments` of the scripts reads.
+/// The eight arguments that `job_of_arguments` of the scripts reads.
 pub(super) fn job_arguments(call: &mut ScriptInvocation<'_>, job: &NewJob) {
     let id = job.id.as_ref().map(JobId::as_str);
     let options = &job.options;
     call.arg(id.unwrap_or_default()).arg(&job.name).arg(&job.data).arg(options.to_json(id));
     call.arg(millis(options.delay)).arg(options.priority).arg(u8::from(options.lifo));
+    call.arg(options.timestamp.map_or_else(String::new, |timestamp| timestamp.to_string()));
 }
 
 /// Count and age; the job's own option wins over the operation's.

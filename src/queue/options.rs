@@ -19,19 +19,37 @@ pub struct JobOptions {
     pub attempts: Option<u32>,
     /// The wait after the first failure; it doubles each time (BullMQ's `exponential`).
     pub backoff: Option<Duration>,
+    /// The waits one by one, in place of a back-off that doubles; nothing = that.
+    pub schedule: Vec<Duration>,
     /// How long it waits before it may be taken.
     pub delay: Duration,
     /// 0 = none, else 1 is the most urgent; jobs without a priority come before all that have one.
     pub priority: u32,
     /// Whether it goes in front of those that wait already.
     pub lifo: bool,
+    /// When it counts as added, in milliseconds of Unix time; `None` = now.
+    pub timestamp: Option<u64>,
 }
 
 impl JobOptions {
     /// The options of a job in `finished_corrections`: any notifier tries it again as they say.
+    ///
+    /// A schedule makes one attempt more than it has waits. BullMQ knows no such thing: our notifier
+    /// reads it, where BullMQ ignores it, and any other one makes as many attempts in the same time, by
+    /// a back-off that doubles.
     #[must_use]
-    pub fn of_delivery(retries: DeliveryRetries) -> Self {
-        Self { attempts: Some(retries.attempts), backoff: Some(retries.backoff), ..Self::default() }
+    pub fn of_delivery(retries: &DeliveryRetries) -> Self {
+        let schedule = retries.schedule.clone();
+        let Some(count) = u32::try_from(schedule.len()).ok().filter(|count| *count > 0) else {
+            return Self {
+                attempts: Some(retries.attempts),
+                backoff: Some(retries.backoff),
+                ..Self::default()
+            };
+        };
+        let doublings = 2_f64.powi(i32::try_from(count).unwrap_or(i32::MAX)) - 1.0;
+        let first = schedule.iter().sum::<Duration>().div_f64(doublings).max(Duration::from_millis(1));
+        Self { attempts: Some(count + 1), backoff: Some(first), schedule, ..Self::default() }
     }
 
     /// The JSON text that stands in the job's hash.
@@ -39,12 +57,19 @@ impl JobOptions {
         let mut options = json!({ "attempts": self.attempts.unwrap_or(0), "delay": millis(self.delay) });
         if let Some(backoff) = self.backoff {
             options["backoff"] = json!({ "type": "exponential", "delay": millis(backoff) });
+            if !self.schedule.is_empty() {
+                let waits: Vec<_> = self.schedule.iter().map(|wait| millis(*wait)).collect();
+                options["backoff"]["schedule"] = json!(waits);
+            }
         }
         if self.priority > 0 {
             options["priority"] = json!(self.priority);
         }
         if self.lifo {
             options["lifo"] = json!(true);
+        }
+        if let Some(timestamp) = self.timestamp {
+            options["timestamp"] = json!(timestamp);
         }
         if let Some(id) = custom_id {
             options["jobId"] = json!(id);
@@ -63,7 +88,7 @@ pub enum BackoffKind {
 }
 
 /// A job's `backoff` option.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BackoffOption {
     /// How the waits grow.
     pub kind: BackoffKind,
@@ -71,14 +96,21 @@ pub struct BackoffOption {
     pub delay_ms: f64,
     /// The part of the wait that is left to chance, 0 to 1.
     pub jitter: f64,
+    /// The waits one by one, in milliseconds, in place of all that: a field of ours, which BullMQ ignores.
+    pub schedule: Vec<f64>,
 }
 
 impl BackoffOption {
-    /// The wait before the next attempt, as BullMQ computes it (`classes/backoffs.js`).
+    /// The wait before the next attempt, as BullMQ computes it (`classes/backoffs.js`), or by the schedule,
+    /// whose last wait is that of all attempts after it.
     ///
     /// `attempts_made` counts the attempt that just failed; `chance` is a random number in 0..1.
     #[must_use]
     pub fn delay(&self, attempts_made: u32, chance: f64) -> Duration {
+        let place = usize::try_from(attempts_made.saturating_sub(1)).unwrap_or(usize::MAX);
+        if let Some(wait) = self.schedule.get(place).or(self.schedule.last()) {
+            return bounded(*wait);
+        }
         let most = match self.kind {
             BackoffKind::Fixed => self.delay_ms,
             BackoffKind::Exponential => {
@@ -91,8 +123,14 @@ impl BackoffOption {
         } else {
             most
         };
-        Duration::try_from_secs_f64(wait / 1000.0).map_or(LONGEST_DELAY, |wait| wait.min(LONGEST_DELAY))
+        bounded(wait)
     }
+}
+
+/// That many milliseconds, or the longest delay.
+fn bounded(milliseconds: f64) -> Duration {
+    let wait = Duration::try_from_secs_f64(milliseconds / 1000.0);
+    wait.map_or(LONGEST_DELAY, |wait| wait.min(LONGEST_DELAY))
 }
 
 /// How many or how long ended jobs stay.
@@ -112,11 +150,12 @@ pub(super) struct ReadOptions {
     pub on_complete: Option<Retained>,
     pub on_fail: Option<Retained>,
     pub lifo: bool,
+    pub priority: u32,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { attempts: 1, backoff: None, on_complete: None, on_fail: None, lifo: false }
+        Self { attempts: 1, backoff: None, on_complete: None, on_fail: None, lifo: false, priority: 0 }
     }
 }
 
@@ -146,6 +185,12 @@ impl ReadOptions {
         options.on_fail = option::<AnyRetention>(&mut fields, "removeOnFail", &mut unreadable)
             .and_then(AnyRetention::normal);
         options.lifo = option::<bool>(&mut fields, "lifo", &mut unreadable).unwrap_or(false);
+        if let Some(priority) = option::<f64>(&mut fields, "priority", &mut unreadable) {
+            match whole(priority) {
+                Some(priority) => options.priority = priority,
+                None => unreadable("priority", &priority.to_string()),
+            }
+        }
         options
     }
 }
@@ -170,24 +215,28 @@ enum AnyBackoff {
         delay: f64,
         #[serde(default)]
         jitter: f64,
+        #[serde(default)]
+        schedule: Vec<f64>,
     },
 }
 
 impl AnyBackoff {
     /// `Ok(None)` is a back-off of nothing; `Err` names what cannot be used.
     fn normal(self) -> Result<Option<BackoffOption>, String> {
-        let (kind, delay_ms, jitter) = match self {
-            Self::Number(delay) => (BackoffKind::Fixed, delay, 0.0),
-            Self::Full { kind, delay, jitter } => match kind.as_str() {
-                "fixed" => (BackoffKind::Fixed, delay, jitter),
-                "exponential" => (BackoffKind::Exponential, delay, jitter),
+        let (kind, delay_ms, jitter, schedule) = match self {
+            Self::Number(delay) => (BackoffKind::Fixed, delay, 0.0, Vec::new()),
+            Self::Full { kind, delay, jitter, schedule } => match kind.as_str() {
+                "fixed" => (BackoffKind::Fixed, delay, jitter, schedule),
+                "exponential" => (BackoffKind::Exponential, delay, jitter, schedule),
                 other => return Err(format!("type {other:?} is not known here")),
             },
         };
-        if !delay_ms.is_finite() || delay_ms < 0.0 || !(0.0..=1.0).contains(&jitter) {
-            return Err(format!("delay {delay_ms}, jitter {jitter}"));
+        let is_wait = |delay: f64| delay.is_finite() && delay >= 0.0;
+        if !is_wait(delay_ms) || !(0.0..=1.0).contains(&jitter) || !schedule.iter().copied().all(is_wait) {
+            return Err(format!("delay {delay_ms}, jitter {jitter}, schedule {schedule:?}"));
         }
-        Ok((delay_ms > 0.0).then_some(BackoffOption { kind, delay_ms, jitter }))
+        let waits = delay_ms > 0.0 || !schedule.is_empty();
+        Ok(waits.then_some(BackoffOption { kind, delay_ms, jitter, schedule }))
     }
 }
 
@@ -238,22 +287,47 @@ mod tests {
         (options, complaints)
     }
 
+    fn exponential() -> BackoffOption {
+        BackoffOption { kind: BackoffKind::Exponential, delay_ms: 1000.0, jitter: 0.0, schedule: Vec::new() }
+    }
+
     #[test]
     fn an_exponential_back_off_doubles_from_its_first_delay_on() {
-        let option = BackoffOption { kind: BackoffKind::Exponential, delay_ms: 5000.0, jitter: 0.0 };
+        let option = BackoffOption { delay_ms: 5000.0, ..exponential() };
         let waits: Vec<_> = (1..=9).map(|made| option.delay(made, 0.5).as_secs()).collect();
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1280]);
     }
 
     #[test]
     fn a_fixed_back_off_stays_and_jitter_takes_from_it() {
-        let fixed = BackoffOption { kind: BackoffKind::Fixed, delay_ms: 1000.0, jitter: 0.0 };
+        let fixed = BackoffOption { kind: BackoffKind::Fixed, ..exponential() };
         assert_eq!(fixed.delay(7, 0.9), Duration::from_secs(1));
-        let jittered = BackoffOption { jitter: 0.5, ..fixed };
+        let jittered = BackoffOption { jitter: 0.5, ..fixed.clone() };
         assert_eq!(jittered.delay(1, 0.0), Duration::from_millis(500));
         assert_eq!(jittered.delay(1, 0.5), Duration::from_millis(750));
         let growing = BackoffOption { kind: BackoffKind::Exponential, jitter: 1.0, ..fixed };
         assert_eq!(growing.delay(3, 0.25), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_schedule_is_kept_exactly_by_us_and_in_the_same_time_by_others() {
+        let seconds = |waits: &[u64]| waits.iter().copied().map(Duration::from_secs).collect::<Vec<_>>();
+        let schedule = seconds(&[5, 30, 300, 3600]);
+        let retries =
+            DeliveryRetries { attempts: 10, backoff: Duration::from_secs(1), schedule: schedule.clone() };
+        let written = JobOptions::of_delivery(&retries).to_json(None);
+        let (options, complaints) = read(&written);
+        assert_eq!((options.attempts, complaints.len()), (5, 0));
+        let ours = options.backoff.expect("a back-off");
+        let waits: Vec<_> = (1..=6).map(|made| ours.delay(made, 0.5)).collect();
+        assert_eq!(waits, seconds(&[5, 30, 300, 3600, 3600, 3600]));
+        let others = BackoffOption { schedule: Vec::new(), ..ours };
+        let total: Duration = (1..=4).map(|made| others.delay(made, 0.5)).sum();
+        assert!(total.abs_diff(schedule.iter().sum()) < Duration::from_millis(20), "{total:?}");
+        let wrong = read(r#"{"backoff":{"type":"fixed","delay":1,"schedule":[1,-1]}}"#);
+        assert_eq!((wrong.0.backoff, wrong.1), (None, vec!["backoff".to_owned()]));
+        let without = DeliveryRetries { schedule: Vec::new(), ..retries };
+        assert!(!JobOptions::of_delivery(&without).to_json(None).contains("schedule"));
     }
 
     #[test]
@@ -290,10 +364,13 @@ mod tests {
             attempts: Some(10),
             backoff: Some(Duration::from_secs(5)),
             lifo: true,
+            priority: 3,
+            timestamp: Some(5),
             ..JobOptions::default()
         };
         let (options, complaints) = read(&written.to_json(Some("a-b")));
         assert_eq!((options.attempts, options.lifo, complaints.len()), (10, true, 0));
+        assert_eq!(options.priority, 3);
         assert_eq!(options.backoff.expect("a back-off").delay(2, 0.0), Duration::from_secs(10));
     }
 
@@ -306,7 +383,7 @@ mod tests {
         #[test]
         fn no_back_off_makes_computing_panic(delay in 0.0..f64::MAX, jitter in 0.0..=1.0, made: u32, chance in 0.0..1.0) {
             for kind in [BackoffKind::Fixed, BackoffKind::Exponential] {
-                let wait = BackoffOption { kind, delay_ms: delay, jitter }.delay(made, chance);
+                let wait = BackoffOption { kind, delay_ms: delay, jitter, schedule: Vec::new() }.delay(made, chance);
                 prop_assert!(wait <= LONGEST_DELAY);
             }
         }

@@ -15,7 +15,7 @@ pub struct Removed {
     pub running: u64,
     /// Of `finished_corrections`.
     pub finished: u64,
-    /// Our own: the installation's id, the memory of what is done and of what is to be removed, permits.
+    /// Our own: the installation's id, the memory of what is done, of what is to be removed, of images, permits.
     pub own: u64,
 }
 
@@ -39,7 +39,9 @@ impl Redis {
             own: instance
                 + self.delete_all(&self.done_keys()).await?
                 + self.delete_all(&self.removals_keys()).await?
-                + self.delete_all(&self.permits_keys()).await?,
+                + self.delete_all(&self.permits_keys()).await?
+                + self.delete_all(&self.exercises_keys()).await?
+                + self.delete_all(&self.images_keys()).await?,
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use deadpool_redis::redis::{self, ScriptInvocation};
 
+use super::leftovers::{UsedFile, note_arguments};
 use super::operations::{DONE_FOR, job_arguments, now_ms};
 use super::options::millis;
 use super::redis::INSTANCE;
@@ -57,13 +58,30 @@ impl Redis {
     /// Redis cannot be asked. May be called again: a lost reply shows as `Not(Done)`.
     pub async fn finish_orphan(&self, labels: &Labels, job: &NewJob) -> Result<Finished, QueueError> {
         let job = NewJob { id: Some(labels.correction.job_id()), ..job.clone() };
+        self.end_orphan(labels, FINISHED_QUEUE, &job, None).await
+    }
+
+    /// The same with a job of any queue: `pending_corrections` where the correction is run again. Notes the
+    /// submission's file where one is given.
+    ///
+    /// # Errors
+    /// As [`Redis::finish_orphan`].
+    pub async fn end_orphan(
+        &self,
+        labels: &Labels,
+        queue: &'static str,
+        job: &NewJob,
+        file: Option<&UsedFile>,
+    ) -> Result<Finished, QueueError> {
         let mut call = scripts::FINISH_ORPHAN.prepare_invoke();
         self.places(&mut call);
-        call.key(self.base_key(FINISHED_QUEUE)).key(self.own_key(INSTANCE));
+        call.key(self.base_key(queue)).key(self.own_key(INSTANCE));
+        call.key(file.map_or_else(String::new, |file| self.exercises_key(&file.engine)));
         identity(&mut call, labels);
         call.arg(labels.instance.as_str());
         call.arg(now_ms()).arg(LockToken::unique().as_str()).arg(millis(DONE_FOR));
-        job_arguments(&mut call, &job);
+        job_arguments(&mut call, job);
+        note_arguments(&mut call, file);
         let word: String = self.script("finish an orphan", &call).await?;
         match (word.as_str(), standing(&word)) {
             ("added", _) => Ok(Finished::Added),

@@ -165,6 +165,7 @@ impl Queue {
             token,
             retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },
             lifo: options.lifo,
+            priority: options.priority,
             settlement: Settlement::default(),
             id,
         })

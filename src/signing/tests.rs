@@ -144,7 +144,7 @@ fn every_kind_of_fault_has_a_name() {
     }
     let encrypted = |password| signing_keys(ENCRYPTED_PEM, password).expect_err("a fault").remove(0).fault;
     assert_eq!((encrypted(None), encrypted(Some("wrong"))), (Fault::NoPassword, Fault::WrongPassword));
-    let many: String = (0..=MOST_KEYS).map(|_| format!("{SECRET} ")).collect();
+    let many = [SECRET; MOST_KEYS + 1].join(" ");
     assert_eq!(faults(&many), [(MOST_KEYS + 1, 1, Fault::TooMany)]);
 }
 

@@ -12,6 +12,7 @@ use crate::crash_points::{Point, pass};
 use crate::heartbeat::{self, bounded};
 
 use super::host::Shortage;
+use super::image_use;
 use super::images::{Call, Pulled};
 use super::refusal::{Meaning, meaning};
 use super::services::Session;
@@ -63,6 +64,7 @@ async fn pull(session: Arc<Session>, image: String) {
         let pulled = session.engine.pull(&image).await;
         if pulled.is_ok() {
             pass(Point::StarterPulled).await;
+            image_use::pulled(&session, &image).await;
         }
         pulled
     })

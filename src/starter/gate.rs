@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use crate::backoff::Backoff;
 use crate::docker::{ContainerSpec, EngineError};
 use crate::identity::{CorrectionId, EngineId};
-use crate::job::Errand;
+use crate::job::PendingJob;
 use crate::outcome::Failure;
 use crate::profile::Profile;
 use crate::queue::{Admitted, Assignment, Bound, TakenJob};
@@ -58,7 +58,7 @@ impl Session {
         &self,
         assignment: &Assignment,
         correction: &CorrectionId,
-        (errand, image): (Errand, &str),
+        (job, image): (PendingJob, &str),
         hold: &Hold,
     ) -> Handled {
         let (taken, retry_for) = (&assignment.job, self.settings.retry_for);
@@ -73,7 +73,7 @@ impl Session {
                 // A pull is tried for all who wait for it; a start is another submission's own.
                 let own = *of_pull || taken.retries > 0;
                 let failure = if own { failure.clone() } else { suspended(image, failure) };
-                self.refuse(assignment, correction, errand, &failure).await;
+                self.refuse(assignment, correction, job.errand, Some(job.file), &failure).await;
                 return Handled::Settled;
             }
             at_most = at_most.min(retry_for.saturating_sub(taken.tried_for).max(LEAST));

@@ -2,7 +2,8 @@
 //!
 //! Docker answers a start of an ended container by running it again, and a starter may sleep between
 //! its check and its start. So only the attempt that created a container ever starts it, and after a
-//! start without a clear answer the container is only looked at.
+//! start without a clear answer the container is only looked at. A container whose verdict needs a secret
+//! is not started before its secret is in it.
 
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use crate::identity::ContainerId;
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
+use crate::seal::Seal;
 
-use super::refusal::{Meaning, Patience, Postponed, START_GRACE, meaning, name_taken};
+use super::refusal::{Meaning, Patience, Postponed, START_GRACE, is_of_unknown_cause, meaning, name_taken};
 use super::services::Session;
 
 /// How often a container is created anew within one attempt.
@@ -27,8 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How a launch ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Launch {
-    /// The container was started, now or by an earlier attempt (or waits to be, in test mode).
+    /// The container was started (or waits to be, in test mode).
     Started(ContainerId),
+    /// An earlier attempt started it, with what was set then.
+    Adopted(ContainerId),
     /// It cannot be started.
     Failed {
         /// What is told.
@@ -99,7 +103,7 @@ async fn resolve(
     Ok(match prepared(&inspected, wanted.as_ref(), session.settings.dont_start) {
         Prepared::Started(container) => {
             debug!(job_id = %taken.id, container_id = %container, "an earlier attempt started the container");
-            Some(Launch::Started(container))
+            Some(adopted(session, &inspected, spec).await)
         }
         Prepared::Mine(container) => start(session, spec, container).await,
         Prepared::Stale(container) => give_up(session, container).await?,
@@ -116,7 +120,7 @@ async fn give_up(session: &Session, container: ContainerId) -> Result<Option<Lau
     tokio::time::sleep(LOOK_EVERY).await;
     let inspected = session.engine.inspect(container.as_str()).await?;
     if inspected.is_some_and(|inspected| inspected.state.was_started()) {
-        return Ok(Some(Launch::Started(container)));
+        return Ok(Some(Launch::Adopted(container)));
     }
     Ok(match session.engine.remove(&container, false).await? {
         Removed::Done | Removed::Gone => {
@@ -124,7 +128,7 @@ async fn give_up(session: &Session, container: ContainerId) -> Result<Option<Lau
             None
         }
         // It was started after all, by the attempt that created it: it is adopted.
-        Removed::Running => Some(Launch::Started(container)),
+        Removed::Running => Some(Launch::Adopted(container)),
         Removed::InProgress => Some(later("the container of an earlier attempt is being removed", None)),
     })
 }
@@ -145,9 +149,46 @@ fn prepared(inspected: &Inspected, wanted: Option<&Labels>, dont_start: bool) ->
     }
 }
 
+/// Goes on with a container that an earlier attempt started; in test mode that attempt may have died before
+/// it put the secret into it, and the person who is to start it would do so in vain.
+async fn adopted(session: &Session, inspected: &Inspected, spec: &ContainerSpec) -> Launch {
+    let container = inspected.id.clone();
+    let seal = Labels::from_map(&inspected.labels).and_then(|labels| labels.seal);
+    match seal.filter(|_| inspected.state == State::Created) {
+        Some(seal) => {
+            put_secret(session, spec, &container, &seal).await.unwrap_or(Launch::Adopted(container))
+        }
+        None => Launch::Adopted(container),
+    }
+}
+
+/// Puts a secret into a container that was not started; `None` = it is there.
+async fn put_secret(
+    session: &Session,
+    spec: &ContainerSpec,
+    container: &ContainerId,
+    seal: &Seal,
+) -> Option<Launch> {
+    match session.engine.put_secret(container, seal).await {
+        Ok(()) => {
+            pass(Point::StarterSealed).await;
+            None
+        }
+        Err(EngineError::NoSuchContainer { .. }) => {
+            Some(later("the container was removed before it was started", None))
+        }
+        Err(error) => Some(unsuccessful(&error, spec, Some(container.clone()))),
+    }
+}
+
 /// Starts the container that this attempt created. `None` = it was removed, and another is to be created,
 /// since the engine could not allow what it was asked for and knows better now.
 async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Option<Launch> {
+    if let Some(seal) = &spec.seal
+        && let Some(launch) = put_secret(session, spec, &container, seal).await
+    {
+        return Some(launch);
+    }
     if session.settings.dont_start {
         return Some(Launch::Started(container));
     }
@@ -213,7 +254,7 @@ fn unsuccessful(error: &EngineError, spec: &ContainerSpec, container: Option<Con
 /// A start that the engine answered with an error.
 fn refused(error: &EngineError, spec: &ContainerSpec, container: ContainerId) -> Launch {
     match unsuccessful(error, spec, Some(container)) {
-        Launch::Later(postponed) if matches!(error, EngineError::Server { .. }) => {
+        Launch::Later(postponed) if is_of_unknown_cause(error) => {
             Launch::Later(Postponed { patience: Patience::SinceFirstTry(START_GRACE), ..postponed })
         }
         launch => launch,

@@ -134,6 +134,29 @@ fn may_be_of_image(error: &EngineError) -> bool {
     }
 }
 
+/// Whether the engine itself failed at a start for a reason of which it is not known that it passes. What the host or
+/// the engine's own parts are short of, or still coming up with, passes without anybody mending an image.
+#[must_use]
+pub fn is_of_unknown_cause(error: &EngineError) -> bool {
+    const PASSING: [&str; 8] = [
+        "cannot allocate memory",
+        "resource temporarily unavailable",
+        "too many open files",
+        "device or resource busy",
+        "context deadline exceeded",
+        "containerd.sock",
+        "ttrpc: closed",
+        "transport is closing",
+    ];
+    match error {
+        EngineError::Server { message, .. } => {
+            let message = message.to_lowercase();
+            !PASSING.iter().any(|words| message.contains(words))
+        }
+        _ => false,
+    }
+}
+
 /// A failure for a submission that was never tried, since others of its image failed all the time.
 #[must_use]
 pub fn suspended(image: &str, others: &Failure) -> Failure {
@@ -264,6 +287,28 @@ mod tests {
         ] {
             assert_eq!(failure_of(meaning(&error, "i")), (outcome, heals), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_the_host_is_short_of_is_tried_for_longer_than_what_may_be_the_images_fault() {
+        let failed = |message: &str| {
+            let message = message.to_owned();
+            is_of_unknown_cause(&EngineError::Server { call: Call::Start, status: 500, message })
+        };
+        for passing in [
+            "OCI runtime create failed: runc create failed: fork/exec /proc/self/exe: resource temporarily unavailable",
+            "failed to create shim task: OCI runtime create failed: unable to apply cgroup configuration: cannot allocate memory",
+            "connection error: desc = \"transport: error while dialing dial unix:///run/containerd/containerd.sock: timeout\"",
+            "ttrpc: closed: unknown",
+            "Context deadline exceeded",
+            "open /proc/self/fd: Too many open files",
+        ] {
+            assert!(!failed(passing), "{passing}");
+        }
+        assert!(failed(
+            "OCI runtime create failed: container_linux.go: starting container process caused: nobody knows"
+        ));
+        assert!(!is_of_unknown_cause(&EngineError::DiskFull { message: String::new() }));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::queue::{Queue, Redis};
 use super::admission::{Comparing, MostRunning};
 use super::chores::Chore;
 use super::host::Host;
+use super::image_use::ImageUse;
 use super::images::Images;
 
 /// The services and settings of one starter.
@@ -26,6 +27,8 @@ pub struct Session {
     /// Which images may run, and what their containers get; it may be exchanged at any time.
     pub policy: PolicyHandle,
     pub(super) redis: Redis,
+    /// When the use of images was noted.
+    pub image_use: ImageUse,
     pub(super) pending: Queue,
     pub(super) running: Queue,
     pub(super) finished: Queue,
@@ -57,6 +60,7 @@ impl Session {
             running: redis.queue(RUNNING_QUEUE),
             finished: redis.queue(FINISHED_QUEUE),
             redis,
+            image_use: ImageUse::default(),
             engine,
             most_running: MostRunning::of(&settings, &about),
             comparing: Comparing::default(),

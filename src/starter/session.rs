@@ -12,16 +12,21 @@ use crate::crash_points::{Point, pass};
 use crate::docker::ContainerSpec;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{ContainerId, CorrectionId, EngineId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId, InstanceId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::Profile;
-use crate::queue::{Aside, Assignment, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob};
+use crate::profile::{Profile, VerdictChannel};
+use crate::queue::{
+    Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob, UsedFile,
+};
+use crate::rerun::Rerun;
 
+use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
 use super::refusal::{self, Postponed};
+use super::secret;
 use super::services::Session;
 use super::submission;
 
@@ -43,8 +48,10 @@ pub enum Handled {
 
 /// A pending job's last step in this starter's hands.
 enum Step<'a> {
-    /// On to the running queue, or as a failure to the finished queue.
-    HandOver { to: &'a Queue, next: &'a NewJob, done: Option<&'a CorrectionId>, said: &'a str },
+    /// On to the running queue.
+    HandOver { to: &'a Queue, next: &'a NewJob, said: &'a str },
+    /// As a failure to the finished queue.
+    Refuse { next: &'a NewJob, done: &'a CorrectionId, file: Option<&'a UsedFile>, said: &'a str },
     /// Back, for a later try; whether the container may run after all.
     RetryLater { delay: Duration, why: &'a str, may_run: bool },
     /// Aside, until somebody calls it back.
@@ -71,44 +78,59 @@ impl Session {
             Ok(job) => job,
             Err(invalid) => {
                 let failure = refusal::invalid_job(&invalid);
-                self.refuse(assignment, &correction, invalid.errand, &failure).await;
+                self.refuse(assignment, &correction, invalid.errand, None, &failure).await;
                 return Handled::Settled;
             }
         };
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
             return Handled::Settled;
         }
         let profile = match self.policy.now().profile_of(&job.image) {
             Ok(profile) => profile,
             Err(not_allowed) => {
                 let failure = refusal::not_allowed(&not_allowed);
-                self.refuse(assignment, &correction, job.errand, &failure).await;
+                self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
                 return Handled::Settled;
             }
         };
         let image = self.policy.now().spelled(&job.image);
         let gate = match self.enter(&image, taken) {
             Ok(gate) => gate,
-            Err(hold) => return self.hold(assignment, &correction, (job.errand, &image), &hold).await,
+            Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };
         if !self.admitted(assignment, &engine, &profile).await {
             return Handled::Postponed;
         }
         let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let spec = self.spec(&job, taken, (&instance, &correction), profile);
+        let seal = match profile.verdict {
+            VerdictChannel::Output => None,
+            VerdictChannel::Secret => match secret::draw() {
+                Ok(seal) => Some(seal),
+                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
+            },
+        };
+        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
+        let timeout_ms = spec.profile.timeout_ms();
+        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match gate.launch(assignment, &spec).await {
             Launch::Started(container) => {
                 gate.leave(Ended::Started);
                 self.host.accepted();
-                let timeout_ms = spec.profile.timeout_ms();
-                self.started(assignment, &correction, job, container, (engine, timeout_ms)).await;
+                self.started(assignment, job, container, origin(spec.seal.is_some())).await;
+                Handled::Settled
+            }
+            // Its own label tells whether its verdict needs a secret.
+            Launch::Adopted(container) => {
+                gate.leave(Ended::Started);
+                self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
             }
             Launch::Failed { failure, container } => {
                 drop(gate);
-                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
+                let file = Some(job.file);
+                let refused = self.refuse(assignment, &correction, job.errand, file, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
@@ -118,12 +140,12 @@ impl Session {
                 if postponed.suspect {
                     gate.leave(Ended::Failed(taken.id.clone(), postponed.failure.clone()));
                 }
-                self.postpone(assignment, &correction, job.errand, &postponed, begun).await
+                self.postpone(assignment, &correction, job, &postponed, begun).await
             }
             Launch::NoImage(error) => match gate.pull(&error) {
-                Ok(hold) => self.hold(assignment, &correction, (job.errand, &image), &hold).await,
+                Ok(hold) => self.hold(assignment, &correction, (job, &image), &hold).await,
                 Err(failure) => {
-                    self.refuse(assignment, &correction, job.errand, &failure).await;
+                    self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
                     Handled::Settled
                 }
             },
@@ -148,6 +170,8 @@ impl Session {
             timeout_ms: profile.timeout_ms(),
             disk: profile.disk,
             errand: job.errand.clone(),
+            rerun: Some(Box::new(rerun(job, taken))),
+            seal: None,
         };
         ContainerSpec {
             name: correction.container_name(),
@@ -155,6 +179,7 @@ impl Session {
             file: job.file.clone(),
             params: job.params.clone(),
             labels: labels.to_map(),
+            seal: None,
             profile,
         }
     }
@@ -162,22 +187,21 @@ impl Session {
     async fn started(
         &self,
         assignment: &Assignment,
-        correction: &CorrectionId,
         job: PendingJob,
         container: ContainerId,
-        (engine, timeout_ms): (EngineId, u64),
+        origin: Origin,
     ) {
-        let taken = &assignment.job;
-        let origin = Origin { correction: correction.clone(), engine, timeout_ms };
+        let (taken, correction) = (&assignment.job, origin.correction.clone());
+        let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
-            data: running.to_data(),
+            data: running.to_data_with(Some(&asked)),
             options: JobOptions::default(),
         };
         let said = format!("Correction started at {:.3}", Timestamp::now());
-        let step = Step::HandOver { to: &self.running, next: &next, done: None, said: &said };
+        let step = Step::HandOver { to: &self.running, next: &next, said: &said };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterHandedOver).await;
         if matches!(settled, Some(Settled::Done | Settled::Already)) {
@@ -188,6 +212,7 @@ impl Session {
             };
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
+            image_use::used(self, &self.policy.now().spelled(&job.image)).await;
         }
     }
 
@@ -197,6 +222,7 @@ impl Session {
         assignment: &Assignment,
         correction: &CorrectionId,
         errand: Errand,
+        file: Option<String>,
         failure: &Failure,
     ) -> bool {
         pass(Point::StarterRefusing).await;
@@ -206,10 +232,12 @@ impl Session {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
             data: FinishedJob::of_failure(errand, failure).to_data(),
-            options: JobOptions::of_delivery(self.settings.common.deliveries),
+            options: JobOptions::of_delivery(&self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
-        let step = Step::HandOver { to: &self.finished, next: &next, done: Some(correction), said: &said };
+        let file = file.filter(|_| self.settings.remove_exercise);
+        let file = file.map(|path| UsedFile { engine: self.whereabouts.now().1, path });
+        let step = Step::Refuse { next: &next, done: correction, file: file.as_ref(), said: &said };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
@@ -223,7 +251,7 @@ impl Session {
         &self,
         assignment: &Assignment,
         correction: &CorrectionId,
-        errand: Errand,
+        job: PendingJob,
         postponed: &Postponed,
         begun: Instant,
     ) -> Handled {
@@ -232,9 +260,12 @@ impl Session {
         // With the engine away nothing is taken, and so its time is not counted.
         let tried_for = taken.tried_for + begun.elapsed();
         let waited = Duration::from_millis(now.saturating_sub(taken.timestamp));
+        // What is run again was submitted some time ago, and its host may just be coming up.
+        let waited = if job.runs == 0 { waited } else { Duration::ZERO };
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
-            let done = self.refuse(assignment, correction, errand, &postponed.failure).await;
+            let file = Some(job.file);
+            let done = self.refuse(assignment, correction, job.errand, file, &postponed.failure).await;
             if let (true, Some(container)) = (done, &postponed.container) {
                 self.remove(container).await;
             }
@@ -284,10 +315,15 @@ impl Session {
     }
 
     async fn take_step(&self, taken: &TakenJob, step: &Step<'_>) -> Result<Settled, QueueError> {
+        let keep = Keep::Count(self.settings.common.retention.completed);
         match step {
-            Step::HandOver { to, next, done, said } => {
-                let keep = Keep::Count(self.settings.common.retention.completed);
-                self.pending.hand_over(taken, to, next, *done, raw(*said).get(), keep).await
+            Step::HandOver { to, next, said } => {
+                self.pending.hand_over(taken, to, next, None, raw(*said).get(), keep).await
+            }
+            Step::Refuse { next, done, file, said } => {
+                let said = raw(*said);
+                let conclusion = Conclusion { file: *file, ..Conclusion::of(done, said.get(), keep) };
+                self.pending.conclude(taken, &self.finished, next, &conclusion).await
             }
             Step::RetryLater { delay, why, may_run } => {
                 self.pending.retry_start(taken, *delay, why, *may_run).await
@@ -303,5 +339,17 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
+    }
+}
+
+/// What a completer needs to have the correction run again.
+fn rerun(job: &PendingJob, taken: &TakenJob) -> Rerun {
+    Rerun {
+        image: job.image.clone(),
+        file: job.file.clone(),
+        params: job.params.clone(),
+        priority: taken.priority,
+        timestamp: taken.timestamp,
+        runs: job.runs,
     }
 }

@@ -33,8 +33,9 @@ pub(super) fn run(deliveries: Deliveries, out: &mut impl Write) -> io::Result<An
     match runtime.block_on(carry_out(deliveries, out)) {
         Ok(answer) => Ok(answer),
         Err(DeliveriesError::Output(error)) => Err(error),
-        Err(DeliveriesError::Senseless(why)) => Ok(Answer::Senseless(why)),
-        Err(DeliveriesError::Redis(QueueError::BadSettings(why))) => Ok(Answer::Senseless(why)),
+        Err(DeliveriesError::Senseless(why) | DeliveriesError::Redis(QueueError::BadSettings(why))) => {
+            Ok(Answer::Senseless(why))
+        }
         Err(DeliveriesError::Redis(error)) => Ok(Answer::Unreachable(error.to_string())),
     }
 }

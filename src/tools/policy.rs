@@ -57,17 +57,16 @@ fn whole_for_people(policy: &Policy) -> String {
         let gets = for_people(policy.base());
         return format!("POLICY_FILE is not set: every image may run, and its container gets\n{gets}");
     };
-    let mut text = format!("{} is well; the first rule that is about an image decides:\n", file.display());
-    for rule in policy.rules() {
+    let mut lines =
+        vec![format!("{} is well; the first rule that is about an image decides:", file.display())];
+    lines.extend(policy.rules().iter().map(|rule| {
         let patterns: Vec<_> = rule.patterns.iter().map(ToString::to_string).collect();
         let verb = if rule.profile.is_some() { "allows" } else { "refuses" };
-        text += &format!("  line {}: {} {verb} {}\n", rule.line, rule.name, patterns.join(", "));
-    }
-    text += "  every other image is refused\n";
-    for warning in policy.warnings() {
-        text += &format!("warning: {warning}\n");
-    }
-    text
+        format!("  line {}: {} {verb} {}", rule.line, rule.name, patterns.join(", "))
+    }));
+    lines.push("  every other image is refused".to_owned());
+    lines.extend(policy.warnings().iter().map(|warning| format!("warning: {warning}")));
+    lines.join("\n") + "\n"
 }
 
 /// What was decided about one image.
@@ -87,25 +86,21 @@ fn decided(policy: &Policy, image: &str, decision: &Decision<'_>) -> Value {
 }
 
 fn decided_for_people(policy: &Policy, image: &str, decision: &Decision<'_>) -> String {
-    let mut text = String::new();
-    if let Some(read) = &decision.image {
-        text += &format!("{image} is read as {read}\n");
-    }
-    match (policy.file(), decision.rule) {
-        (None, _) => text += "POLICY_FILE is not set: every image may run\n",
-        (Some(file), None) => text += &format!("no rule of {} is about it\n", file.display()),
+    let mut lines = Vec::new();
+    lines.extend(decision.image.as_ref().map(|read| format!("{image} is read as {read}")));
+    lines.push(match (policy.file(), decision.rule) {
+        (None, _) => "POLICY_FILE is not set: every image may run".to_owned(),
+        (Some(file), None) => format!("no rule of {} is about it", file.display()),
         (Some(file), Some((rule, pattern))) => {
             let (name, line) = (&rule.name, rule.line);
-            text += &format!(
-                "the rule {name} decides ({}, line {line}, its pattern {pattern})\n",
-                file.display()
-            );
+            format!("the rule {name} decides ({}, line {line}, its pattern {pattern})", file.display())
         }
-    }
-    match &decision.profile {
-        Ok(profile) => text + &format!("it may run, and its container gets\n{}", for_people(profile)),
-        Err(refused) => text + &format!("it may not run: {}\n", refused.why),
-    }
+    });
+    lines.push(match &decision.profile {
+        Ok(profile) => format!("it may run, and its container gets\n{}", for_people(profile).trim_end()),
+        Err(refused) => format!("it may not run: {}", refused.why),
+    });
+    lines.join("\n") + "\n"
 }
 
 /// What a container gets, by the keys of policy files.
@@ -168,9 +163,8 @@ fn for_people(profile: &Profile) -> String {
         ("verdict", profile.verdict.name().to_owned()),
         ("most_running", or(profile.most_running.map(|count| count.to_string()), "no limit of its own")),
     ]
-    .into_iter()
     .map(|(key, value)| format!("  {key:<13}{value}\n"))
-    .collect()
+    .concat()
 }
 
 /// A size in the largest unit that leaves a whole number.

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Answer;
-use crate::config::Verify;
+use crate::config::{Secret, Verify};
 use crate::signing::{
     Checker, CheckingKey, Claim, Genuine, ID_HEADER, NotGenuine, SIGNATURE_HEADER, TIMESTAMP_HEADER,
     checking_keys,
@@ -92,7 +92,7 @@ fn keys(verify: &Verify) -> Result<Vec<CheckingKey>, VerifyError> {
     texts.extend(
         verify.settings_keys.iter().map(|(name, text)| ((*name).to_owned(), text.reveal().to_owned())),
     );
-    let password = verify.password.as_ref().map(|password| password.reveal());
+    let password = verify.password.as_ref().map(Secret::reveal);
     let mut all = Vec::new();
     for (source_name, text) in texts {
         all.extend(checking_keys(&text, password).map_err(|problems| {

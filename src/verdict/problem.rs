@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::seal::{SEAL_FILE, SEAL_FOLDER};
+
 /// Where in an output a candidate stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -43,6 +45,13 @@ pub enum NoVerdict {
     },
     /// A block was begun and never ended.
     Unclosed,
+    /// No block has the secret of the correction, without which nothing counts.
+    Unsealed {
+        /// Nothing was written at all.
+        silent: bool,
+        /// There is a verdict without the secret.
+        plain: bool,
+    },
     /// The block is larger than what is kept.
     BlockTooLong {
         /// Bytes kept at most.
@@ -81,7 +90,9 @@ impl NoVerdict {
     pub(super) fn likelihood(&self) -> u8 {
         match self {
             Self::Silent => 0,
-            Self::TooLong { .. } | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
+            Self::TooLong { .. }
+            | Self::Unsealed { .. }
+            | Self::NotJson { place: Place::Output, meant: false, .. } => 1,
             Self::NotJson { place: Place::Output, .. }
             | Self::Invalid { place: Place::Output, .. }
             | Self::VerdictTooLong { .. } => 2,
@@ -123,6 +134,21 @@ impl fmt::Display for NoVerdict {
                 "It printed the first separator line (\"-----BEGIN CORRECTOMATIC RESPONSE-----\"), but not the second \
                  one (\"-----END CORRECTOMATIC RESPONSE-----\") with a verdict between the two."
             ),
+            Self::Unsealed { silent, plain } => {
+                let found = match (silent, plain) {
+                    (true, _) => "It printed nothing",
+                    (_, true) => {
+                        "It printed a verdict without the secret, which does not count, and none with it"
+                    }
+                    _ => "It printed no verdict with the secret",
+                };
+                write!(
+                    formatter,
+                    "{found}. The verdict of this grader counts only between the lines \"-----BEGIN CORRECTOMATIC \
+                     RESPONSE <secret>-----\" and \"-----END CORRECTOMATIC RESPONSE <secret>-----\", where <secret> is \
+                     what stands in the file {SEAL_FOLDER}/{SEAL_FILE} of its container."
+                )
+            }
             Self::BlockTooLong { limit } => {
                 write!(formatter, "Its verdict is longer than the {limit} bytes of output that are kept.")
             }

@@ -40,6 +40,10 @@ pub enum Fact {
     Submitted(Wanted),
     /// A container was created for it.
     Created(String),
+    /// A container of it is of the run with this correction's id.
+    OfRun { container: String, run: String },
+    /// A fault of the host ended a container of it.
+    Failed(String),
     /// A container of it was started.
     Started(String),
     /// A container of it ended.
@@ -75,8 +79,10 @@ pub struct History {
 pub enum Violation {
     /// It was submitted, and no result was delivered.
     Lost,
-    /// A container of it was started twice, or two containers of it were.
+    /// A container of it was started twice, or two containers of one run were.
     StartedTwice,
+    /// It was run again although no fault of the host had ended the run before.
+    RunAgain,
     /// Its result was handed over twice.
     HandedOverTwice,
     /// A result was handed over while its container ran.
@@ -122,6 +128,8 @@ pub struct Totals {
     pub containers: usize,
     /// Containers started.
     pub starts: usize,
+    /// Runs that a fault of the host ended, each of which was followed by another.
+    pub reruns: usize,
     /// Results handed over.
     pub handed_over: usize,
     /// POSTs beyond the first of a result.
@@ -133,6 +141,7 @@ impl std::ops::AddAssign for Totals {
         self.corrections += other.corrections;
         self.containers += other.containers;
         self.starts += other.starts;
+        self.reruns += other.reruns;
         self.handed_over += other.handed_over;
         self.repeats += other.repeats;
     }
@@ -181,6 +190,37 @@ impl<'a> Correction<'a> {
         self.all(|fact| if let Fact::Started(id) = fact { Some(id.as_str()) } else { None })
     }
 
+    fn failed(&self) -> Vec<(i64, &'a str)> {
+        self.all(|fact| if let Fact::Failed(id) = fact { Some(id.as_str()) } else { None })
+    }
+
+    /// Which run a container is of: where nothing is known of it, all are of one.
+    fn run_of(&self, wanted: &str) -> &'a str {
+        let runs = self.all(|fact| match fact {
+            Fact::OfRun { container, run } if container == wanted => Some(run.as_str()),
+            _ => None,
+        });
+        runs.first().map_or("", |(_, run)| *run)
+    }
+
+    /// No run has two starts.
+    fn started_once_each(&self) -> bool {
+        let mut runs: Vec<&str> =
+            self.started().iter().map(|(_, container)| self.run_of(container)).collect();
+        runs.sort_unstable();
+        runs.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
+    /// Each start but the first comes after a fault of the host that ended the run before it.
+    fn run_again_for_a_reason(&self) -> bool {
+        let failed = self.failed();
+        self.started().windows(2).all(|pair| {
+            let [(_, before), (at, after)] = pair else { return true };
+            let ended = failed.iter().any(|(end, container)| container == before && *end <= at + CLOCKS);
+            ended || self.run_of(before) == self.run_of(after)
+        })
+    }
+
     fn died(&self) -> Vec<(i64, &'a str)> {
         self.all(|fact| if let Fact::Died(id) = fact { Some(id.as_str()) } else { None })
     }
@@ -208,6 +248,7 @@ impl<'a> Correction<'a> {
             corrections: self.submitted().len(),
             containers: self.created().len(),
             starts: self.started().len(),
+            reruns: self.failed().len(),
             handed_over: self.handed_over().len(),
             repeats: self.delivered().len().saturating_sub(1),
         }
@@ -223,7 +264,8 @@ impl<'a> Correction<'a> {
         let (handed_over, delivered) = (self.handed_over(), self.delivered());
         demand(self.submitted().len() == 1, Violation::Stray);
         demand(!delivered.is_empty(), Violation::Lost);
-        demand(self.started().len() <= 1, Violation::StartedTwice);
+        demand(self.started_once_each(), Violation::StartedTwice);
+        demand(self.run_again_for_a_reason(), Violation::RunAgain);
         demand(handed_over.len() <= 1, Violation::HandedOverTwice);
         demand(self.handed_over_in_time(), Violation::HandedOverEarly);
         for (at, (id, body)) in &delivered {

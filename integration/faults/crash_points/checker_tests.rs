@@ -48,7 +48,7 @@ fn refuted(history: &History) -> Vec<Violation> {
 
 #[test]
 fn a_history_of_which_all_is_well_is_counted() {
-    let totals = Totals { corrections: 1, containers: 1, starts: 1, handed_over: 1, repeats: 0 };
+    let totals = Totals { corrections: 1, containers: 1, starts: 1, handed_over: 1, ..Totals::default() };
     assert_eq!(check(&whole()), Ok(totals));
     let mut shuffled = whole();
     shuffled.facts.reverse();
@@ -71,6 +71,36 @@ fn a_second_start_is_noticed_of_the_same_container_and_of_another_one() {
         two.facts.push((3 * SECOND, "c1".to_owned(), fact));
     }
     assert_eq!(refuted(&two), [Violation::StartedTwice]);
+}
+
+/// A correction whose first run, in another container, came before what [`whole`] tells.
+fn run_again(reason: Option<Fact>) -> History {
+    let mut history = whole();
+    for (at, fact) in [
+        (0, Fact::Created("k0".into())),
+        (0, Fact::OfRun { container: "k0".into(), run: "first".into() }),
+        (0, Fact::OfRun { container: "k1".into(), run: "second".into() }),
+        (1, Fact::Started("k0".into())),
+        (1, Fact::Died("k0".into())),
+        (9, Fact::Removed("k0".into())),
+    ] {
+        history.facts.push((at * SECOND, "c1".to_owned(), fact));
+    }
+    history.facts.extend(reason.map(|fact| (SECOND, "c1".to_owned(), fact)));
+    history
+}
+
+#[test]
+fn a_further_run_is_right_only_where_a_fault_of_the_host_ended_the_one_before() {
+    let totals = check(&run_again(Some(Fact::Failed("k0".into())))).expect("it holds");
+    assert_eq!((totals.starts, totals.reruns), (2, 1));
+    for reason in [None, Some(Fact::Failed("k1".into()))] {
+        assert_eq!(refuted(&run_again(reason)), [Violation::RunAgain]);
+    }
+    // Two containers of one run are two starts of it, whatever the host did.
+    let mut same = run_again(Some(Fact::Failed("k0".into())));
+    same.facts.retain(|(_, _, fact)| !matches!(fact, Fact::OfRun { .. }));
+    assert_eq!(refuted(&same), [Violation::StartedTwice]);
 }
 
 #[test]

@@ -24,8 +24,8 @@ const BEFORE_STOP: Duration = Duration::from_millis(1500);
 /// How long all deaths of a chain may take to come about, and after them all results.
 const CHAIN_PATIENCE: Duration = Duration::from_secs(900);
 const RESULTS_PATIENCE: Duration = Duration::from_secs(120);
-/// How often the containers are looked at for one that is to be paused.
-const PAUSE_EVERY: Duration = Duration::from_millis(200);
+/// How often the containers are looked at for one that is to be paused, or failed.
+const LOOK_AT_CONTAINERS_EVERY: Duration = Duration::from_millis(200);
 
 /// A component's process, and the deaths that its successors have before them.
 struct Doomed {
@@ -60,15 +60,19 @@ pub struct Lane {
     keys: Keys,
     submitted: Vec<(i64, String, Wanted)>,
     to_pause: Vec<String>,
-    paused_at: Instant,
+    to_fail: Vec<String>,
+    /// When which containers were failed.
+    failed: Vec<(i64, String)>,
+    looked_at: Instant,
     doomed: Vec<Doomed>,
     kills: Vec<Kill>,
     deaths: Vec<(&'static str, Shot)>,
 }
 
 impl Lane {
-    /// Starts Redis, engine and receiver, and nothing of the runner yet.
-    pub async fn prepare() -> Self {
+    /// Starts Redis, engine and receiver, and nothing of the runner yet. `verdict` = the channel that verdicts
+    /// come through.
+    pub async fn prepare(verdict: &str) -> Self {
         let engine = SimulatedEngine::start(options()).await;
         let mut system = System::prepare_on(&engine).await;
         let time_limit = format!("{}s", TIME_LIMIT.as_secs());
@@ -76,9 +80,12 @@ impl Lane {
             ("DOCKER_PULL", "yes"),
             ("CONTAINER_TIMEOUT", &time_limit),
             ("SWEEP_INTERVAL", "2s"),
+            // There is no such file: what is noted is looked for and forgotten.
+            ("REMOVE_EXERCISE", "yes"),
             ("KEEP_COMPLETED", "1000000"),
             ("KEEP_FAILED", "1000000"),
             ("LOG_LEVEL", "info"),
+            ("CONTAINER_VERDICT", verdict),
         ]);
         let keys = Keys::prepare(system.server.port());
         Self {
@@ -88,7 +95,9 @@ impl Lane {
             keys,
             submitted: Vec::new(),
             to_pause: Vec::new(),
-            paused_at: Instant::now(),
+            to_fail: Vec::new(),
+            failed: Vec::new(),
+            looked_at: Instant::now(),
             doomed: Vec::new(),
             kills: Vec::new(),
             deaths: Vec::new(),
@@ -125,6 +134,9 @@ impl Lane {
         self.submitted.push((now(), name.clone(), kind.wanted(number)));
         if kind == Kind::Paused {
             self.to_pause.push(format!("\"{name}\""));
+        }
+        if kind == Kind::HostFails {
+            self.to_fail.push(format!("\"{name}\""));
         }
         let queue = if kind == Kind::Garbage { RUNNING_QUEUE } else { PENDING_QUEUE };
         let queue = self.system.redis.queue(queue);
@@ -190,15 +202,29 @@ impl Lane {
                 self.system.signal(component, "TERM").await;
             }
         }
-        if !self.to_pause.is_empty() && self.paused_at.elapsed() > PAUSE_EVERY {
-            self.paused_at = Instant::now();
-            for container in self.engine.containers() {
-                let name = container.labels.get("org.correctomatic.work_id");
-                let wanted = self.to_pause.iter().position(|one| Some(one) == name);
-                if let (Some(wanted), Status::Running) = (wanted, container.status) {
-                    self.engine.pause(&container.id);
-                    self.to_pause.swap_remove(wanted);
-                }
+        let busy = !(self.to_pause.is_empty() && self.to_fail.is_empty());
+        if busy && self.looked_at.elapsed() > LOOK_AT_CONTAINERS_EVERY {
+            self.looked_at = Instant::now();
+            self.befall_containers();
+        }
+    }
+
+    /// Pauses what is to be paused, and fails what is to be failed, once it runs.
+    fn befall_containers(&mut self) {
+        for container in self.engine.containers() {
+            if container.status != Status::Running {
+                continue;
+            }
+            let name = container.labels.get("org.correctomatic.work_id");
+            if let Some(wanted) = self.to_pause.iter().position(|one| Some(one) == name) {
+                self.engine.pause(&container.id);
+                self.to_pause.swap_remove(wanted);
+            }
+            if let Some(wanted) = self.to_fail.iter().position(|one| Some(one) == name)
+                && self.engine.lose(&container.id)
+            {
+                self.failed.push((now(), container.id.clone()));
+                self.to_fail.swap_remove(wanted);
             }
         }
     }
@@ -219,11 +245,20 @@ impl Lane {
             self.system.until(&format!("{name} has nothing left to do"), settled).await;
         }
         self.system.until_clean().await;
-        let history = history(&self.submitted, &self.engine, &mut self.keys, &self.deliveries, &self.kills);
+        let history = history(
+            &self.submitted,
+            &self.failed,
+            &self.engine,
+            &mut self.keys,
+            &self.deliveries,
+            &self.kills,
+        );
         let totals =
             check(&history).unwrap_or_else(|refuted| panic!("{refuted}\nlogs:\n{}", self.system.logs()));
         assert_eq!(totals.corrections, self.submitted.len());
-        assert!(self.engine.stats().max_starts_of_one <= 1, "a start was asked for twice");
+        let stats = self.engine.stats();
+        assert!(stats.max_starts_of_one <= 1, "a start was asked for twice");
+        assert_eq!(stats.started_without_secret, 0, "a container was started without its secret");
         let (resumed, recovered) = times(&self.kills, &mut self.keys);
         Campaign::of(self.system).prove().await;
         Outcome { totals, deaths: self.deaths, resumed, recovered }

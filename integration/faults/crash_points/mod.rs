@@ -22,7 +22,8 @@ use crate::support::simulated_engine::{Options, SimulatedEngine};
 
 /// Runs a system through its chains of deaths while so many corrections go through it.
 async fn sweep(chains: Chains, passes: &[u32], total: usize, open: usize) -> Outcome {
-    let mut lane = Lane::prepare().await;
+    let sealed = chains.iter().any(|(_, points)| points.contains(&Point::StarterSealed));
+    let mut lane = Lane::prepare(if sealed { "secret" } else { "output" }).await;
     for (component, points) in chains {
         let deaths = passes.iter().flat_map(|pass| chain(&points, *pass)).collect();
         lane.doom(component, deaths);
@@ -34,7 +35,7 @@ async fn sweep(chains: Chains, passes: &[u32], total: usize, open: usize) -> Out
 /// Corrections whose running jobs Redis loses are finished from their containers' labels, also where
 /// the completer dies over it.
 async fn orphans(pass: u32) -> Outcome {
-    let mut lane = Lane::prepare().await;
+    let mut lane = Lane::prepare("secret").await;
     lane.doom("starter", chain(&[], 1));
     lane.doom("notifier", chain(&[], 1));
     for _ in 0..24 {
@@ -54,7 +55,7 @@ async fn orphans(pass: u32) -> Outcome {
 
 /// Running jobs go back to their engine's completer, also where another one dies over it.
 async fn passed_on(pass: u32) -> Outcome {
-    let mut lane = Lane::prepare().await;
+    let mut lane = Lane::prepare("output").await;
     let other = SimulatedEngine::start(Options { id: "THE:OTHER:ENGINE".to_owned(), ..options() }).await;
     lane.doom("starter", chain(&[], 1));
     lane.doom("notifier", chain(&[], 1));
@@ -97,6 +98,7 @@ fn gathered(row: &str, systems: Vec<JoinHandle<Outcome>>) -> (Totals, BTreeMap<P
     figures::note(row, "corrections", totals.corrections);
     figures::note(row, "SIGKILLs", deaths.values().sum::<usize>());
     figures::note(row, "lost, started twice, handed over twice", "0, 0, 0");
+    figures::note(row, "run again, since the host had failed them", totals.reruns);
     figures::note(row, "POSTed again (answered, not yet recorded)", totals.repeats);
     figures::note_times(row, "SIGKILL to the next ended job", resumed);
     figures::note_times(row, "SIGKILL to a held job in other hands", recovered);

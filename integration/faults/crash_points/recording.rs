@@ -13,6 +13,8 @@ use super::work::AGAIN;
 use crate::notifier::receiver::{Answer, Receiver};
 use crate::support::simulated_engine::SimulatedEngine;
 
+/// The label that tells which run a container is of.
+const CORRECTION: &str = "org.correctomatic.correction";
 /// More events than any campaign has.
 const EVENTS_KEPT: u32 = 10_000_000;
 
@@ -144,6 +146,7 @@ impl Keys {
 /// Puts together what all of them recorded.
 pub fn history(
     submitted: &[(i64, String, Wanted)],
+    failed: &[(i64, String)],
     engine: &SimulatedEngine,
     keys: &mut Keys,
     deliveries: &Deliveries,
@@ -153,16 +156,23 @@ pub fn history(
         submitted.iter().map(|(at, name, wanted)| (*at, name.clone(), Fact::Submitted(*wanted))).collect();
     for one in engine.history() {
         let id = one.container.id.clone();
+        let at = i64::try_from(one.time / 1000).unwrap_or_default();
         let fact = match one.action {
-            "create" => Fact::Created(id),
-            "start" => Fact::Started(id),
-            "die" => Fact::Died(id),
-            "destroy" => Fact::Removed(id),
+            "create" => Fact::Created(id.clone()),
+            "start" => Fact::Started(id.clone()),
+            "die" => Fact::Died(id.clone()),
+            "destroy" => Fact::Removed(id.clone()),
             _ => continue,
         };
         let label = one.container.labels.get("org.correctomatic.work_id");
         let name = label.map_or("? without a label", |label| label.trim_matches('"'));
-        facts.push((i64::try_from(one.time / 1000).unwrap_or_default(), name.to_owned(), fact));
+        if let (Fact::Created(container), Some(run)) = (&fact, one.container.labels.get(CORRECTION)) {
+            let (container, run) = (container.clone(), run.clone());
+            facts.push((at, name.to_owned(), Fact::OfRun { container, run }));
+        }
+        let failure = failed.iter().find(|(_, container)| *container == id && one.action == "die");
+        facts.extend(failure.map(|(at, container)| (*at, name.to_owned(), Fact::Failed(container.clone()))));
+        facts.push((at, name.to_owned(), fact));
     }
     let events = keys.events(FINISHED_QUEUE);
     let names = keys.work_ids(events.iter().map(|event| event.job.clone()));

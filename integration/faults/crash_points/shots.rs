@@ -57,6 +57,7 @@ pub fn of_components() -> [Chains; 3] {
                     P::CompleterHandedOver,
                     P::CompleterRefused,
                     P::CompleterUnpaused,
+                    P::CompleterRerunning,
                     P::WorkerRecovered,
                 ],
             ),
@@ -87,6 +88,7 @@ pub fn of_components() -> [Chains; 3] {
                     P::CompleterRemoving,
                     P::CompleterRemoved,
                     P::CompleterKilled,
+                    P::CompleterReran,
                     P::WorkerReleased,
                 ],
             ),
@@ -97,6 +99,7 @@ pub fn of_components() -> [Chains; 3] {
                 "starter",
                 vec![
                     P::WorkerTook,
+                    P::StarterSealed,
                     P::StarterPostponing,
                     P::StarterPostponed,
                     P::StarterTaken,
@@ -105,7 +108,13 @@ pub fn of_components() -> [Chains; 3] {
             ),
             (
                 "completer",
-                vec![P::WorkerTook, P::CompleterHandedOver, P::WorkerRenewed, P::CompleterCollected],
+                vec![
+                    P::WorkerTook,
+                    P::CompleterHandedOver,
+                    P::WorkerRenewed,
+                    P::CompleterCollected,
+                    P::ExercisesDeleted,
+                ],
             ),
             ("notifier", vec![P::NotifierAnswered, P::NotifierTaken, P::WorkerRecovered]),
         ],

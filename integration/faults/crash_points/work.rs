@@ -14,6 +14,10 @@ pub const IMAGE: &str = "grader:1";
 /// What the names of corrections begin with whose first delivery meets an error.
 pub const AGAIN: &str = "again";
 
+/// The lines around a verdict, with its secret where one is wanted.
+const BEGIN: &str = "-----BEGIN CORRECTOMATIC RESPONSE <secret>-----";
+const END: &str = "-----END CORRECTOMATIC RESPONSE <secret>-----";
+
 /// What kind of correction it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -37,6 +41,8 @@ pub enum Kind {
     CreateFails,
     /// The answer to its (or somebody else's) start is lost.
     StartUnclear,
+    /// The host fails it while it runs for the first time.
+    HostFails,
 }
 
 impl Kind {
@@ -52,6 +58,7 @@ impl Kind {
             11 => Self::Garbage,
             13 => Self::CreateFails,
             15 => Self::StartUnclear,
+            17 => Self::HostFails,
             _ => Self::Plain,
         }
     }
@@ -79,11 +86,15 @@ impl Kind {
         if self == Self::Garbage {
             return json!({ "work_id": name, "callback": callback, "container_id": 7 });
         }
-        let endless = matches!(self, Self::Endless | Self::Paused);
-        let run_time = if endless { Duration::from_secs(3600) } else { run_time };
+        let run_time = match self {
+            Self::Endless | Self::Paused => Duration::from_secs(3600),
+            // Long enough to be found running, and shorter than it may.
+            Self::HostFails => TIME_LIMIT.mul_f64(0.75),
+            _ => run_time,
+        };
         let mut params = vec![
             format!("{}={}", script::RUN_MS, run_time.as_millis()),
-            format!(r#"{}={{"success":true,"grade":{number}}}"#, script::STDOUT),
+            format!("{}={BEGIN}\n{{\"success\":true,\"grade\":{number}}}\n{END}\n", script::STDOUT),
         ];
         let mut image = IMAGE.to_owned();
         match self {
@@ -98,8 +109,9 @@ impl Kind {
                 engine.inject(Call::Create, Fault::Refuse(500, "as the test wants".to_owned()), 1);
             }
             Self::StartUnclear => engine.inject(Call::Start, Fault::CarryOutAndDrop, 1),
-            Self::Plain | Self::Again | Self::Garbage => {}
+            Self::Plain | Self::Again | Self::Garbage | Self::HostFails => {}
         }
-        json!({ "work_id": name, "image": image, "file": "/tmp/submission", "callback": callback, "params": params })
+        let file = format!("/tmp/no-such-submission-{number}");
+        json!({ "work_id": name, "image": image, "file": file, "callback": callback, "params": params })
     }
 }

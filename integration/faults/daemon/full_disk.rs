@@ -54,12 +54,12 @@ async fn a_full_disk_delays_a_start_and_fails_no_submission() {
 
 /// Docker 20.10 drops what it cannot write, tells no death and lists the container as running for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_full_disk_swallowed_is_not_the_students_fault() {
+async fn what_a_full_disk_swallowed_is_run_again_once_there_is_room() {
     let mut host = start().await;
     let mut gates = Vec::new();
     for number in 0..2 {
         let name = format!("prints-{number}");
-        gates.push(host.submit_waiting(&name, Expected::Outcome("disk_full")).await);
+        gates.push(host.submit_waiting(&name, Expected::Grade(7)).await);
     }
     let later = host.submit_waiting("later", Expected::Grade(7)).await;
     host.until_running(3).await;
@@ -70,7 +70,12 @@ async fn what_a_full_disk_swallowed_is_not_the_students_fault() {
     for gate in &gates {
         gate.open();
     }
-    host.campaign.until_delivered(3).await;
+    let put_back = async || {
+        let count = host.campaign.system.logs().matches("it is run again").count();
+        (count == gates.len()).then_some(())
+    };
+    host.campaign.system.until("both are to be run again", put_back).await;
+    assert_eq!(host.campaign.system.receiver.all().len(), 1, "nobody is told of it");
     std::fs::remove_file(full).expect("it can be deleted");
     later.open();
     host.prove().await;

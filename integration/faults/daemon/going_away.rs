@@ -7,10 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::super::campaign::Expected;
 use super::super::figures::note;
-use super::{FOR_EVER, Host};
+use super::{Gate, Host, WAITING};
 use crate::support::second_engine::SecondEngine;
-
-const AWAY: &str = "engine_unavailable";
 
 /// How an engine is ended.
 #[derive(Clone, Copy, Debug)]
@@ -52,17 +50,19 @@ async fn kill(pids: &[u32]) {
 }
 
 /// One time that the engine is away: with corrections that run all the while, that end in this moment,
-/// and that ended just before without anybody having heard of it. Waits for all results.
+/// and that ended just before without anybody having heard of it. Waits for all results, and each is the grade:
+/// what the engine ended, or what it swallowed, is run again.
 async fn absence(host: &mut Host, way: Way, away: Duration, row: &str) {
     let before = host.campaign.submitted();
+    let mut through = Vec::new();
     for number in 0..2 {
-        let name = format!("endless-{before}-{number}");
-        host.submit_endless(&name, Expected::Outcome(AWAY)).await;
+        let name = format!("through-{before}-{number}");
+        through.push(host.submit_waiting(&name, Expected::Grade(7)).await);
     }
     let mut ending = Vec::new();
     for number in 0..2 {
         let name = format!("ending-{before}-{number}");
-        ending.push(host.submit_waiting(&name, Expected::Either(7, &[AWAY])).await);
+        ending.push(host.submit_waiting(&name, Expected::Grade(7)).await);
     }
     let mut ended = Vec::new();
     for number in 0..2 {
@@ -83,6 +83,9 @@ async fn absence(host: &mut Host, way: Way, away: Duration, row: &str) {
     sleep(away).await;
     host.engine.run().await;
     let back = Instant::now();
+    for gate in &through {
+        gate.open();
+    }
     host.campaign.until_delivered(before + 6).await;
     let after = format!("{:.1} s", back.elapsed().as_secs_f64());
     note(row, &format!("away for {away:?}: all results after its return"), after);
@@ -98,12 +101,12 @@ async fn absences(way: Way, seconds: &[u64], row: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_is_killed_loses_no_correction_and_is_told_at_fault() {
+async fn an_engine_that_is_killed_loses_no_correction_and_what_it_ended_is_run_again() {
     absences(Way::Kill, &[0, 3], "dockerd killed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_is_asked_to_stop_loses_no_correction_and_is_told_at_fault() {
+async fn an_engine_that_is_asked_to_stop_loses_no_correction_and_what_it_ended_is_run_again() {
     absences(Way::Stop, &[0], "dockerd stopped").await;
 }
 
@@ -128,27 +131,32 @@ async fn an_engine_that_dies_with_all_its_shims_loses_no_correction() {
 /// While it goes down it tells deaths and answers over the connections that it has.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
-async fn who_was_stopped_by_an_engine_that_took_long_to_stop_was_stopped_by_it() {
+async fn who_was_stopped_by_an_engine_that_took_long_to_stop_is_run_again() {
     let mut host = Host::start(&[], &[]).await;
+    let mut gates = Vec::new();
     for number in 0..4 {
-        host.submit_endless(&format!("endless-{number}"), Expected::Outcome(AWAY)).await;
+        gates.push(host.submit_waiting(&format!("through-{number}"), Expected::Grade(7)).await);
     }
     // It does not listen to SIGTERM, so that the engine waits 10 s for it after the others ended.
-    let script = format!("trap '' TERM; sleep {} & while :; do wait; done", FOR_EVER.as_secs());
-    let stubborn = host.campaign.system.job("stubborn", &script);
-    host.campaign.submit_one("stubborn", &stubborn, Expected::Outcome(AWAY)).await;
+    let stubborn = host.campaign.system.job("stubborn", &format!("trap '' TERM\n{WAITING}"));
+    host.campaign.submit_one("stubborn", &stubborn, Expected::Grade(7)).await;
+    gates.push(Gate::of(&stubborn));
     host.until_running(5).await;
     host.engine.stop().await;
     host.engine.run().await;
+    for gate in &gates {
+        gate.open();
+    }
     host.prove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
-async fn a_machine_that_is_shut_down_and_started_again_tells_the_engine_at_fault() {
+async fn what_a_machine_that_is_shut_down_ended_is_run_again_once_it_is_started() {
     let mut host = Host::start(&[], &[]).await;
+    let mut through = Vec::new();
     for number in 0..3 {
-        host.submit_endless(&format!("endless-{number}"), Expected::Outcome(AWAY)).await;
+        through.push(host.submit_waiting(&format!("through-{number}"), Expected::Grade(7)).await);
     }
     let gate = host.submit_waiting("ended", Expected::Grade(7)).await;
     host.until_running(4).await;
@@ -158,6 +166,9 @@ async fn a_machine_that_is_shut_down_and_started_again_tells_the_engine_at_fault
     host.engine.stop().await;
     host.engine.run().await;
     host.campaign.system.spawn("all");
+    for gate in &through {
+        gate.open();
+    }
     host.prove().await;
 }
 
@@ -174,7 +185,7 @@ async fn with_live_restore_what_runs_on_gets_its_own_result() {
             through.push(host.submit_waiting(&name, Expected::Grade(7)).await);
         }
         let name = format!("meanwhile-{before}");
-        let meanwhile = host.submit_waiting(&name, Expected::Either(7, &[AWAY])).await;
+        let meanwhile = host.submit_waiting(&name, Expected::Grade(7)).await;
         host.until_running(4).await;
         way.end(&mut host.engine).await;
         meanwhile.open();

@@ -5,12 +5,14 @@ mod by_hand;
 mod full_disk;
 mod going_away;
 mod leftovers;
+mod reruns;
 mod shims;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::process::Command;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::campaign::{Campaign, Expected, Proof};
@@ -34,6 +36,11 @@ exit 0
 struct Gate(PathBuf);
 
 impl Gate {
+    /// That of a job whose grader does what [`WAITING`] says.
+    fn of(data: &serde_json::Value) -> Self {
+        Self(data["file"].as_str().expect("a path").into())
+    }
+
     /// Lets the grader end.
     fn open(&self) {
         let file = std::fs::OpenOptions::new().append(true).open(&self.0);
@@ -76,7 +83,7 @@ impl Host {
     async fn submit_waiting(&mut self, name: &str, expected: Expected) -> Gate {
         let data = self.campaign.system.job(name, WAITING);
         self.campaign.submit_one(name, &data, expected).await;
-        Gate(data["file"].as_str().expect("a path").into())
+        Gate::of(&data)
     }
 
     /// Submits a correction that runs until something is done to it, and what is to be told then.
@@ -93,6 +100,21 @@ impl Host {
         let filters = ["ps", "-aq", "--no-trunc", "--filter", &label, "--filter", &state];
         let look = async || Some(self.engine.docker(&filters).await).filter(|id| !id.is_empty());
         self.campaign.system.until(&format!("{name} is {status}"), look).await
+    }
+
+    /// The process in a container that holds its place: what runs in it ends with that.
+    async fn process_of(&self, container: &str) -> u32 {
+        let pid = self.engine.docker(&["inspect", "--format", "{{.State.Pid}}", container]).await;
+        pid.parse().expect("a process id")
+    }
+
+    /// Kills the shim of a container that runs.
+    async fn kill_shim_of(&self, container: &str) {
+        let shims: Vec<u32> = self.engine.processes("containerd-shim");
+        let of_it = self.engine.processes(container);
+        let shim = shims.into_iter().find(|pid| of_it.contains(pid)).expect("it has a shim");
+        let sent = Command::new("kill").args(["-9", &shim.to_string()]).status().await.expect("kill runs");
+        assert!(sent.success(), "{shim} does not run");
     }
 
     /// Waits until the runner holds so many running corrections and all of their containers run.

@@ -1,5 +1,6 @@
 //! What holds the containers dies, and dockerd does not: a shim, or containerd.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -15,16 +16,21 @@ async fn kill(pid: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shim_that_is_killed_is_the_engines_fault_and_harms_one_correction() {
+async fn a_correction_whose_shim_is_killed_is_run_again_once_it_is_dead_and_harms_no_other() {
     let mut host = Host::start(&[], &[]).await;
-    host.submit_endless("without-shim", Expected::Outcome("engine_unavailable")).await;
+    let without_shim = host.submit_waiting("without-shim", Expected::Grade(7)).await;
     let gate = host.submit_waiting("other", Expected::Grade(7)).await;
     host.until_running(2).await;
-    let container = host.container("without-shim", "running").await;
-    let shims: Vec<u32> = host.engine.processes("containerd-shim");
-    let of_it = host.engine.processes(&container);
-    let shim = shims.into_iter().find(|pid| of_it.contains(pid)).expect("it has a shim");
-    kill(shim).await;
+    let first = host.container("without-shim", "running").await;
+    let process = host.process_of(&first).await;
+    host.kill_shim_of(&first).await;
+    let again = async || {
+        let second = host.container("without-shim", "running").await;
+        (second != first).then_some(())
+    };
+    host.campaign.system.until("it is run again", again).await;
+    assert!(!Path::new(&format!("/proc/{process}")).exists(), "the first run lives on beside the second");
+    without_shim.open();
     host.campaign.until_delivered(1).await;
     gate.open();
     host.prove().await;

@@ -7,9 +7,9 @@ use crate::faults::figures::note;
 use crate::support::system::System;
 use tokio::time::{Instant, sleep};
 
-/// What an idle process holds at most. Of file descriptors it has 11 to 17, of tasks 11 to 14; connections that
+/// What an idle process holds at most. Of file descriptors it has 11 to 23, of tasks 11 to 15; connections that
 /// many corrections needed are kept for 30 s.
-const AT_REST: (usize, f64) = (24, 20.0);
+const AT_REST: (usize, f64) = (32, 20.0);
 /// How long it may take until it is idle: those 30 s, twice over, and one line of vital signs.
 const COMES_TO_REST: Duration = Duration::from_secs(75);
 

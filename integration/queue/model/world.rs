@@ -137,6 +137,8 @@ impl<'a> World<'a> {
             timeout_ms: 0,
             disk: None,
             errand: Errand::default(),
+            rerun: None,
+            seal: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What containers are allowed, how they are started, and how their results are collected.
 
-use super::{C, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SIZE, STARTS, Setting, YES_NO};
+use super::{
+    C, CLEARING as AWAY, DURATION, ENDINGS, NUMBER, PLAIN, S, SANDBOX, SC, SIZE, STARTS, Setting, YES_NO,
+};
 
 pub(super) const SANDBOX_LIMITS: &[Setting] = &[
     Setting {
@@ -72,7 +74,7 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         original: Some("0"),
         help: "How much a container may write to its own file system, and how long a file may be; 0 = no limit (k, m, \
                g; a bare number is in bytes). Where the engine cannot hold it (see the warning at start) the kernel \
-               still holds the length of each file",
+               holds the length of each file, and the completer looks every few seconds",
         ..PLAIN
     },
     Setting {
@@ -129,6 +131,16 @@ pub(super) const SANDBOX_LIMITS: &[Setting] = &[
         unset: "none, or /tmp:256m with CONTAINER_READ_ONLY",
         help: "File systems in memory, such as /tmp:64m,/run:1m; what is in them counts as the container's memory. \
                /dev/shm is there anyway, with 64m, and can be given another size",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_VERDICT",
+        users: S,
+        group: SANDBOX,
+        value: "CHANNEL",
+        default: "output",
+        help: "'output': what a container prints is its verdict; 'secret': only between separators with a secret that \
+               root in the container can read, so that a submission cannot forge it (docs/secret-verdict.md)",
         ..PLAIN
     },
     Setting {
@@ -241,6 +253,50 @@ pub(super) const COLLECTING: &[Setting] = &[
         value: DURATION,
         default: "30s",
         help: "Time between two looks for what Docker's events missed (a bare number is in seconds)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CONTAINER_RERUNS",
+        users: C,
+        group: ENDINGS,
+        value: NUMBER,
+        default: "2",
+        original: Some("0"),
+        help: "How often a correction is run again that the Docker host failed, since the engine went away or the disk \
+               was full; 0 = never, it is told at once",
+        ..PLAIN
+    },
+];
+
+pub(super) const CLEARING: &[Setting] = &[
+    Setting {
+        name: "REMOVE_EXERCISE",
+        users: SC,
+        group: AWAY,
+        value: YES_NO,
+        default: "no",
+        help: "Delete the submission's file once its result is safe in the queue; the completer has to see it under \
+               the same path and may delete it",
+        ..PLAIN
+    },
+    Setting {
+        name: "IMAGES_KEEP_FOR",
+        users: C,
+        group: AWAY,
+        value: DURATION,
+        unset: "for ever",
+        help: "Remove images that this runner pulled and that no correction used for so long, such as 30d (a bare \
+               number is in hours)",
+        ..PLAIN
+    },
+    Setting {
+        name: "IMAGES_MIN_FREE_DISK",
+        users: C,
+        group: AWAY,
+        value: SIZE,
+        unset: "no threshold",
+        help: "While the engine's disk has less room than this, remove those images that no correction used for the \
+               longest time (k, m, g; a bare number is in bytes)",
         ..PLAIN
     },
 ];

@@ -1,6 +1,6 @@
 //! How results reach the caller.
 
-use super::{DELIVERIES, DURATION, N, NUMBER, PLAIN, SC, Setting};
+use super::{DELIVERIES, DURATION, N, NUMBER, PLAIN, SC, Setting, YES_NO};
 
 pub(super) const DELIVERING: &[Setting] = &[
     Setting {
@@ -22,12 +22,21 @@ pub(super) const DELIVERING: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "NOTIFY_SCHEDULE",
+        users: SC,
+        group: DELIVERIES,
+        value: "DURATIONS",
+        help: "The waits between deliveries one by one, such as 5s,30s,5m,1h,6h,24h, in place of NOTIFY_ATTEMPTS and \
+               NOTIFY_BACKOFF: one attempt more than there are waits (a bare number is in seconds)",
+        ..PLAIN
+    },
+    Setting {
         name: "CONCURRENT_NOTIFIERS",
         users: N,
         group: DELIVERIES,
         value: NUMBER,
         default: "50",
-        help: "How many deliveries are under way at a time",
+        help: "How many deliveries are under way at a time; those that wait long for an answer make room for others",
         ..PLAIN
     },
     Setting {
@@ -92,6 +101,42 @@ pub(super) const DELIVERING: &[Setting] = &[
         group: DELIVERIES,
         value: "PATH",
         help: "A PEM file with more authorities whose https certificates are trusted",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_POLICY",
+        users: N,
+        group: DELIVERIES,
+        value: "POLICY",
+        default: "private",
+        help: "Where callbacks may go: 'private' (private networks and the internet), 'public' (the internet only), or \
+               'listed' (only what CALLBACK_ALLOW names)",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_ALLOW",
+        users: N,
+        group: DELIVERIES,
+        value: "LIST",
+        help: "Where callbacks may go although CALLBACK_POLICY says no: hosts, *.domains, addresses and networks, each \
+               with or without a port, between commas. Link-local and metadata addresses and the like never",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_DENY",
+        users: N,
+        group: DELIVERIES,
+        value: "LIST",
+        help: "Where callbacks may not go, written in the same way; it wins over CALLBACK_ALLOW",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_HTTPS_ONLY",
+        users: N,
+        group: DELIVERIES,
+        value: YES_NO,
+        default: "no",
+        help: "Refuse callbacks by plain http",
         ..PLAIN
     },
 ];

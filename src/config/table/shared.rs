@@ -44,7 +44,8 @@ pub(super) const REDIS_AND_QUEUES: &[Setting] = &[
         name: "KEEP_FAILED",
         value: NUMBER,
         default: "5000",
-        help: "How many failed jobs stay in Redis, per queue",
+        help: "How many failed jobs stay in Redis, per queue. Results that could not be delivered stay 30 days whatever \
+               their number, up to 100,000",
         ..PLAIN
     },
     Setting {

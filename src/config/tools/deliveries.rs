@@ -93,7 +93,7 @@ pub struct ShowDelivery {
 #[derive(Args, Clone, Debug, PartialEq)]
 pub struct Redeliver {
     /// The jobs' ids in `finished_corrections`, in whatever state: one that waits is delivered now
-    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "ID", conflicts_with = "all")]
     pub ids: Vec<String>,
     /// All dead letters, or those that --since and --receiver leave
     #[arg(long)]

@@ -1,8 +1,8 @@
 -- Adds the next queue's job and completes this one: both or neither.
 -- KEYS: base, the next queue's base, the key that remembers the correction as done ('' = none), and, where
--- a container is left that only Redis knows of, the set that notes it.
+-- something is left to be cleared away, the sets that note the container and the submission ('' = none).
 -- ARGV: id, token, now, return value, count and age to keep ('' = no limit), ms to remember for,
--- then the next job (7), then that container, how many are noted at most, ms to note them for.
+-- then the next job (8), then the container, the submission, how many are noted at most, ms to note them for.
 local queue = open_queue(KEYS[1])
 local id, token, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local next_job = job_of_arguments(8, now)
@@ -29,10 +29,7 @@ if not known then
   add_job(open_queue(KEYS[2]), next_job)
 end
 if KEYS[3] ~= '' and not done then call('SET', KEYS[3], token, 'PX', ARGV[7]) end
-if KEYS[4] then
-  call('ZADD', KEYS[4], now, ARGV[15])
-  call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - tonumber(ARGV[16]))
-  call('PEXPIRE', KEYS[4], ARGV[17])
-end
+note(KEYS[4], ARGV[16], now, ARGV[18], ARGV[19])
+note(KEYS[5], ARGV[17], now, ARGV[18], ARGV[19])
 complete(queue, id, job, token, now, ARGV[4], { count = tonumber(ARGV[5]), age = tonumber(ARGV[6]) })
 return 'done'

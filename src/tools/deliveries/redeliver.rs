@@ -110,6 +110,10 @@ async fn meant(place: &Place, order: &Redeliver) -> Result<Vec<JobId>, Deliverie
             let why = "--since and --receiver choose among --all, not among ids";
             return Err(DeliveriesError::Senseless(why.into()));
         }
+        if order.ids.is_empty() {
+            let why = "name the deliveries by their ids (deliveries list), or give --all";
+            return Err(DeliveriesError::Senseless(why.into()));
+        }
         order.ids.iter().map(JobId::new).collect()
     };
     let mut seen = std::collections::HashSet::new();

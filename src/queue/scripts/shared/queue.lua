@@ -87,10 +87,10 @@ local function push_delayed(queue, id, at)
 end
 
 -- Stores a job that is known to be new, and puts it where it belongs. `job`: id, name, data, opts,
--- now, delay, priority, lifo, more (further fields of the hash).
+-- now, delay, priority, lifo, timestamp (where it is not now), more (further fields of the hash).
 local function add_job(queue, job)
   call('HSET', queue.base .. job.id, 'name', job.name, 'data', job.data, 'opts', job.opts,
-    'timestamp', job.now, 'delay', job.delay, 'priority', job.priority, unpack(job.more or {}))
+    'timestamp', job.timestamp or job.now, 'delay', job.delay, 'priority', job.priority, unpack(job.more or {}))
   emit(queue, 'added', job.id, 'name', job.name)
   if job.delay > 0 then
     push_delayed(queue, job.id, job.now + job.delay)
@@ -101,11 +101,13 @@ local function add_job(queue, job)
   end
 end
 
--- The job that stands in seven arguments from `at` on: id, name, data, opts, delay, priority, lifo.
+-- The job that stands in eight arguments from `at` on: id, name, data, opts, delay, priority, lifo,
+-- timestamp ('' = now).
 local function job_of_arguments(at, now)
   return {
     id = ARGV[at], name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], now = now,
     delay = tonumber(ARGV[at + 4]), priority = tonumber(ARGV[at + 5]), lifo = ARGV[at + 6] == '1',
+    timestamp = tonumber(ARGV[at + 7]),
   }
 end
 
@@ -115,4 +117,13 @@ local function locks_of(base, ids)
   for index, id in ipairs(ids) do keys[index] = base .. id .. ':lock' end
   if #keys == 0 then return {} end
   return call('MGET', unpack(keys))
+end
+
+-- Remembers something in a set of ours, with the time, for whoever is to deal with it; the oldest of too
+-- many are forgotten. `key` may be missing or empty: nothing is to be remembered then.
+local function note(key, member, now, most, remember_for)
+  if not key or key == '' then return end
+  call('ZADD', key, now, member)
+  call('ZREMRANGEBYRANK', key, 0, -1 - tonumber(most))
+  call('PEXPIRE', key, remember_for)
 end

@@ -1,0 +1,203 @@
+//! (g) What receivers that hang cost one that answers.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use deadpool_redis::redis;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until};
+
+use crate::Size;
+use crate::contestants::{self, Surroundings};
+use crate::receiver::Receiver;
+use crate::redis_server::{RedisServer, work_id};
+use crate::table;
+
+/// Results a second for the receiver that answers.
+const RATE: usize = 50;
+/// Results that each of the others has waiting from the start, and how often it gets one more.
+const WAITING: usize = 20;
+const ONE_MORE_EVERY: Duration = Duration::from_secs(2);
+const QUEUE: &str = "bull:finished_corrections";
+
+/// What the others do with a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Nothing.
+    BlackHole,
+    /// One byte of the answer's head a second.
+    Drip,
+}
+
+/// Runs it: the same stream of results to a receiver that answers, alone and beside others.
+///
+/// # Errors
+/// Where a result was lost, doubled or wrong.
+pub async fn run(size: &Size) -> anyhow::Result<()> {
+    table::head(
+        "(g) Delivery to a receiver that answers, beside others that do not",
+        &[
+            "others",
+            "their results at the start",
+            "count",
+            "p50",
+            "p99",
+            "p99 to that alone",
+            "max",
+            "notifier CPU",
+            "redis CPU",
+        ],
+    );
+    let seconds = size.seconds * 2;
+    let alone = measure(0, WAITING, Manner::BlackHole, seconds, None).await?;
+    for count in [1, 10, 100] {
+        for manner in [Manner::BlackHole, Manner::Drip] {
+            measure(count, WAITING, manner, seconds, Some(alone)).await?;
+        }
+    }
+    let many = size.corrections / 3;
+    measure(1, many, Manner::BlackHole, seconds, Some(alone)).await?;
+    measure(0, WAITING, Manner::BlackHole, seconds, Some(alone)).await?;
+    Ok(())
+}
+
+/// Answers the p99 in nanoseconds.
+async fn measure(
+    others: usize,
+    waiting: usize,
+    manner: Manner,
+    seconds: usize,
+    alone: Option<u64>,
+) -> anyhow::Result<u64> {
+    let redis = RedisServer::start().await?;
+    let directory = tempfile::tempdir()?;
+    // The first second is not measured: the notifier meets the receiver that answers.
+    let count = RATE * (seconds + 1);
+    let receiver = Receiver::start(count).await?;
+    let surroundings = Surroundings {
+        redis_port: redis.port,
+        socket: directory.path(),
+        directory: directory.path(),
+        concurrency: 50,
+        running: 0,
+        keep: 1000,
+    };
+    let mut notifier = contestants::runner("notifier", &surroundings)?;
+    let mut hanging = Vec::new();
+    for _ in 0..others {
+        hanging.push(hang(manner).await?);
+    }
+    let mut connection = redis.connection();
+    let (mut added, mut extra) = (Vec::with_capacity(count), 0);
+    let began = Instant::now();
+    let (mut cpu, mut redis_cpu) = (Duration::ZERO, Duration::ZERO);
+    for number in 0..count {
+        if number == RATE {
+            (cpu, redis_cpu) = (notifier.cpu()?, redis.process.cpu()?);
+            for _ in 0..waiting {
+                for url in &hanging {
+                    add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
+                    extra += 1;
+                }
+            }
+        }
+        let due = began + Duration::from_secs(1).mul_f64(number_to_seconds(number));
+        if number > RATE && number % (RATE * usize::try_from(ONE_MORE_EVERY.as_secs())?) == 0 {
+            for url in &hanging {
+                add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
+                extra += 1;
+            }
+        }
+        sleep_until(due).await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+        added.push(u64::try_from(now)?);
+        add(&mut connection, &format!("good-{number}"), &receiver.url, &work_id(number)).await?;
+    }
+    receiver.until(count, Duration::from_secs(60)).await.context("a result for the receiver that answers")?;
+    let used = (notifier.cpu()?.saturating_sub(cpu), redis.process.cpu()?.saturating_sub(redis_cpu));
+    receiver.check()?;
+    let mut took: Vec<u64> =
+        receiver.times().iter().zip(&added).skip(RATE).map(|(at, added)| at.saturating_sub(*added)).collect();
+    notifier.stop().await?;
+    took.sort_unstable();
+    let p99 = table::percentile(&took, 99);
+    let watched = Duration::from_secs(u64::try_from(seconds)?).as_secs_f64();
+    #[allow(clippy::cast_precision_loss, reason = "printed with two decimals")]
+    let ratio = alone.map_or(String::new(), |alone| format!("{:.2}", p99 as f64 / alone.max(1) as f64));
+    table::row(&[
+        match (others, manner) {
+            (0, _) => "none".to_owned(),
+            (_, Manner::BlackHole) => format!("{others} black holes"),
+            (_, Manner::Drip) => format!("{others} at a byte a second"),
+        },
+        if others == 0 { String::new() } else { (others * waiting).to_string() },
+        took.len().to_string(),
+        table::ms(table::percentile(&took, 50)),
+        table::ms(p99),
+        ratio,
+        table::ms(took.last().copied().unwrap_or_default()),
+        format!("{:.1} %", 100.0 * used.0.as_secs_f64() / watched),
+        format!("{:.1} %", 100.0 * used.1.as_secs_f64() / watched),
+    ]);
+    Ok(p99)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "thousands")]
+fn number_to_seconds(number: usize) -> f64 {
+    number as f64 / RATE as f64
+}
+
+/// Puts a result into the queue, as a completer would.
+async fn add(
+    connection: &mut redis::aio::MultiplexedConnection,
+    id: &str,
+    callback: &str,
+    work_id: &str,
+) -> anyhow::Result<()> {
+    let verdict = serde_json::json!({ "success": true, "grade": 7.5, "comments": ["ok"] });
+    let data = serde_json::json!({
+        "work_id": work_id, "error": false, "correction_data": verdict, "callback": callback,
+    });
+    let now = jiff::Timestamp::now().as_millisecond().to_string();
+    let fields = [
+        ("name", format!("Correction {work_id}")),
+        ("data", data.to_string()),
+        ("opts", r#"{"attempts":10,"backoff":{"type":"exponential","delay":5000}}"#.to_owned()),
+        ("timestamp", now),
+        ("delay", "0".to_owned()),
+        ("priority", "0".to_owned()),
+    ];
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    pipe.hset_multiple(format!("{QUEUE}:{id}"), &fields).ignore();
+    pipe.lpush(format!("{QUEUE}:wait"), id).ignore();
+    pipe.cmd("ZADD").arg(format!("{QUEUE}:marker")).arg(0).arg("0").ignore();
+    pipe.exec_async(connection).await?;
+    Ok(())
+}
+
+/// A receiver that hangs; answers its URL.
+async fn hang(manner: Manner) -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/callback", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(keep_waiting(stream, manner));
+        }
+    });
+    Ok(url)
+}
+
+/// Until the client goes away.
+async fn keep_waiting(mut stream: TcpStream, manner: Manner) -> Option<()> {
+    let mut request = [0; 4096];
+    if manner == Manner::Drip && stream.read(&mut request).await.ok()? > 0 {
+        for byte in b"HTTP/1.1 200 OK\r\nx-slow: ".iter().chain(std::iter::repeat(&b'x')) {
+            stream.write_all(&[*byte]).await.ok()?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+    while stream.read(&mut request).await.ok()? > 0 {}
+    Some(())
+}

@@ -1,0 +1,130 @@
+//! Where the verdict's secret must not turn up: Redis, logs, callbacks, the container's environment, a second run.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{comment, job, says_with_secret, system};
+use crate::support::docker;
+use crate::support::system::System;
+
+/// Counts the keys of Redis, of whatever type, that hold a text.
+const KEYS_WITH: &str = r"
+local found = {}
+for _, key in ipairs(redis.call('keys', '*')) do
+  local kind = redis.call('type', key).ok
+  local content = {}
+  if kind == 'string' then content = { redis.call('get', key) }
+  elseif kind == 'hash' then content = redis.call('hgetall', key)
+  elseif kind == 'list' then content = redis.call('lrange', key, 0, -1)
+  elseif kind == 'set' then content = redis.call('smembers', key)
+  elseif kind == 'zset' then content = redis.call('zrange', key, 0, -1)
+  elseif kind == 'stream' then content = { cjson.encode(redis.call('xrange', key, '-', '+')) }
+  end
+  for _, text in ipairs(content) do
+    if string.find(text, ARGV[1], 1, true) then found[#found + 1] = key end
+  end
+end
+return table.concat(found, ' ')";
+
+async fn secret_of(system: &System, name: &str) -> String {
+    let container = system
+        .until("its container is there", async || {
+            let ours =
+                |one: &correction_runner::docker::Listed| crate::support::system::calls_back_at(one, name);
+            system.containers().await.into_iter().find(ours)
+        })
+        .await;
+    let format = "{{index .Config.Labels \"org.correctomatic.secret\"}}";
+    docker::command(&["inspect", "--format", format, container.id.as_str()]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_is_another_for_each_correction_and_stands_in_no_job_log_or_callback() {
+    let system = system(&[("CONTAINER_VERDICT", "secret"), ("LOG_LEVEL", "trace")]).await;
+    // One has a verdict, one tells its secret in its verdict, one in an error, one never prints it.
+    let trace = "set -x\nsecret=$(cat /run/correctomatic/secret)\necho \"it is $secret\"\n".to_owned();
+    let scripts = [
+        ("good", says_with_secret("fine")),
+        ("told", says_with_secret("$(cat /run/correctomatic/secret)")),
+        ("traced", trace + "echo '-----BEGIN CORRECTOMATIC RESPONSE-----'\n"),
+        ("silent", "true\n".to_owned()),
+    ];
+    let mut secrets = HashSet::new();
+    for (name, script) in &scripts {
+        system.submit(&job(&system, name, &format!("sleep 1\n{script}"))).await;
+    }
+    for (name, _) in &scripts {
+        secrets.insert(secret_of(&system, name).await);
+    }
+    assert_eq!(secrets.len(), scripts.len());
+    assert_eq!(comment(&system, "good").await, "fine");
+    assert_eq!(comment(&system, "told").await, "[secret]");
+    let traced = system.result("traced").await.json();
+    let text = traced["error"].as_str().expect("a text");
+    assert!(traced["outcome"] == "no_verdict" && text.contains("it is [secret]"), "{text}");
+    let silent = system.result("silent").await.json();
+    assert!(silent["error"].as_str().is_some_and(|text| text.contains("It printed nothing")), "{silent}");
+    let bodies: String = system.receiver.all().into_iter().map(|received| received.body).collect();
+    for secret in &secrets {
+        assert_eq!(secret.len(), 40, "{secret}");
+        assert_eq!(system.ask(&["eval", KEYS_WITH, "0", secret]).await, "");
+        // A part of it would do harm as well.
+        for part in [&secret[..8], &secret[32..]] {
+            assert!(!bodies.contains(part) && !system.logs().contains(part), "{}", system.logs());
+        }
+    }
+    assert!(
+        !system.ask(&["eval", KEYS_WITH, "0", "Correction completed"]).await.is_empty(),
+        "the search does find"
+    );
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_is_not_in_the_environment_and_its_file_is_roots_alone() {
+    let system = system(&[("CONTAINER_VERDICT", "secret")]).await;
+    let script = r#"
+secret=$(cat /run/correctomatic/secret)
+found=$(cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\0' '\n' | grep -c "$secret")
+mode=$(ls -ln /run/correctomatic/secret | awk '{print $1, $3, $4, $5}')
+others=$(ls -A /run/correctomatic | grep -v '^secret$')
+"#
+    .to_owned()
+        + &says_with_secret("$found;$mode;$others");
+    system.submit(&job(&system, "file", &script)).await;
+    assert_eq!(comment(&system, "file").await, "0;-r-------- 0 0 40;");
+    system.end().await;
+}
+
+/// A container without a secret has none of what comes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_secret_channel_nothing_of_it_is_there() {
+    let system = system(&[]).await;
+    let script = "sleep 1; found=$(ls /run 2>&1)\n".to_owned() + &super::says("$found");
+    system.submit(&job(&system, "none", &script)).await;
+    assert_eq!(secret_of(&system, "none").await, "");
+    let found = comment(&system, "none").await;
+    assert!(found.contains("No such file"), "{found}");
+    system.end().await;
+}
+
+/// What stays of a container on its host goes with it: its volume, and the secret in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secrets_volume_goes_with_its_container() {
+    let system = system(&[("CONTAINER_VERDICT", "secret")]).await;
+    system.submit(&job(&system, "volume", &format!("sleep 1\n{}", says_with_secret("mine")))).await;
+    let secret = secret_of(&system, "volume").await;
+    let container = system.containers().await.remove(0).id;
+    let mounts = docker::command(&["inspect", "--format", "{{json .Mounts}}", container.as_str()]).await;
+    let mounts: Vec<Value> = serde_json::from_str(&mounts).expect("JSON");
+    let volume = mounts.iter().find(|mount| mount["Type"] == "volume").expect("a volume");
+    let name = volume["Name"].as_str().expect("a name").to_owned();
+    assert_eq!(volume["Destination"], "/run/correctomatic");
+    assert_eq!(comment(&system, "volume").await, "mine");
+    assert!(!name.contains(&secret));
+    system.until_clean().await;
+    let left = docker::command(&["volume", "ls", "--quiet", "--filter", &format!("name={name}")]).await;
+    assert_eq!(left, "");
+    system.end().await;
+}

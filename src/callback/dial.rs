@@ -1,0 +1,303 @@
+//! Connecting to a receiver: its addresses are looked up once, each is checked, and only those are dialled that passed.
+//!
+//! This is the only way from a URL to a socket, for names and for literal addresses alike, so the address that was
+//! checked is the address that is dialled: there is no second look-up that could answer otherwise. A pooled connection
+//! was made here, too, for the same scheme, host and port.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use hyper::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+
+use crate::egress::{Egress, Refusal, meant};
+
+/// How long one address has until the next one is tried beside it (RFC 8305, section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
+/// How many addresses of one host are tried.
+const MOST_ADDRESSES: usize = 16;
+/// Look-ups at once. The system's resolver blocks a thread for each and cannot be interrupted; a few names whose
+/// servers do not answer must not take all threads.
+const MOST_LOOKUPS: usize = 64;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// No callback goes there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its name has no address now.
+    #[error("the address of {host} cannot be found: {source}")]
+    Unknown { host: String, source: io::Error },
+    /// None of its addresses took the connection; the last one's reason.
+    #[error("cannot connect to {address}: {source}")]
+    Failed { address: SocketAddr, source: io::Error },
+    /// None of its addresses answered in time.
+    #[error("no address of {host} took the connection in time")]
+    TooSlow { host: String },
+}
+
+/// Connects to receivers. Clones share the bound on look-ups.
+#[derive(Clone)]
+pub(super) struct Dialler {
+    egress: Arc<Egress>,
+    within: Duration,
+    lookups: Arc<Semaphore>,
+}
+
+impl Dialler {
+    /// A dialler that keeps the rules and gives up a connection after a time.
+    pub fn new(egress: Arc<Egress>, within: Duration) -> Self {
+        Self { egress, within, lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
+    }
+
+    async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+        let host = uri.host().unwrap_or_default().to_owned();
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        self.egress.check_host(is_https, &host, port)?;
+        let connecting = async {
+            let found = self.addresses(&host, port).await?;
+            let checked = self.checked(&host, port, found).await?;
+            connect(checked).await
+        };
+        match timeout(self.within, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(DialError::TooSlow { host }),
+        }
+    }
+
+    /// The addresses that may be dialled; those that may not are left out, and where none is left the first refusal counts.
+    async fn checked(&self, host: &str, port: u16, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, DialError> {
+        let own = self.own_addresses(port).await?;
+        let (mut passed, mut refused) = (Vec::new(), None);
+        for address in found {
+            // What is dialled is what was checked: an IPv4 address in its IPv6 form is dialled as the former.
+            let address = address.to_canonical();
+            let checked = self.egress.check_address(host, address, port);
+            match checked.and_then(|()| check_own(&own, host, address, port)) {
+                Ok(()) => passed.push(SocketAddr::new(address, port)),
+                Err(refusal) => {
+                    tracing::debug!(host, %address, %refusal, "an address of a receiver is left out");
+                    refused.get_or_insert(refusal);
+                }
+            }
+        }
+        match refused {
+            Some(refusal) if passed.is_empty() => Err(refusal.into()),
+            _ => Ok(passed),
+        }
+    }
+
+    /// Where our own services are that have this port. It is looked up anew each time, which is rare: callbacks go
+    /// to other ports. Where it cannot be told nothing is dialled.
+    async fn own_addresses(&self, port: u16) -> Result<Vec<(&'static str, IpAddr)>, DialError> {
+        let mut own = Vec::new();
+        for service in self.egress.own_at(port) {
+            let found = self.addresses(&service.host, port).await?;
+            own.extend(found.into_iter().map(|address| (service.name, address.to_canonical())));
+        }
+        Ok(own)
+    }
+
+    /// The addresses of a host, each once: of a literal address that one.
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, DialError> {
+        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let name = host.trim_end_matches('.');
+        if name == "localhost" || name.ends_with(".localhost") {
+            // No resolver is asked (RFC 6761, section 6.3); some know the shortest form only.
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let unknown = |source| DialError::Unknown { host: host.to_owned(), source };
+        let permit = Arc::clone(&self.lookups).acquire_owned().await;
+        let permit = permit.map_err(|error| unknown(io::Error::other(error)))?;
+        let name = host.to_owned();
+        // In a task of its own, which holds its place until the resolver answers, wanted or not.
+        let lookup = tokio::spawn(async move {
+            let found = tokio::net::lookup_host((name.as_str(), port)).await;
+            drop(permit);
+            found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
+        });
+        let mut found = lookup.await.map_err(|error| unknown(io::Error::other(error)))?.map_err(unknown)?;
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|address| seen.insert(*address));
+        found.truncate(MOST_ADDRESSES);
+        if found.is_empty() {
+            return Err(unknown(io::Error::other("it has none")));
+        }
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for Dialler {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Dialler").finish_non_exhaustive()
+    }
+}
+
+impl Service<Uri> for Dialler {
+    type Response = TokioIo<TcpStream>;
+    type Error = DialError;
+    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().dial(uri))
+    }
+}
+
+/// Whether an address is that of a service of our own. One on this machine is reached by any address of this machine.
+fn check_own(own: &[(&'static str, IpAddr)], host: &str, address: IpAddr, port: u16) -> Result<(), Refusal> {
+    let reached = meant(address);
+    let is_own =
+        |service: IpAddr| service == reached || (is_this_machine(service) && is_this_machine(reached));
+    match own.iter().find(|(_, service)| is_own(meant(*service))) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let name = format!("the runner's own {name}");
+            Err(Refusal::Service { address, host: host.to_owned(), port, name })
+        }
+    }
+}
+
+/// Whether an address is this machine's: only such a one can be bound.
+fn is_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified() || std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Connects to the first address that takes it: in their order, the families in turn, each a little after the one before.
+async fn connect(addresses: Vec<SocketAddr>) -> Result<TokioIo<TcpStream>, DialError> {
+    let mut waiting = in_turn(addresses).into_iter();
+    let mut trying = FuturesUnordered::new();
+    let mut last = None;
+    loop {
+        if let Some(address) = waiting.next() {
+            trying.push(async move { (address, TcpStream::connect(address).await) });
+        }
+        let head_start = async {
+            if waiting.len() == 0 {
+                std::future::pending::<()>().await;
+            }
+            sleep(HEAD_START).await;
+        };
+        tokio::select! {
+            tried = trying.next() => match tried {
+                Some((address, Ok(stream))) => {
+                    stream.set_nodelay(true).map_err(|source| DialError::Failed { address, source })?;
+                    return Ok(TokioIo::new(stream));
+                }
+                Some((address, Err(source))) => last = Some(DialError::Failed { address, source }),
+                None => return Err(last.unwrap_or_else(|| DialError::TooSlow { host: String::new() })),
+            },
+            () = head_start => {}
+        }
+    }
+}
+
+/// One family after the other, beginning with that of the first address, as the resolver sorted them.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (ours, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
+    let mut others = others.into_iter();
+    let mut turns = Vec::new();
+    for address in ours {
+        turns.push(address);
+        turns.extend(others.next());
+    }
+    turns.extend(others);
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::OwnService;
+    use tokio::net::TcpListener;
+
+    fn dialler(egress: Egress) -> Dialler {
+        Dialler::new(Arc::new(egress), Duration::from_secs(20))
+    }
+
+    async fn listening() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        (listener, port)
+    }
+
+    #[test]
+    fn the_families_take_turns_and_the_first_goes_first() {
+        let addresses = |text: &str| {
+            text.split(' ').map(|ip| SocketAddr::new(ip.parse().expect(ip), 1)).collect::<Vec<_>>()
+        };
+        assert_eq!(in_turn(addresses("::1 ::2 ::3 1.1.1.1")), addresses("::1 1.1.1.1 ::2 ::3"));
+        assert_eq!(in_turn(addresses("1.1.1.1 ::1 ::2 ::3")), addresses("1.1.1.1 ::1 ::2 ::3"));
+        assert!(in_turn(Vec::new()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_address_that_answers_is_taken_though_others_come_first() {
+        let (_listener, port) = listening().await;
+        // Nobody listens at the first two; the third is refused at once or never answers, as the machine has it.
+        let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"];
+        let addresses = addresses.map(|ip| SocketAddr::new(ip.parse().expect("an address"), port)).to_vec();
+        let stream = connect(addresses).await.expect("one listens");
+        assert_eq!(stream.inner().peer_addr().expect("connected").ip().to_string(), "127.0.0.1");
+    }
+
+    #[tokio::test]
+    async fn refused_addresses_of_a_name_are_left_out_and_the_others_dialled() {
+        let rules =
+            Egress { deny: crate::egress::parse_all("127.0.0.9").expect("a rule"), ..Egress::default() };
+        let found = ["127.0.0.9", "169.254.1.1", "127.0.0.1", "::ffff:10.0.0.1"];
+        let found = found.map(|ip| ip.parse().expect("an address")).to_vec();
+        let passed =
+            dialler(rules.clone()).checked("h", 80, found.clone()).await.expect("two may be dialled");
+        assert_eq!(
+            passed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["127.0.0.1:80", "10.0.0.1:80"]
+        );
+        let refused = dialler(rules).checked("h", 80, found[..2].to_vec()).await.expect_err("none is left");
+        assert!(matches!(refused, DialError::Refused(Refusal::Denied { .. })), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn our_own_service_is_refused_by_every_address_of_this_machine() {
+        let (listener, port) = listening().await;
+        let own = vec![OwnService { name: "Redis", host: "localhost".into(), port }];
+        let dialler = dialler(Egress { own, ..Egress::default() });
+        for host in ["127.0.0.1", "127.9.9.9", "localhost", "a.localhost.", "[::1]", "[::ffff:127.0.0.1]"] {
+            let uri = format!("http://{host}:{port}/").parse().expect("a URI");
+            let refused = dialler.clone().dial(uri).await.expect_err(host);
+            assert!(refused.to_string().contains("is the runner's own Redis"), "{host}: {refused}");
+        }
+        let accepted = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(accepted.is_err(), "nobody connected");
+        // Another port of the same machine is somebody else's.
+        let (_other, free) = listening().await;
+        let uri = format!("http://127.0.0.1:{free}/").parse().expect("a URI");
+        assert!(dialler.dial(uri).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_no_refusal() {
+        let uri = "http://no-such-host.invalid/".parse().expect("a URI");
+        let error = dialler(Egress::default()).dial(uri).await.expect_err("unknown");
+        assert!(matches!(error, DialError::Unknown { .. }), "{error}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The slow loop that clears away what results leave behind: the submissions' files, images that were not used for
+//! long. Both are opt-in, and known from notes in Redis, so that nothing is lost with the process.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, error, warn};
+
+use crate::config::ImageRetention;
+use crate::crash_points::{Point, pass};
+use crate::heartbeat::{self, bounded};
+use crate::queue::UsedFile;
+
+use super::exercises::{Deleted, delete};
+use super::images;
+use super::removal::SAFE_AFTER;
+use super::session::Session;
+
+/// Images are looked at at each so-manieth round.
+pub const IMAGES_EACH: u32 = 10;
+
+/// The loop. It ends when dropped.
+#[derive(Debug)]
+pub struct Clearing {
+    _stop: CancellationToken,
+    _loop: AbortOnDropHandle<()>,
+}
+
+impl Clearing {
+    /// Starts it where the settings ask for anything of it.
+    #[must_use]
+    pub fn start(session: &Arc<Session>) -> Option<Self> {
+        let images = session.settings.images;
+        let wanted = session.settings.remove_exercise || images != ImageRetention::default();
+        if !wanted {
+            return None;
+        }
+        let stop = CancellationToken::new();
+        let work = rounds(Arc::clone(session));
+        Some(Self { _loop: heartbeat::spawn("completer: clearing away", &stop, work), _stop: stop })
+    }
+}
+
+async fn rounds(session: Arc<Session>) {
+    heartbeat::may_rest();
+    let (files, mut disk) = (Files::default(), images::Tidier::default());
+    for round in 0_u32.. {
+        tokio::time::sleep(session.settings.sweep_interval).await;
+        let work = async {
+            if session.settings.remove_exercise {
+                files.clear(&session).await;
+            }
+            if round.is_multiple_of(IMAGES_EACH) {
+                disk.tidy(&session).await;
+            }
+        };
+        if let Err(stuck) = bounded(work).await {
+            error!(error = %stuck, "what results leave behind is cleared away later");
+        }
+    }
+}
+
+/// The deletion of files. One at a time: a file system that hangs takes one thread and no more.
+#[derive(Debug)]
+struct Files {
+    turn: Arc<Semaphore>,
+    warned: AtomicBool,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), warned: AtomicBool::new(false) }
+    }
+}
+
+impl Files {
+    /// Deletes what was noted some time ago: what Redis told before may be forgotten by it yet.
+    async fn clear(&self, session: &Session) {
+        let engine = session.engine_id();
+        let noted = match session.redis.used_files(&engine, SAFE_AFTER).await {
+            Ok(noted) if noted.is_empty() => return,
+            Ok(noted) => noted,
+            Err(error) => {
+                debug!(error = format!("{error:#}"), "which files are to be deleted cannot be read now");
+                return;
+            }
+        };
+        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
+            warn!("the file system of the submissions does not answer: their files are deleted later");
+            return;
+        };
+        let deleted = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            noted.into_iter().map(|file| (delete(Path::new(&file.path)), file)).collect::<Vec<_>>()
+        });
+        let Ok(deleted) = deleted.await else { return };
+        pass(Point::ExercisesDeleted).await;
+        let done: Vec<&str> = deleted
+            .iter()
+            .filter(|(what, file)| self.is_done(*what, file))
+            .map(|(_, file)| &*file.path)
+            .collect();
+        if let Err(error) = session.redis.forget_used_files(&engine, &done).await {
+            debug!(error = format!("{error:#}"), "files that were deleted are looked for once more");
+        }
+    }
+
+    /// Whether nothing more is to be done about a file.
+    fn is_done(&self, deleted: Deleted, UsedFile { path, .. }: &UsedFile) -> bool {
+        match deleted {
+            Deleted::Gone => debug!(file = path, "the submission's file is deleted"),
+            Deleted::LeftAlone(why) => warn!(file = path, why, "a submission's file is not deleted"),
+            Deleted::OutOfSight => {
+                if !self.warned.swap(true, Ordering::Relaxed) {
+                    warn!(
+                        file = path,
+                        "REMOVE_EXERCISE: submissions are not visible here under the path that they \
+                        have on the Docker host, so that their files are not deleted"
+                    );
+                }
+            }
+            Deleted::Failed(error) => {
+                if !self.warned.swap(true, Ordering::Relaxed) {
+                    warn!(file = path, %error, "REMOVE_EXERCISE: a submission's file cannot be deleted; it is tried \
+                        for a week");
+                }
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,141 @@
+//! Whether the verdict of an ended container needs a secret, and which: its label tells.
+
+use tokio::time::Instant;
+
+use crate::docker::{EngineError, Inspected};
+use crate::job::RunningJob;
+use crate::labels::Labels;
+use crate::outcome::{Failure, Outcome};
+use crate::seal::Seal;
+
+use super::collect::Ended;
+use super::session::Session;
+use super::tries::Reached;
+
+/// What is known of it before the container is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// Its secret, or that it needs none.
+    Known(Option<Seal>),
+    /// It may need one: the label has to be read.
+    InLabel,
+}
+
+/// What reading the label came to.
+#[derive(Debug, PartialEq)]
+pub enum Read {
+    /// The secret, or that none is needed.
+    Seal(Option<Seal>),
+    /// The container is not there any more.
+    Gone,
+    /// It cannot be known, so that nothing that was printed may count.
+    Unknown(Failure),
+}
+
+impl Sealing {
+    /// What the record of a correction tells. Containers of the original's starter have no secret.
+    #[must_use]
+    pub fn of_job(job: &RunningJob) -> Self {
+        if job.origin.as_ref().is_some_and(|origin| origin.sealed) {
+            Self::InLabel
+        } else {
+            Self::Known(None)
+        }
+    }
+
+    /// Reads the label where it has to be read.
+    ///
+    /// # Errors
+    /// The engine gave no answer: to be tried again.
+    pub async fn read(
+        &self,
+        session: &Session,
+        ended: &Ended,
+        reached: &mut Reached,
+    ) -> Result<Read, EngineError> {
+        if let Self::Known(seal) = self {
+            return Ok(Read::Seal(seal.clone()));
+        }
+        match session.engine.inspect(ended.container.as_str()).await {
+            Ok(Some(inspected)) => Ok(of_label(&inspected)),
+            Ok(None) => Ok(Read::Gone),
+            Err(error) => {
+                *reached = Reached::NoInspection { away: error.is_away() };
+                if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
+                    return Err(error);
+                }
+                Ok(Read::Unknown(unknown(&format!("{error:#}"))))
+            }
+        }
+    }
+}
+
+fn of_label(inspected: &Inspected) -> Read {
+    match Labels::from_map(&inspected.labels) {
+        Some(labels) => Read::Seal(labels.seal),
+        None => Read::Unknown(unknown("its labels are not those that the runner gave it")),
+    }
+}
+
+fn unknown(why: &str) -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        format!(
+            "The correction ended, but Docker does not tell by which secret its verdict is known ({why}), so that \
+             nothing that was printed can count. The administrator of the Docker host has to look at it; the work \
+             can be submitted again."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::State;
+    use crate::identity::{ContainerId, CorrectionId, EngineId};
+    use crate::job::{Errand, Origin};
+    use crate::labels::SECRET_LABEL;
+    use crate::seal::tests::seal;
+
+    fn job(sealed: Option<bool>) -> RunningJob {
+        let (correction, engine) = (CorrectionId::new("x"), EngineId::new("e"));
+        let origin = sealed.map(|sealed| Origin { correction, engine, timeout_ms: 0, sealed });
+        RunningJob { errand: Errand::default(), container: ContainerId::new("c"), origin }
+    }
+
+    fn found(secret: Option<&str>) -> Read {
+        let mut labels = Labels::of_correction("x").to_map();
+        labels.extend(secret.map(|secret| (SECRET_LABEL.to_owned(), secret.to_owned())));
+        of_label(&Inspected {
+            id: ContainerId::new("c"),
+            state: State::Exited,
+            exit_code: 0,
+            oom_killed: false,
+            error: String::new(),
+            started_at: None,
+            finished_at: None,
+            labels,
+            memory_limit: None,
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn only_what_was_started_without_a_secret_is_read_without_a_look_at_its_label() {
+        assert_eq!(Sealing::of_job(&job(None)), Sealing::Known(None));
+        assert_eq!(Sealing::of_job(&job(Some(false))), Sealing::Known(None));
+        assert_eq!(Sealing::of_job(&job(Some(true))), Sealing::InLabel);
+    }
+
+    #[test]
+    fn the_label_decides_and_one_that_cannot_be_read_lets_nothing_count() {
+        assert_eq!(found(None), Read::Seal(None));
+        assert_eq!(found(Some(seal(1).reveal())), Read::Seal(Some(seal(1))));
+        let Read::Unknown(failure) = found(Some("broken")) else { panic!("unknown") };
+        assert_eq!(failure.outcome, Outcome::ContainerLost);
+        assert!(!failure.text.contains("broken"));
+    }
+}

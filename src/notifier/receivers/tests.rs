@@ -1,0 +1,207 @@
+//! Who gets a turn, with the room full or empty.
+
+use super::*;
+use proptest::prelude::*;
+
+const SLOTS: usize = 16;
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Receivers {
+    /// A turn, if there is one now.
+    fn now(&self, receiver: &str) -> Option<Visit<'_>> {
+        match self.try_turn(receiver, false) {
+            Turn::Now(visit) => Some(visit),
+            Turn::Soon | Turn::PutBack(_) => None,
+        }
+    }
+
+    fn answers(&self, receiver: &str) {
+        self.now(receiver).expect("a turn").learn(Ended::Answered, Duration::from_millis(1));
+    }
+
+    /// As many deliveries as it gets, none of which is answered: all step aside, as far as there is room.
+    fn hang(&self, receiver: &str) -> Vec<Visit<'_>> {
+        let mut begun = Vec::new();
+        while let Some(mut visit) = self.now(receiver) {
+            visit.step_aside();
+            begun.push(visit);
+        }
+        begun
+    }
+}
+
+#[test]
+fn each_answer_doubles_what_a_receiver_may_hold_and_each_time_out_halves_it() {
+    let receivers = Receivers::new(SLOTS);
+    let most = || std::iter::from_fn(|| receivers.now("a")).take(100).collect::<Vec<_>>().len();
+    assert_eq!(most(), FIRST, "new");
+    for expected in [SLOTS / 2, SLOTS, SLOTS] {
+        receivers.answers("a");
+        assert_eq!(most(), expected);
+    }
+    let hung: Vec<_> = (0..6).map(|_| receivers.now("a").expect("a turn")).collect();
+    for visit in &hung {
+        visit.learn(Ended::Hung, MINUTE);
+    }
+    drop(hung);
+    let probe = receivers.now("a").expect("one at a time");
+    assert!(probe.is_aside() && receivers.now("a").is_none());
+    probe.learn(Ended::Answered, Duration::from_millis(1));
+    drop(probe);
+    let again: Vec<_> = (0..2).filter_map(|_| receivers.now("a")).collect();
+    assert!(again.len() == 2 && !again[0].is_aside(), "it is trusted again, step by step");
+}
+
+#[test]
+fn however_many_hang_there_is_room_for_the_next_and_slots_for_those_that_answer() {
+    let room = SLOTS * ROOM_FOR_EACH_SLOT;
+    for hanging in [1, 10, 100] {
+        let receivers = Receivers::new(SLOTS);
+        for _ in 0..5 {
+            receivers.answers("good");
+        }
+        let hang = || (0..hanging).flat_map(|number| receivers.hang(&number.to_string())).collect::<Vec<_>>();
+        // Nobody knows them at first, and not all of a hundred get a turn in the first round.
+        for _ in 0..8 {
+            let held = hang();
+            let in_slots = held.iter().filter(|visit| !visit.is_aside()).count();
+            assert!(in_slots == 0 || (hanging > room && in_slots <= SLOTS / 2), "{in_slots} with {hanging}");
+            for visit in &held {
+                visit.learn(Ended::Hung, MINUTE);
+            }
+        }
+        // Now they are known.
+        let held = hang();
+        assert!(held.iter().all(Visit::is_aside) && held.len() <= room / 2, "{} with {hanging}", held.len());
+        let good: Vec<_> = (0..SLOTS).filter_map(|_| receivers.now("good")).collect();
+        assert!(good.len() == SLOTS && good.iter().all(|visit| !visit.is_aside()), "with {hanging}");
+        drop(good);
+        let mut newcomer = receivers.now("newcomer").expect("a turn");
+        assert!(newcomer.step_aside(), "with {hanging}");
+    }
+}
+
+#[test]
+fn new_receivers_hold_half_of_the_slots_where_others_answer_and_all_where_none_does() {
+    let receivers = Receivers::new(SLOTS);
+    let begin = |names: std::ops::Range<usize>| -> Vec<_> {
+        names.filter_map(|number| receivers.now(&format!("new-{number}"))).collect()
+    };
+    let alone = begin(0..SLOTS);
+    assert_eq!(alone.len(), SLOTS);
+    drop(alone);
+    receivers.answers("good");
+    let beside = begin(100..100 + SLOTS);
+    assert_eq!(beside.len(), SLOTS / 2);
+    assert!(receivers.now("good").is_some());
+    for visit in &beside {
+        visit.learn(Ended::Answered, Duration::from_millis(1));
+    }
+    drop(beside);
+    assert_eq!(begin(100..100 + SLOTS).len(), SLOTS, "they are no more new");
+}
+
+#[test]
+fn a_slow_receiver_that_answers_is_served_aside_as_widely_as_a_quick_one() {
+    let receivers = Receivers::new(SLOTS);
+    for _ in 0..5 {
+        let mut visit = receivers.now("slow").expect("a turn");
+        assert!(visit.step_aside());
+        visit.learn(Ended::Answered, Duration::from_secs(3));
+    }
+    let held = receivers.hang("slow");
+    assert_eq!(held.len(), SLOTS);
+    drop(held);
+    let mut without_room = Vec::new();
+    while let Some(visit) = receivers.now(&format!("other-{}", without_room.len())) {
+        without_room.push(visit);
+        let there_is = without_room.last_mut().expect("just pushed").step_aside();
+        assert_eq!(there_is, without_room.len() <= SLOTS * ROOM_FOR_EACH_SLOT);
+        if !there_is {
+            break;
+        }
+    }
+    assert!(without_room.len() > SLOTS * ROOM_FOR_EACH_SLOT, "the room was filled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_for_its_turn_is_put_back_by_the_time_that_a_delivery_takes() {
+    let receivers = Receivers::new(SLOTS);
+    let mut visit = receivers.now("dead").expect("a turn");
+    assert!(visit.step_aside());
+    for _ in 0..2 {
+        visit.learn(Ended::Hung, Duration::from_secs(10));
+    }
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        waits.push(receivers.turn("dead").await.expect_err("it hangs").as_secs());
+    }
+    assert_eq!(waits[..6], [10, 20, 30, 40, 50, 60]);
+    assert!(waits[6..].iter().all(|wait| (30..=60).contains(wait)), "{waits:?}");
+    visit.learn(Ended::Answered, Duration::from_millis(1));
+    drop(visit);
+    assert!(receivers.turn("dead").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_for_a_new_receiver_waits_for_its_first_answer_and_no_longer_than_a_moment() {
+    let receivers = Receivers::new(SLOTS);
+    let first = [(); FIRST].map(|()| receivers.now("new").expect("a turn"));
+    let waiting = receivers.turn("new");
+    tokio::pin!(waiting);
+    assert!(futures::poll!(waiting.as_mut()).is_pending());
+    first[0].learn(Ended::Answered, Duration::from_millis(3));
+    drop(first);
+    assert!(waiting.await.is_ok());
+    // Beside one that answers it gets one.
+    let first = receivers.now("silent").expect("a turn");
+    assert!(receivers.now("silent").is_none());
+    let started = Instant::now();
+    let delay = receivers.turn("silent").await.expect_err("it does not answer");
+    assert!(started.elapsed() <= QUICK * 2 && delay <= QUICK * 2, "{delay:?}");
+    assert_eq!(receivers.state().held_by_new, 1, "nobody waits any more");
+    drop(first);
+}
+
+#[test]
+fn not_too_many_receivers_are_remembered() {
+    let receivers = Receivers::new(1);
+    for number in 0..REMEMBERED * 2 {
+        receivers.now(&number.to_string()).expect("new").learn(Ended::Hung, MINUTE);
+    }
+    assert!(receivers.state().known.len() <= REMEMBERED + 1);
+}
+
+proptest! {
+    /// Whatever comes in whatever order: nothing is held once all is over, and no bound is broken meanwhile.
+    #[test]
+    fn no_slot_and_no_room_is_lost_or_given_twice(
+        slots in 1_usize..20, moves in proptest::collection::vec((0_u8..5, 0_usize..6, 0_usize..40), 0..300),
+    ) {
+        let receivers = Receivers::new(slots);
+        let mut visits = Vec::new();
+        for (what, who, which) in moves {
+            let place = which.min(visits.len().saturating_sub(1));
+            match what {
+                0 | 1 => visits.extend(receivers.now(&who.to_string())),
+                2 if !visits.is_empty() => drop(visits.swap_remove(place)),
+                3 if !visits.is_empty() => drop(visits[place].step_aside()),
+                _ if !visits.is_empty() => {
+                    let ended = if which % 2 == 0 { Ended::Answered } else { Ended::Hung };
+                    visits[place].learn(ended, Duration::from_millis(1));
+                }
+                _ => {}
+            }
+            let state = receivers.state();
+            prop_assert_eq!(state.aside, visits.iter().filter(|visit| visit.is_aside()).count());
+            prop_assert!(state.aside <= receivers.room);
+            prop_assert!(state.known.values().all(|it| it.limit >= 1 && it.limit <= slots));
+            let answering = state.known.values().filter(|it| it.standing == Standing::Answers).count();
+            prop_assert_eq!(state.answering, answering);
+        }
+        visits.clear();
+        let state = receivers.state();
+        prop_assert_eq!((state.aside, state.suspect, state.held_by_new), (0, 0, 0));
+        prop_assert!(state.known.values().all(|it| it.in_slots + it.aside == 0));
+    }
+}
