@@ -116,7 +116,7 @@ async fn what_is_held_back_for_too_long_is_told_why() {
     let all = campaign.system.receiver.all();
     let suspended = all.iter().filter(|one| one.json()["outcome"] == "image_suspended");
     let texts: Vec<_> = suspended.map(|one| one.json()["error"].to_string()).collect();
-    assert!(!texts.is_empty() && texts.len() < OF_BAD as usize, "{}", texts.len());
+    assert!(!texts.is_empty() && (texts.len() as u64) < OF_BAD, "{}", texts.len());
     for text in texts {
         assert!(text.contains(BAD) && text.contains("cannot be unpacked"), "{text}");
     }

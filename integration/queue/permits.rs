@@ -308,7 +308,7 @@ async fn a_job_that_stood_aside_tells_how_long_it_waited_where_that_counts() {
     place.queue.put_aside(&again.job, &aside, Duration::from_millis(100), true).await.expect("answered");
     let mut worker = super::worker(&place.queue, 1);
     let by_itself = within(worker.next()).await.expect("a job");
-    let waited = by_itself.job.tried_for - waited;
+    let waited = by_itself.job.tried_for.saturating_sub(waited);
     assert!(waited <= Duration::from_millis(100), "no longer than was meant: {waited:?}");
     assert_eq!(place.queue.call_back(&aside, 10).await.expect("answered"), 0);
 }

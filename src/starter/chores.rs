@@ -142,18 +142,20 @@ pub async fn look_at_host(session: &Arc<Session>, short: &watch::Sender<bool>) {
     }
     let host = Arc::clone(session);
     let look = tokio::task::spawn_blocking(move || host.host.look(Instant::now()));
-    match timeout(LOOK_FOR, look).await {
-        Ok(Ok(shortage)) => tell_of(shortage.as_ref(), short),
+    if let Ok(Ok(shortage)) = timeout(LOOK_FOR, look).await {
+        tell_of(shortage.as_ref(), short);
+    } else {
         // As it was.
-        Ok(Err(_)) | Err(_) => debug!("the host does not tell how much room it has"),
+        debug!("the host does not tell how much room it has");
     }
 }
 
 fn tell_of(shortage: Option<&Shortage>, short: &watch::Sender<bool>) {
     if short.send_if_modified(|now| std::mem::replace(now, shortage.is_some()) != shortage.is_some()) {
-        match shortage {
-            Some(shortage) => warn!("{shortage}: nothing is started until there is more"),
-            None => info!("there is room again: submissions are started"),
+        if let Some(shortage) = shortage {
+            warn!("{shortage}: nothing is started until there is more");
+        } else {
+            info!("there is room again: submissions are started");
         }
     }
 }
