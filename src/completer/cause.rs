@@ -1,8 +1,10 @@
 //! Why a container ended that left no verdict: by itself, by its limits, or by the engine.
 //!
 //! The engine's faults are told as the engine's (DESIGN, invariant 9). It is to blame
-//! - where nobody saw the end, and it fell in an outage of the event stream, or the engine notes 255, which
-//!   is what it notes for a container that it found gone when it came up;
+//! - where the end fell in an outage of the event stream: what was printed then may be lost. That an event tells of
+//!   it proves nothing, since an engine that comes back tells the deaths that it missed;
+//! - where nobody saw the end and the engine notes 255, which is what it notes for a container that it found gone
+//!   when it came up;
 //! - where the container was stopped (137, 143), seen or not, while the engine went down or came up: one that
 //!   is asked to stop ends its containers first, and one that was killed ends, when it is back, those that
 //!   lived on. That it goes down is not known yet when their deaths are told, so that no end without a
@@ -98,7 +100,7 @@ fn is_the_engines(
     } else {
         told == Some(LOST_BY_ENGINE) && ending.exit_code != told
     };
-    lost || unseen && during(&|at| outages.covers(at))
+    lost || (unseen || !ending.oom_killed) && during(&|at| outages.covers(at))
         || stopped && during(&|at| outages.may_have_stopped(at))
         || unseen
             && (stopped && ending.timed_out.is_none() || nothing_is_left)
@@ -190,10 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_nobody_saw_in_an_outage_is_the_engines_whatever_its_code() {
+    fn an_end_in_an_outage_is_the_engines_whatever_its_code_and_whether_it_was_told_later() {
         for code in [0, 1, 137, 143] {
             assert!(ending(None, code, 2005).engine_outage, "{code}");
+            assert!(ending(Some(code), code, 2005).engine_outage, "{code}");
             assert!(!ending(None, code, 3000).engine_outage, "{code}");
+            assert!(!ending(Some(code), code, 3000).engine_outage, "{code}");
         }
         assert!(ending(None, 255, 3000).engine_outage);
     }
@@ -211,7 +215,7 @@ mod tests {
                 );
             }
         }
-        assert!(!ending(Some(1), 1, 2005).engine_outage, "its own code was told and is believed");
+        assert!(!ending(Some(1), 1, 2015).engine_outage, "its own code was told and is believed");
     }
 
     #[test]
