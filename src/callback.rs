@@ -91,6 +91,12 @@ impl Courier {
         Self { keys, ..self }
     }
 
+    /// How long a delivery may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// POSTs a body, once. Headers with a status from 200 to 299 are delivery.
     pub async fn deliver(&self, url: &str, webhook_id: &str, body: Bytes) -> Attempt {
         let (at, started) = (Timestamp::now(), Instant::now());
