@@ -86,7 +86,12 @@ impl Whom {
         if let Some((base, bits)) = text.split_once('/') {
             let (base, bits) = (base.parse::<IpAddr>().ok()?, bits.parse::<u32>().ok()?);
             let most = if base.is_ipv4() { 32 } else { 128 };
-            return (bits <= most).then_some(Self::Network(base, bits));
+            return match base.to_canonical() {
+                _ if bits > most => None,
+                // An IPv4 network in its IPv6 form: it is the former that is dialled.
+                v4 @ IpAddr::V4(_) if base.is_ipv6() && bits >= 96 => Some(Self::Network(v4, bits - 96)),
+                _ => Some(Self::Network(base, bits)),
+            };
         }
         if let Ok(address) = text.parse::<IpAddr>() {
             let address = address.to_canonical();

@@ -94,7 +94,7 @@ async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
         let id = JobId::new("twice-0");
         let _ = another.record(&id).await;
         let _ = another.records(State::Waiting, 0, 0).await;
-        let _ = another.put_back(&id, &job.data, &job.data, "asked for").await;
+        let _ = another.put_back(&id, &job.data, &job.data, "asked for", None).await;
         lasts(Duration::from_millis(100)).await;
     }
     let running = async || {
