@@ -254,12 +254,10 @@ async fn keep_waiting(
 ) -> Option<()> {
     let mut request = [0; 4096];
     // The requests are short: head and body come together, or the body right after, where nobody minds.
-    while matches!(manner, Manner::GoesDark | Manner::OneRecovers)
+    if matches!(manner, Manner::GoesDark | Manner::OneRecovers)
         && stream.read(&mut request).await.ok()? > 0
+        && well.answers(is_first)
     {
-        if !well.answers(is_first) {
-            break;
-        }
         if let (true, Ok(now)) = (manner == Manner::OneRecovers, now()) {
             let _ = well.asked.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
         }

@@ -159,7 +159,7 @@ async fn all_results_of_a_receiver_that_answers_nobody_are_dead_letters_about_wh
     const MANY: usize = 150;
     let hole = BlackHole::open().await;
     let system = System::start_with("nobody", Duration::from_millis(500), |settings| {
-        settings.common.retention.failed = 10 * MANY as u32;
+        settings.common.retention.failed = 1000;
     });
     let begun = Instant::now();
     for number in 0..MANY {

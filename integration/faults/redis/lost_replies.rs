@@ -20,7 +20,7 @@ use crate::support::simulated_engine::{Call, Fault};
 /// Which replies of a script are lost, of those that it is worth to lose.
 const LOST: &[usize] = &[1, 2, 5, 9];
 
-/// They run with MAX_RUNNING or beside other engines, which this runner has not.
+/// They run with `MAX_RUNNING` or beside other engines, which this runner has not.
 const OF_PERMITS: &[&str] = &["ADMIT", "ASIDE", "CALL_BACK", "RECONCILE"];
 
 /// Loses a record that somebody holds: one that ended meanwhile would be half a job for ever.

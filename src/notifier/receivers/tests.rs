@@ -175,7 +175,9 @@ async fn one_that_answers_again_gets_its_turn_within_a_few_time_outs_however_man
             break probe;
         }
         tokio::time::sleep(time_out).await;
-        held.iter().for_each(|visit| visit.learn(Ended::Hung, time_out));
+        for visit in &held {
+            visit.learn(Ended::Hung, time_out);
+        }
     };
     assert!(probe.is_aside());
 }
