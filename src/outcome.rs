@@ -65,6 +65,37 @@ impl Outcome {
         Self::ImageSuspended,
     ];
 
+    /// Whether the submission or its grader is at fault, so that the same submission would fail again: that of a
+    /// full disk is told by [`Failure::again`].
+    #[must_use]
+    pub fn is_of_the_submission(self) -> bool {
+        match self {
+            Self::Timeout
+            | Self::OutOfMemory
+            | Self::OutputLimit
+            | Self::InvalidVerdict
+            | Self::NoVerdict
+            | Self::DiskFull => true,
+            Self::ExerciseNotFound
+            | Self::Killed
+            | Self::ImageNotFound
+            | Self::ImageNotAllowed
+            | Self::StartFailed
+            | Self::InvalidJob
+            | Self::ContainerLost
+            | Self::EngineUnavailable
+            | Self::Cancelled
+            | Self::PullFailed
+            | Self::ImageSuspended => false,
+        }
+    }
+
+    /// The outcome of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+    }
+
     /// The outcome's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
