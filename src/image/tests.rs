@@ -80,6 +80,8 @@ fn what_the_engine_takes_for_an_id_is_no_name() {
         assert_eq!(Image::read(text), Ok(Image::ById(id.to_owned())), "{text}");
     }
     assert_eq!(Image::read("sha256:0f"), Ok(Image::ById("0f".to_owned())));
+    assert_eq!(only_as_read(id), DIGEST, "the engine would take the bare digits for a name with a tag");
+    assert_eq!((only_as_read(DIGEST), only_as_read("sha256:0f")), (DIGEST.into(), "sha256:0f".into()));
     // 'ada' is a name as well as the beginning of an id: the engine is told that it is the name.
     assert_eq!(only_as_read("ada"), "ada:latest");
     for text in ["grader", "ada:1", "school/ada", "r.io/ada"] {
