@@ -160,6 +160,17 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
+    fn what_another_try_may_heal_is_not_the_submissions() {
+        let own: Vec<&str> =
+            Outcome::ALL.into_iter().filter(|one| one.is_of_the_submission()).map(Outcome::as_str).collect();
+        let expected =
+            ["timeout", "out_of_memory", "output_limit", "invalid_verdict", "no_verdict", "disk_full"];
+        assert_eq!(own, expected);
+        assert!(Outcome::ALL.into_iter().all(|one| Outcome::named(one.as_str()) == Some(one)));
+        assert_eq!(Outcome::named("verdict"), None);
+    }
+
+    #[test]
     fn each_outcome_has_a_name_of_its_own() {
         let names: HashSet<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
         assert_eq!(names.len(), Outcome::ALL.len());
