@@ -120,6 +120,14 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// What is wrong with the file that a job names, as words that follow the field's name.
+    #[must_use]
+    pub fn of_file(fault: &'static str, file: &str) -> Self {
+        Self::BadValue { field: "file", fault, found: shortened(file) }
+    }
+}
+
 impl RunningJob {
     /// Reads the data of a job in `running_corrections`, ours or the original's.
     ///

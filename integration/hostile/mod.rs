@@ -6,6 +6,7 @@ mod forging;
 mod inputs;
 mod leaks;
 mod page;
+mod places;
 mod runner;
 mod secret_files;
 

@@ -16,6 +16,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::queue::{
     Assignment, Conclusion, Finished, Keep, Leftover, NewJob, Queue, Settled, Standing, TakenJob,
 };
+use crate::rerun::Rerun;
 
 use super::collect::{Attempt, Ended, removed, result_of};
 use super::elsewhere::back_to_its_engine;
@@ -36,8 +37,8 @@ pub struct Held {
     pub assignment: Assignment,
     /// What its data says.
     pub job: RunningJob,
-    /// The submission's file, where it is to be deleted in the end.
-    pub file: Option<String>,
+    /// What was asked for, where the submission's file may have to be deleted in the end.
+    pub asked: Option<Box<Rerun>>,
 }
 
 impl Held {
@@ -94,7 +95,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             settled
         }
         Err(result) => {
-            let file = held.file.as_ref().and_then(|path| session.used_file(path));
+            let file = held.asked.as_ref().and_then(|asked| session.used_file(asked, result));
             let said = said("Correction completed");
             let conclusion = Conclusion {
                 leaves: leftover.as_ref(),
@@ -191,8 +192,7 @@ pub async fn conclude_orphan(
     pass(Point::OrphanCollected).await;
     let (queue, job, file) = match reruns::next(session, container, &labels.correction, result).await {
         Next::Tell(result) => {
-            let path = labels.rerun.as_ref().map(|rerun| &rerun.file);
-            let file = path.and_then(|path| session.used_file(path));
+            let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, &result));
             (FINISHED_QUEUE, session.finished_job(&labels.correction, &labels.name, &result), file)
         }
         Next::Again(next) => (PENDING_QUEUE, *next, None),

@@ -13,7 +13,6 @@ use crate::crash_points::{Point, pass};
 use crate::job::{FinishedJob, Origin, RunningJob};
 use crate::outcome::{Failure, Outcome};
 use crate::queue::{Assignment, Conclusion, RetryCount, Settled, TakenJob};
-use crate::rerun::Rerun;
 
 use super::conclude::{KEEP_RUNNING, hand_over, said, tell};
 use super::effects::Report;
@@ -80,10 +79,8 @@ async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
             (settled, true)
         }
         Next::Tell(result) => {
-            let path = Rerun::of_record(&taken.data).map(|rerun| rerun.file);
-            let file = path.and_then(|path| session.used_file(&path));
-            let settled =
-                tell(session, taken, &result, &Conclusion { file: file.as_ref(), ..conclusion }).await;
+            // Its file, if it is anywhere, is on the host that is gone.
+            let settled = tell(session, taken, &result, &conclusion).await;
             pass(Point::CompleterHandedOver).await;
             (settled, false)
         }

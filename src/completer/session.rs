@@ -7,9 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::CompleterSettings;
 use crate::docker::{Engine, EngineError, Outage};
+use crate::exercise;
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::outcome::Outcome;
 use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
+use crate::rerun::Rerun;
 
 use super::witness::Witness;
 
@@ -88,11 +91,21 @@ impl Session {
         self.engine.afresh().ping().await
     }
 
-    /// The file of a submission that is to be deleted once its result is safe, where that is wanted.
+    /// The file of a submission that is to be deleted once its result is safe, where that is wanted. What the
+    /// host failed, or a person ended, leaves it for another try.
     #[must_use]
-    pub fn used_file(&self, path: &str) -> Option<UsedFile> {
-        let wanted = self.settings.remove_exercise;
-        wanted.then(|| UsedFile { engine: self.engine_id(), path: path.to_owned() })
+    pub fn used_file(&self, asked: &Rerun, result: &FinishedJob) -> Option<UsedFile> {
+        let path = exercise::plain(&asked.file);
+        let folders = &self.settings.remove_exercises_in;
+        let is_wanted = !folders.is_empty() && exercise::check(&path, folders, &[]).is_ok();
+        let outcome = result.outcome.as_deref();
+        let is_used_up =
+            outcome.is_none_or(|name| Outcome::named(name).is_some_and(Outcome::is_of_the_submission));
+        (is_wanted && is_used_up && !result.again).then(|| UsedFile {
+            engine: self.engine_id(),
+            path: path.to_string_lossy().into_owned(),
+            submitted: asked.timestamp,
+        })
     }
 
     /// The job in `finished_corrections` that a result becomes.

@@ -43,7 +43,7 @@ pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
-pub use leftovers::{Conclusion, Leftover, UsedFile};
+pub use leftovers::{Conclusion, KEPT_FOR, Leftover, READ_AT_ONCE, UsedFile};
 pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use permits::{Admitted, Aside, Bound, House, Living, Reconciled};
