@@ -67,7 +67,7 @@ fn cause(
 ) -> Ending {
     let told = match ended.end {
         End::Died { exit_code } => exit_code,
-        End::Found | End::Gone | End::Unstoppable => None,
+        End::Found | End::Removed | End::Gone | End::Unstoppable => None,
     };
     let mut ending = Ending { exit_code: told, oom_killed: seen.oom, usage: seen.usage, ..Ending::default() };
     if let Some(inspected) = inspected {

@@ -75,7 +75,7 @@ async fn attempt(
     sealing: &Sealing,
     reached: &mut Reached,
 ) -> Result<Option<FinishedJob>, EngineError> {
-    if ended.end == End::Gone {
+    if ended.end.is_gone() {
         is_still(session, engine).await?;
         return Ok(None);
     }
@@ -262,6 +262,15 @@ fn not_started(error: &str) -> Failure {
             "The grader's container could not be started: {error}. The grader's image has to be \
              mended (its entrypoint or command); the submission was not looked at."
         ),
+    )
+}
+
+/// What is told of a container that vanished while nobody watched.
+pub fn vanished() -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        "The container of this correction vanished while the Docker engine was away, or while nobody watched it. The \
+         administrator of the Docker host has to look at it; the work can be submitted again.",
     )
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::campaign::Expected;
 use super::{BUSY, Row, SWEEP};
 use crate::support::simulated_engine::{Call, Fault, Options, Rule, SimulatedEngine};
 
@@ -95,6 +96,31 @@ async fn another_engine_in_its_place_for_a_while_fails_no_correction_of_either()
     row.engine.come_back(true);
     row.held = 0;
     row.delivered_within(BACK + BUSY, Instant::now()).await;
+    row.prove().await;
+}
+
+/// What the host lost while nobody could see it is run again; what somebody removes under our eyes is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_vanished_in_an_outage_is_run_again_and_one_that_was_removed_is_told_as_killed() {
+    let mut row = Row::with(&[SWEEP]).await;
+    row.hold(1).await;
+    let name = row.campaign.outstanding().into_iter().next().expect("one");
+    row.campaign.expect(&name, Expected::Outcome("killed"));
+    assert!(row.engine.remove(&row.engine.containers()[0].id));
+    row.delivered_within(BUSY, Instant::now()).await;
+    row.held = 0;
+    row.hold(2).await;
+    row.engine.go_away();
+    for container in row.engine.containers() {
+        assert!(row.engine.remove(&container.id));
+    }
+    row.engine.come_back(true);
+    row.campaign
+        .system
+        .until("both run again", async || (row.engine.stats().started == 5).then_some(()))
+        .await;
+    row.end_all();
+    row.delivered_within(BUSY, Instant::now()).await;
     row.prove().await;
 }
 
