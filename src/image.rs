@@ -127,9 +127,12 @@ impl fmt::Display for Image {
 }
 
 /// How the engine is to be told of an image that was allowed by its name: one that the engine could take for
-/// the beginning of an id as well is given the tag that it means, and so can only be a name.
+/// the beginning of an id as well is given the tag that it means, and so can only be a name; an id is told as one.
 #[must_use]
-pub fn only_by_name(image: &str) -> String {
+pub fn only_as_read(image: &str) -> String {
+    if let Ok(Image::ById(id)) = Image::read(image) {
+        return format!("sha256:{id}");
+    }
     if !image.is_empty() && image.bytes().all(is_hex) {
         format!("{image}:{LATEST}")
     } else {

@@ -1,5 +1,6 @@
 //! The data of the jobs in the three queues, parsed at the edge and written back byte for byte.
 
+mod bounds;
 mod origin;
 mod pending;
 
@@ -108,6 +109,18 @@ pub enum Problem {
         /// What stands there, shortened.
         found: String,
     },
+    /// A field, or all of them together, are longer than can be dealt with.
+    #[error(
+        "the field \"{field}\" of the job's data is too long: {bytes} bytes of the {most} that are possible"
+    )]
+    TooLong {
+        /// The field's name, or that it is the whole.
+        field: String,
+        /// How long it is, as the engine tells it where that is what counts.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
+    },
     /// A field has the right type and a value that cannot be used.
     #[error("the field \"{field}\" of the job's data {fault}: {found}")]
     BadValue {
@@ -118,6 +131,14 @@ pub enum Problem {
         /// What stands there, shortened.
         found: String,
     },
+}
+
+impl Problem {
+    /// What is wrong with the file that a job names, as words that follow the field's name.
+    #[must_use]
+    pub fn of_file(fault: &'static str, file: &str) -> Self {
+        Self::BadValue { field: "file", fault, found: shortened(file) }
+    }
 }
 
 impl RunningJob {

@@ -26,6 +26,7 @@ pub mod crash_points;
 pub mod docker;
 pub mod egress;
 pub mod ending;
+pub mod exercise;
 pub mod fields;
 pub mod heartbeat;
 pub mod identity;

@@ -65,6 +65,37 @@ impl Outcome {
         Self::ImageSuspended,
     ];
 
+    /// Whether the submission or its grader is at fault, so that the same submission would fail again: that of a
+    /// full disk is told by [`Failure::again`].
+    #[must_use]
+    pub fn is_of_the_submission(self) -> bool {
+        match self {
+            Self::Timeout
+            | Self::OutOfMemory
+            | Self::OutputLimit
+            | Self::InvalidVerdict
+            | Self::NoVerdict
+            | Self::DiskFull => true,
+            Self::ExerciseNotFound
+            | Self::Killed
+            | Self::ImageNotFound
+            | Self::ImageNotAllowed
+            | Self::StartFailed
+            | Self::InvalidJob
+            | Self::ContainerLost
+            | Self::EngineUnavailable
+            | Self::Cancelled
+            | Self::PullFailed
+            | Self::ImageSuspended => false,
+        }
+    }
+
+    /// The outcome of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+    }
+
     /// The outcome's name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -127,6 +158,17 @@ impl Failure {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn what_another_try_may_heal_is_not_the_submissions() {
+        let own: Vec<&str> =
+            Outcome::ALL.into_iter().filter(|one| one.is_of_the_submission()).map(Outcome::as_str).collect();
+        let expected =
+            ["timeout", "out_of_memory", "output_limit", "invalid_verdict", "no_verdict", "disk_full"];
+        assert_eq!(own, expected);
+        assert!(Outcome::ALL.into_iter().all(|one| Outcome::named(one.as_str()) == Some(one)));
+        assert_eq!(Outcome::named("verdict"), None);
+    }
 
     #[test]
     fn each_outcome_has_a_name_of_its_own() {

@@ -82,7 +82,7 @@ async fn what_a_result_leaves_is_noted_with_it_until_it_is_forgotten() {
     let place = Place::new("leaves");
     let (correction, engine) = (CorrectionId::new("c"), EngineId::new("e"));
     let leftover = Leftover { engine: engine.clone(), container: ContainerId::new("k") };
-    let file = UsedFile { engine: engine.clone(), path: "/srv/a file".to_owned() };
+    let file = UsedFile { engine: engine.clone(), path: "/srv/a file".to_owned(), submitted: 7 };
     let conclusion = Conclusion {
         leaves: Some(&leftover),
         file: Some(&file),
@@ -95,9 +95,12 @@ async fn what_a_result_leaves_is_noted_with_it_until_it_is_forgotten() {
     let settled = place.queue.conclude(&taken.job, &place.next, &job_with_id("c", "{}"), &conclusion).await;
     assert_eq!(settled.expect("answered"), Settled::Done);
     assert_eq!(place.redis.leftovers(&engine).await.expect("told"), [leftover]);
-    assert_eq!(files(Duration::ZERO).await, [file]);
+    assert_eq!(files(Duration::ZERO).await, std::slice::from_ref(&file));
     assert!(files(Duration::from_secs(60)).await.is_empty(), "it was noted just now");
-    place.redis.forget_used_files(&engine, &["/srv/a file"]).await.expect("told");
+    place.redis.put_off_used_files(&engine, &[&file]).await.expect("told");
+    assert_eq!(files(Duration::ZERO).await, std::slice::from_ref(&file));
+    place.redis.forget_used_files(&engine, &[&file]).await.expect("told");
+    place.redis.put_off_used_files(&engine, &[&file]).await.expect("told");
     assert!(files(Duration::ZERO).await.is_empty());
 }
 

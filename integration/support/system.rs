@@ -223,6 +223,11 @@ impl System {
         self.processes.keys().cloned().collect()
     }
 
+    /// The folder in which submissions are written.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Writes a submission, which the test grader runs as a shell script, and gives its path.
     pub fn submission(&self, script: &str) -> PathBuf {
         let number = self.submitted.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::docker::{self, GRADER_IMAGE};
 use crate::support::registry::{PASSWORD, Registry, USER};
-use crate::support::system::System;
+use crate::support::system::{System, calls_back_at};
 
 const SAYS_OK: &str = r#"echo '{"success":true,"grade":1}'"#;
 /// Images are looked at at each tenth round.
@@ -70,10 +70,13 @@ async fn the_volumes_that_an_image_declares_go_with_the_container() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submissions_file_is_deleted_after_its_result_and_not_before() {
-    let system = System::start(&[OFTEN, ("REMOVE_EXERCISE", "yes")]).await;
+    let mut system = System::prepare().await;
+    let folder = system.folder().to_str().expect("a path").to_owned();
+    system.set(&[OFTEN, ("REMOVE_EXERCISE", "yes"), ("EXERCISE_FOLDERS", &folder)]);
+    system.spawn("all");
     let graded = system.job("graded", SAYS_OK);
     let failed = system.job("failed", "exit 3");
-    let running = system.job("running", &until_end());
+    let running = system.job("running", &format!("sleep 5; {SAYS_OK}"));
     let mut refused = system.job("refused", SAYS_OK);
     refused["image"] = json!("correction-runner-test/nowhere:1");
     for job in [&graded, &failed, &running, &refused] {
@@ -82,12 +85,13 @@ async fn a_submissions_file_is_deleted_after_its_result_and_not_before() {
     for name in ["graded", "failed", "refused"] {
         system.result(name).await;
     }
-    for job in [&graded, &failed, &refused] {
+    for job in [&graded, &failed] {
         until_gone(&system, file_of(job)).await;
     }
-    end(&running);
+    assert!(file_of(&running).exists() || system.receiver.times("running") > 0);
     system.result("running").await;
     until_gone(&system, file_of(&running)).await;
+    assert!(file_of(&refused).exists(), "whoever mends the image's name finds it");
     let noted = async || {
         let left = system.ask(&["--scan", "--pattern", "bull:correction-runner:exercises:*"]).await;
         left.is_empty().then_some(())
@@ -99,7 +103,8 @@ async fn a_submissions_file_is_deleted_after_its_result_and_not_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_regular_file_and_what_a_dead_process_left_is_dealt_with() {
     let mut system = System::prepare().await;
-    system.set(&[OFTEN, ("REMOVE_EXERCISE", "yes")]);
+    let folder = system.folder().to_str().expect("a path").to_owned();
+    system.set(&[OFTEN, ("REMOVE_EXERCISE", "yes"), ("EXERCISE_FOLDERS", &folder)]);
     let job = system.job("killed", SAYS_OK);
     // A folder as the submission, and a link to a file that is nobody's.
     let (mut folder, mut link) = (system.job("folder", SAYS_OK), system.job("link", SAYS_OK));
@@ -127,6 +132,56 @@ async fn what_is_no_regular_file_and_what_a_dead_process_left_is_dealt_with() {
     let told = async || (system.logs().matches("it is no regular file").count() == 2).then_some(());
     system.until("the two are left alone, and that is said", told).await;
     assert!(place.join("a-folder").is_dir() && place.join("a-link").is_symlink() && precious.is_file());
+    system.end().await;
+}
+
+/// Kills what holds a container, as only a fault of the host does.
+async fn kill_shim_of(container: &str) {
+    let process = docker::command(&["inspect", "--format", "{{.State.Pid}}", container]).await;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)).expect("a parent");
+    let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).expect("it runs");
+    assert!(name.starts_with("containerd-shim"), "{name}");
+    let sent = tokio::process::Command::new("kill").args(["-9", parent]).status().await;
+    assert!(sent.expect("kill runs").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_needed_again_or_was_written_anew_is_not_deleted() {
+    let mut system = System::prepare().await;
+    let folder = system.folder().to_str().expect("a path").to_owned();
+    system.set(&[OFTEN, ("REMOVE_EXERCISE", "yes"), ("EXERCISE_FOLDERS", &folder)]);
+    system.spawn("all");
+    // The host fails a first run: the second run finds the file.
+    let again = system.job("again", &format!("sleep 4; {SAYS_OK}"));
+    // While the first submission runs, its file is exchanged for a second one.
+    let anew = system.job("anew", &format!("sleep 4; {SAYS_OK}"));
+    let killed = system.job("killed", "sleep 60");
+    for job in [&again, &anew, &killed] {
+        system.submit(job).await;
+    }
+    system.until_running("they run", |counts| counts.active == 3).await;
+    let second = system.submission(SAYS_OK);
+    std::fs::rename(second, file_of(&anew)).expect("in its place");
+    for name in ["again", "killed"] {
+        let container = system.containers().await.into_iter().find(|one| calls_back_at(one, name));
+        let container = container.expect("it runs").id;
+        if name == "again" {
+            kill_shim_of(container.as_str()).await;
+        } else {
+            docker::command(&["kill", container.as_str()]).await;
+        }
+    }
+    assert_eq!(system.result("anew").await.json()["grade"], 1);
+    assert_eq!(system.result("killed").await.json()["outcome"], "killed");
+    assert_eq!(system.result("again").await.json()["grade"], 1, "{}", system.logs());
+    assert!(system.logs().contains("the Docker host failed a correction: it is run again"));
+    until_gone(&system, file_of(&again)).await;
+    let left = async || system.logs().contains("it was changed after its submission").then_some(());
+    system.until("the new file is left alone", left).await;
+    assert!(file_of(&anew).exists() && file_of(&killed).exists());
+    system.submit(&anew).await;
+    until_gone(&system, file_of(&anew)).await;
     system.end().await;
 }
 
@@ -186,6 +241,7 @@ async fn containers_and_images_of_others_that_look_like_ours_survive_everything(
         ("IMAGES_KEEP_FOR", "1ms"),
         ("IMAGES_MIN_FREE_DISK", "1000000g"),
         ("REMOVE_EXERCISE", "yes"),
+        ("EXERCISE_FOLDERS", "/tmp"),
     ])
     .await;
     let name = |number: u32| format!("correction-{:08x}-0000-4000-8000-{:012x}", std::process::id(), number);

@@ -13,7 +13,7 @@ use tracing::{debug, error, warn};
 use crate::config::ImageRetention;
 use crate::crash_points::{Point, pass};
 use crate::heartbeat::{self, bounded};
-use crate::queue::UsedFile;
+use crate::queue::{KEPT_FOR, READ_AT_ONCE, UsedFile};
 
 use super::exercises::{Deleted, delete};
 use super::images;
@@ -35,7 +35,7 @@ impl Clearing {
     #[must_use]
     pub fn start(session: &Arc<Session>) -> Option<Self> {
         let images = session.settings.images;
-        let wanted = session.settings.remove_exercise || images != ImageRetention::default();
+        let wanted = !session.settings.remove_exercises_in.is_empty() || images != ImageRetention::default();
         if !wanted {
             return None;
         }
@@ -51,7 +51,7 @@ async fn rounds(session: Arc<Session>) {
     for round in 0_u32.. {
         tokio::time::sleep(session.settings.sweep_interval).await;
         let work = async {
-            if session.settings.remove_exercise {
+            if !session.settings.remove_exercises_in.is_empty() {
                 files.clear(&session).await;
             }
             if round.is_multiple_of(IMAGES_EACH) {
@@ -80,39 +80,52 @@ impl Default for Files {
 impl Files {
     /// Deletes what was noted some time ago: what Redis told before may be forgotten by it yet.
     async fn clear(&self, session: &Session) {
+        while self.clear_some(session).await.is_some_and(|seen| seen == READ_AT_ONCE) {}
+    }
+
+    /// Deals with some files, and tells with how many; `None` where that cannot be done now.
+    async fn clear_some(&self, session: &Session) -> Option<usize> {
         let engine = session.engine_id();
         let noted = match session.redis.used_files(&engine, SAFE_AFTER).await {
-            Ok(noted) if noted.is_empty() => return,
+            Ok(noted) if noted.is_empty() => return None,
             Ok(noted) => noted,
             Err(error) => {
                 debug!(error = format!("{error:#}"), "which files are to be deleted cannot be read now");
-                return;
+                return None;
             }
         };
         let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
             warn!("the file system of the submissions does not answer: their files are deleted later");
-            return;
+            return None;
         };
+        let folders = session.settings.remove_exercises_in.clone();
         let deleted = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            noted.into_iter().map(|file| (delete(Path::new(&file.path)), file)).collect::<Vec<_>>()
+            let delete = |file: UsedFile| (delete(Path::new(&file.path), file.submitted, &folders), file);
+            noted.into_iter().map(delete).collect::<Vec<_>>()
         });
-        let Ok(deleted) = deleted.await else { return };
+        let deleted = deleted.await.ok()?;
         pass(Point::ExercisesDeleted).await;
-        let done: Vec<&str> = deleted
-            .iter()
-            .filter(|(what, file)| self.is_done(*what, file))
-            .map(|(_, file)| &*file.path)
-            .collect();
-        if let Err(error) = session.redis.forget_used_files(&engine, &done).await {
-            debug!(error = format!("{error:#}"), "files that were deleted are looked for once more");
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for (what, file) in &deleted {
+            if self.is_done(*what, file) { done.push(file) } else { failed.push(file) }
         }
+        let forgotten = async {
+            session.redis.forget_used_files(&engine, &done).await?;
+            session.redis.put_off_used_files(&engine, &failed).await
+        };
+        if let Err(error) = forgotten.await {
+            debug!(error = format!("{error:#}"), "files that were deleted are looked for once more");
+            return None;
+        }
+        Some(deleted.len())
     }
 
     /// Whether nothing more is to be done about a file.
-    fn is_done(&self, deleted: Deleted, UsedFile { path, .. }: &UsedFile) -> bool {
+    fn is_done(&self, deleted: Deleted, UsedFile { path, submitted, .. }: &UsedFile) -> bool {
         match deleted {
-            Deleted::Gone => debug!(file = path, "the submission's file is deleted"),
+            Deleted::Done => debug!(file = path, "the submission's file is deleted"),
+            Deleted::Gone => debug!(file = path, "the submission's file is not there any more"),
             Deleted::LeftAlone(why) => warn!(file = path, why, "a submission's file is not deleted"),
             Deleted::OutOfSight => {
                 if !self.warned.swap(true, Ordering::Relaxed) {
@@ -128,7 +141,8 @@ impl Files {
                     warn!(file = path, %error, "REMOVE_EXERCISE: a submission's file cannot be deleted; it is tried \
                         for a week");
                 }
-                return false;
+                let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
+                return u128::from(now.saturating_sub(*submitted)) > KEPT_FOR.as_millis();
             }
         }
         true

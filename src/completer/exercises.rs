@@ -7,15 +7,17 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is deleted, or was before.
+    /// It is deleted.
+    Done,
+    /// It is not there any more.
     Gone,
     /// Not even its folder is here: the Docker host's files are not ours, or not under the same path.
     OutOfSight,
@@ -25,9 +27,14 @@ pub enum Deleted {
     Failed(Errno),
 }
 
-/// Deletes a submission's file.
+/// Deletes a submission's file that lies in one of these folders and was not changed after the submission, whose
+/// time is in milliseconds of Unix time.
 #[must_use]
-pub fn delete(path: &Path) -> Deleted {
+pub fn delete(path: &Path, submitted: u64, folders: &[PathBuf]) -> Deleted {
+    // What leads to a folder is no link either, so that the text says where the file is.
+    if !folders.iter().any(|folder| path.starts_with(folder)) {
+        return Deleted::LeftAlone("it lies in none of EXERCISE_FOLDERS");
+    }
     let Some((folders, name)) = split(path) else {
         return Deleted::LeftAlone("its path is not a plain absolute one");
     };
@@ -43,15 +50,26 @@ pub fn delete(path: &Path) -> Deleted {
         Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile => {
             return Deleted::LeftAlone("it is no regular file");
         }
+        // Whatever writes to a file, or puts another one in its place, sets this time; nobody can set it back.
+        Ok(found) if changed_ms(&found) > submitted => {
+            return Deleted::LeftAlone("it was changed after its submission: it may be a new one");
+        }
         Ok(_) => {}
         Err(Errno::NOENT) => return Deleted::Gone,
         Err(error) => return Deleted::Failed(error),
     }
     // A link that took its place meanwhile would go itself, and not what it leads to; a folder would stay.
     match unlinkat(&folder, &name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Deleted::Gone,
+        Ok(()) => Deleted::Done,
+        Err(Errno::NOENT) => Deleted::Gone,
         Err(error) => Deleted::Failed(error),
     }
+}
+
+/// When a file was changed, in milliseconds of Unix time.
+fn changed_ms(found: &Stat) -> u64 {
+    let milliseconds = i128::from(found.st_ctime) * 1000 + i128::from(found.st_ctime_nsec) / 1_000_000;
+    u64::try_from(milliseconds).unwrap_or_default()
 }
 
 /// The folders and the name of an absolute path without detours.
@@ -87,6 +105,12 @@ mod tests {
 
     use super::*;
 
+    const NEWER: Deleted = Deleted::LeftAlone("it was changed after its submission: it may be a new one");
+
+    fn delete(path: &Path) -> Deleted {
+        super::delete(path, u64::MAX, &["/".into()])
+    }
+
     fn folder() -> TempDir {
         tempfile::tempdir().expect("a folder")
     }
@@ -96,9 +120,32 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("work");
         fs::write(&path, "x").expect("a file");
-        assert_eq!(delete(&path), Deleted::Gone);
+        let before = changed_ms(&rustix::fs::stat(&path).expect("a file")) - 1;
+        assert_eq!(super::delete(&path, before, &[folder.path().into()]), NEWER);
+        let elsewhere = [folder.path().join("other"), folder.path().join("wor")];
+        assert!(matches!(super::delete(&path, u64::MAX, &elsewhere), Deleted::LeftAlone(_)) && path.exists());
+        assert_eq!(super::delete(&path, before + 1, &[folder.path().into()]), Deleted::Done);
         assert!(!path.exists());
         assert_eq!(delete(&path), Deleted::Gone);
+    }
+
+    #[test]
+    fn a_file_that_took_its_place_is_left_whatever_time_it_says_it_was_written() {
+        let folder = folder();
+        let (path, new) = (folder.path().join("work"), folder.path().join("new"));
+        fs::write(&path, "x").expect("a file");
+        let submitted = changed_ms(&rustix::fs::stat(&path).expect("a file"));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&new, "y").expect("a file");
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        fs::File::options()
+            .write(true)
+            .open(&new)
+            .and_then(|file| file.set_modified(old))
+            .expect("an old one");
+        fs::rename(&new, &path).expect("in its place");
+        assert_eq!(super::delete(&path, submitted, &[folder.path().into()]), NEWER);
+        assert!(path.exists());
     }
 
     #[test]

@@ -221,9 +221,9 @@ impl Loop {
     }
 
     fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
-        let remembered = self.session.settings.remove_exercise;
+        let remembered = !self.session.settings.remove_exercises_in.is_empty();
         let asked = remembered.then(|| Rerun::of_record(&assignment.job.data)).flatten();
-        let file = asked.map(|asked| asked.file);
+        let asked = asked.map(|asked| Box::new(Rerun { params: Vec::new(), ..asked }));
         assignment.job.data = String::new();
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
@@ -235,7 +235,7 @@ impl Loop {
         if job.origin.is_some() {
             self.disks.watch(&container);
         }
-        self.held.insert(ticket, Arc::new(Held { assignment, job, file }));
+        self.held.insert(ticket, Arc::new(Held { assignment, job, asked }));
         let actions = self.inflight.taken(ticket, &container, timeout, look, now);
         self.enqueue(actions);
     }

@@ -7,9 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::CompleterSettings;
 use crate::docker::{Engine, EngineError, Outage};
+use crate::exercise;
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::outcome::Outcome;
 use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
+use crate::rerun::Rerun;
 
 use super::witness::Witness;
 
@@ -88,11 +91,21 @@ impl Session {
         self.engine.afresh().ping().await
     }
 
-    /// The file of a submission that is to be deleted once its result is safe, where that is wanted.
+    /// The file of a submission that is to be deleted once its result is safe, where that is wanted. What the
+    /// host failed, or a person ended, leaves it for another try.
     #[must_use]
-    pub fn used_file(&self, path: &str) -> Option<UsedFile> {
-        let wanted = self.settings.remove_exercise;
-        wanted.then(|| UsedFile { engine: self.engine_id(), path: path.to_owned() })
+    pub fn used_file(&self, asked: &Rerun, result: &FinishedJob) -> Option<UsedFile> {
+        let path = exercise::plain(&asked.file);
+        let folders = &self.settings.remove_exercises_in;
+        let is_wanted = !folders.is_empty() && exercise::check(&path, folders, &[]).is_ok();
+        let outcome = result.outcome.as_deref();
+        let is_used_up =
+            outcome.is_none_or(|name| Outcome::named(name).is_some_and(Outcome::is_of_the_submission));
+        (is_wanted && is_used_up && !result.again).then(|| UsedFile {
+            engine: self.engine_id(),
+            path: path.to_string_lossy().into_owned(),
+            submitted: asked.timestamp,
+        })
     }
 
     /// The job in `finished_corrections` that a result becomes.
@@ -161,6 +174,14 @@ impl Outages {
         self.seen().watched_since.is_none_or(|since| at < since)
     }
 
+    /// Whether the stream was open from then until now without a break, so that whatever befell a container was told.
+    #[must_use]
+    pub fn is_watched_from(&self, at: Timestamp) -> bool {
+        let seen = self.seen();
+        let before = seen.watched_since.is_some_and(|since| since <= at);
+        before && seen.away_since.is_none() && seen.over.iter().all(|outage| outage.to < at)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,6 +239,18 @@ mod tests {
             outages.end(Outage { from: at(number * 1000), to: at(number * 1000 + 1) });
         }
         assert!(!outages.covers(at(1000)) && outages.covers(at(2000)) && outages.covers(at(33_000)));
+    }
+
+    #[test]
+    fn what_was_there_before_an_outage_or_before_the_first_stream_was_not_watched_all_the_time() {
+        let outages = Outages::default();
+        assert!(!outages.is_watched_from(at(10)));
+        outages.watching(at(10));
+        assert!(outages.is_watched_from(at(10)) && !outages.is_watched_from(at(9)));
+        outages.begin(at(20));
+        assert!(!outages.is_watched_from(at(15)) && !outages.is_watched_from(at(25)));
+        outages.end(Outage { from: at(20), to: at(30) });
+        assert!(outages.is_watched_from(at(31)) && !outages.is_watched_from(at(29)));
     }
 
     #[test]

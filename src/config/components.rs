@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::connections::{docker, readable, redis};
 use super::formats::{self, Unit};
 use super::inputs::Inputs;
+use super::problem::Problem;
 use super::sandbox;
 use super::settings::{
     CommonSettings, CompleterSettings, DeliveryRetries, DockerSettings, ImageRetention, LogDestination,
     LogFormat, LogLevel, LogSettings, NotifierSettings, RateLimit, Retention, StarterSettings,
 };
 use super::signing;
+use crate::exercise;
 use crate::identity::InstanceId;
 
 /// More than any machine has.
@@ -77,7 +79,7 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         min_free_memory: inputs.read("MIN_FREE_MEMORY", |text| formats::size_or_none(text, 1, MOST_MEMORY)),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
         retry_for: inputs.read("START_RETRY_FOR", |text| formats::duration(text, Unit::Hours)),
-        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
+        exercise_folders: inputs.read("EXERCISE_FOLDERS", folders),
     };
     if settings.dont_start {
         inputs.warn("DONT_START_CONTAINER is set: containers are created and wait for you to start them");
@@ -93,21 +95,57 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
     settings
 }
 
+/// Folders between ':' or ',', as plain absolute paths.
+fn folders(text: &str) -> Result<Vec<PathBuf>, formats::Allowed> {
+    let folders = text.split([':', ',']).map(str::trim).filter(|folder| !folder.is_empty());
+    let read = |folder: &str| {
+        let plain = exercise::plain(folder);
+        let is_one = folder.starts_with('/') && plain.parent().is_some();
+        is_one
+            .then_some(plain)
+            .ok_or_else(|| "absolute paths of folders other than /, with ':' or ',' between them".into())
+    };
+    folders.map(read).collect()
+}
+
+/// Where the files of submissions are deleted.
+fn remove_exercises_in(inputs: &mut Inputs) -> Vec<PathBuf> {
+    let folders = inputs.read("EXERCISE_FOLDERS", folders);
+    let (is_wanted, is_known) =
+        (inputs.read("REMOVE_EXERCISE", formats::boolean), inputs.is_set("EXERCISE_FOLDERS"));
+    if let (true, false, Some(found)) = (is_wanted, is_known, inputs.find("REMOVE_EXERCISE")) {
+        inputs.report(Problem::Unusable {
+            setting: "REMOVE_EXERCISE",
+            origin: found.origin,
+            what: "files are deleted only in the folders of EXERCISE_FOLDERS, which is not set".into(),
+        });
+    }
+    if is_wanted { folders } else { Vec::new() }
+}
+
 pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
-    CompleterSettings {
+    let mut settings = CompleterSettings {
         common: common(inputs),
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
         reruns: inputs.read("CONTAINER_RERUNS", |text| formats::whole(text, 0, 100)),
-        remove_exercise: inputs.read("REMOVE_EXERCISE", formats::boolean),
+        remove_exercises_in: remove_exercises_in(inputs),
         images: ImageRetention {
             keep_for: inputs
                 .read_optional("IMAGES_KEEP_FOR", |text| formats::some_duration(text, Unit::Hours)),
             min_free_disk: inputs
                 .read_optional("IMAGES_MIN_FREE_DISK", |text| formats::size(text, 1 << 20, MOST_DISK)),
         },
+    };
+    if settings.images != ImageRetention::default() && !settings.docker.pull {
+        settings.images = ImageRetention::default();
+        inputs.warn(
+            "IMAGES_KEEP_FOR or IMAGES_MIN_FREE_DISK is set, but DOCKER_PULL is not: no image is removed, since no start \
+             would pull it again",
+        );
     }
+    settings
 }
 
 pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {

@@ -183,8 +183,8 @@ pub struct StarterSettings {
     pub min_free_memory: Option<u64>,
     /// The optional limiter of starts.
     pub rate: Option<RateLimit>,
-    /// Whether the submission's file is deleted once its result is safe.
-    pub remove_exercise: bool,
+    /// The folders that submissions have to lie in, plain absolute paths; none = any.
+    pub exercise_folders: Vec<PathBuf>,
     /// How long a start that may heal is tried.
     pub retry_for: Duration,
 }
@@ -202,8 +202,8 @@ pub struct CompleterSettings {
     pub sweep_interval: Duration,
     /// How often a correction is run again that the Docker host failed.
     pub reruns: u32,
-    /// Whether the submission's file is deleted once its result is safe.
-    pub remove_exercise: bool,
+    /// The folders in which submissions' files are deleted once their result is safe; none = nothing is deleted.
+    pub remove_exercises_in: Vec<PathBuf>,
     /// When images are removed that we pulled.
     pub images: ImageRetention,
 }

@@ -94,7 +94,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         min_free_disk: Some(1 << 30),
         min_free_memory: Some(256 << 20),
         rate: None,
-        remove_exercise: false,
+        exercise_folders: Vec::new(),
         retry_for: Duration::from_secs(3600),
     };
     assert_eq!(starter, expected);
@@ -104,7 +104,7 @@ fn with_nothing_set_everything_is_as_the_contract_says() {
         output_limit: 1 << 20,
         sweep_interval: Duration::from_secs(30),
         reruns: 2,
-        remove_exercise: false,
+        remove_exercises_in: Vec::new(),
         images: ImageRetention::default(),
     };
     assert_eq!(completer, expected);
@@ -332,6 +332,7 @@ fn settings_that_contradict_each_other_are_warned_of() {
         ("starter", vec![("CONTAINER_NETWORK", "host")], "CONTAINER_NETWORK is host"),
         ("starter", vec![("CONTAINER_CAPS", "ALL")], "CONTAINER_CAPS"),
         ("notifier", vec![("NOTIFY_TIMEOUT", "1h")], "NOTIFY_TIMEOUT is longer"),
+        ("completer", vec![("IMAGES_KEEP_FOR", "30d")], "no image is removed"),
         ("completer", vec![("DOCKER_OPTIONS", "{}"), ("DOCKER_HOST", "tcp://h")], "DOCKER_HOST is ignored"),
         ("completer", vec![("DOCKER_OPTIONS", r#"{"x": 1}"#)], r#"DOCKER_OPTIONS: the field "x""#),
         ("completer", vec![("DOCKER_HOST", "tcp://h"), ("DOCKER_CERT_PATH", "/x")], "DOCKER_HOST is plain"),

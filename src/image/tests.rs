@@ -80,10 +80,12 @@ fn what_the_engine_takes_for_an_id_is_no_name() {
         assert_eq!(Image::read(text), Ok(Image::ById(id.to_owned())), "{text}");
     }
     assert_eq!(Image::read("sha256:0f"), Ok(Image::ById("0f".to_owned())));
+    assert_eq!(only_as_read(id), DIGEST, "the engine would take the bare digits for a name with a tag");
+    assert_eq!((only_as_read(DIGEST), only_as_read("sha256:0f")), (DIGEST.into(), "sha256:0f".into()));
     // 'ada' is a name as well as the beginning of an id: the engine is told that it is the name.
-    assert_eq!(only_by_name("ada"), "ada:latest");
+    assert_eq!(only_as_read("ada"), "ada:latest");
     for text in ["grader", "ada:1", "school/ada", "r.io/ada"] {
-        assert_eq!(only_by_name(text), text);
+        assert_eq!(only_as_read(text), text);
     }
 }
 
@@ -98,7 +100,7 @@ proptest! {
     #[test]
     fn no_text_is_too_strange(text in "\\PC{0,40}|[a-f0-9:@/.\\[\\]]{0,80}") {
         let _ = Image::read(&text);
-        let only = only_by_name(&text);
+        let only = only_as_read(&text);
         prop_assert!(only == text || only.contains(':'));
     }
 }

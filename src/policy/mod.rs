@@ -15,7 +15,7 @@ pub use change::KEYS;
 pub use fault::{Fault, FaultyPolicy};
 pub use pattern::Pattern;
 
-use crate::image::{Image, only_by_name};
+use crate::image::{Image, only_as_read};
 use crate::profile::{Profile, RuleName};
 
 /// What decides.
@@ -158,7 +158,11 @@ impl Policy {
             }
         };
         let first = list.rules.iter().find_map(|rule| {
-            let pattern = rule.patterns.iter().find(|pattern| pattern.matches(known))?;
+            let is_about = |pattern: &&Pattern| match rule.profile {
+                Some(_) => pattern.matches(known),
+                None => pattern.may_be(known),
+            };
+            let pattern = rule.patterns.iter().find(is_about)?;
             Some((rule, pattern))
         });
         let profile = match first {
@@ -180,7 +184,7 @@ impl Policy {
     /// How the engine is to be told of an image, so that it understands the one that was decided about.
     #[must_use]
     pub fn spelled(&self, image: &str) -> String {
-        if self.list.is_some() { only_by_name(image) } else { image.to_owned() }
+        if self.list.is_some() { only_as_read(image) } else { image.to_owned() }
     }
 
     /// What is allowed and looks like a mistake.
@@ -201,6 +205,23 @@ impl Policy {
                         earlier.name.as_str(),
                         earlier.line
                     ));
+                }
+            }
+            for looser in &rule.patterns {
+                let strict =
+                    before.iter().filter(|earlier| earlier.profile.is_some() && rule.profile.is_some());
+                for (earlier, pattern) in
+                    strict.flat_map(|earlier| earlier.patterns.iter().map(move |pattern| (earlier, pattern)))
+                {
+                    if pattern.gives_way_to(looser) && earlier.profile != rule.profile {
+                        warnings.push(format!(
+                            "images of the pattern {pattern} of the rule {:?} (line {}) are the rule {name:?}'s (line \
+                             {line}, {looser}) where a job names them by a digest that the former does not: if that \
+                             is the looser one, refuse the others between the two rules, or name the digests",
+                            earlier.name.as_str(),
+                            earlier.line
+                        ));
+                    }
                 }
             }
             for warning in rule.profile.iter().flat_map(|profile| profile.warnings(str::to_owned)) {

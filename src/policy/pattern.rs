@@ -3,7 +3,8 @@
 //! `*` stands for any characters but `/`, `**` for any characters. A pattern is brought into the same one form
 //! as names are, so that `grader` and `docker.io/library/grader` are one pattern. Without tag and digest it
 //! is about all of them. With a tag it is about names with that tag and without a digest: beside a digest
-//! the engine does not look at the tag. With a digest it is about names that carry that very digest.
+//! the engine does not look at the tag. A rule that refuses is about the names with a digest too, since any may be that
+//! tag's. No pattern of names is about ids. With a digest it is about names that carry that very digest.
 
 use std::fmt;
 
@@ -18,8 +19,10 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// Every image, by name or by id.
+    /// Every image that is named.
     Every,
+    /// Every image that is called by its id.
+    EveryId,
     /// The image with this id.
     Id(String),
     /// Images by their names.
@@ -61,21 +64,50 @@ impl Pattern {
     #[must_use]
     pub fn matches(&self, image: &Image) -> bool {
         match (&self.meaning, image) {
-            (Meaning::Every, _) => true,
+            (Meaning::Every, Image::Named(_)) | (Meaning::EveryId, Image::ById(_)) => true,
             (Meaning::Id(id), Image::ById(other)) => id == other,
             (Meaning::Named { repository, tag, digest }, Image::Named(name)) => {
                 repository.matches(&Glob::literal(&name.repository()).0)
                     && matches_version(tag.as_ref(), digest.as_deref(), name)
             }
-            (Meaning::Id(_), Image::Named(_)) | (Meaning::Named { .. }, Image::ById(_)) => false,
+            (Meaning::Id(_) | Meaning::EveryId, Image::Named(_))
+            | (Meaning::Every | Meaning::Named { .. }, Image::ById(_)) => false,
         }
+    }
+
+    /// Whether a rule that refuses images of this pattern refuses an image: nothing tells which tags a digest has.
+    #[must_use]
+    pub fn may_be(&self, image: &Image) -> bool {
+        self.matches(image)
+            || match (&self.meaning, image) {
+                (Meaning::Named { repository, tag: Some(_), digest: None }, Image::Named(name)) => {
+                    name.digest.is_some() && repository.matches(&Glob::literal(&name.repository()).0)
+                }
+                _ => false,
+            }
+    }
+
+    /// Whether images of this pattern are another's as soon as a job names them by a digest (or, where this pattern has
+    /// one, without it). It may say no where that is so.
+    #[must_use]
+    pub fn gives_way_to(&self, other: &Self) -> bool {
+        let Meaning::Named { repository, tag, digest } = &self.meaning else { return false };
+        (tag.is_some() || digest.is_some())
+            && match &other.meaning {
+                Meaning::Every => true,
+                Meaning::Named { repository: others, tag: None, digest: None } => {
+                    others.matches(&repository.0)
+                }
+                _ => false,
+            }
     }
 
     /// Whether it is about everything that the other is about. It may say no where that is so.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let (repository, tag, digest) = match &self.meaning {
-            Meaning::Every => return true,
+            Meaning::Every => return matches!(other.meaning, Meaning::Every | Meaning::Named { .. }),
+            Meaning::EveryId => return matches!(other.meaning, Meaning::EveryId | Meaning::Id(_)),
             Meaning::Id(_) => return self.meaning == other.meaning,
             Meaning::Named { repository, tag, digest } => (repository, tag, digest),
         };
@@ -112,6 +144,9 @@ impl Meaning {
     fn read(text: &str) -> Result<Self, Allowed> {
         if text == "**" {
             return Ok(Self::Every);
+        }
+        if text == "id:*" {
+            return Ok(Self::EveryId);
         }
         if text == "*" {
             let all = "\"**\" for every image, or \"docker.io/library/*\" for those of Docker Hub with one-word names";

@@ -309,6 +309,40 @@ fn what_never_decides_or_gives_too_much_is_warned_of() {
 }
 
 #[test]
+fn no_other_name_of_an_image_leads_round_a_rule() {
+    let policy = policy(
+        r#"
+        [[rule]]
+        name = "broken"
+        images = "r.io/quiz:7"
+        allow = false
+        [[rule]]
+        name = "strict"
+        images = "r.io/exam:1"
+        verdict = "secret"
+        [[rule]]
+        name = "all"
+        images = "**"
+        "#,
+    );
+    let id = "0123456789abcdef".repeat(4);
+    let rule_of = |image: String| policy.profile_of(&image).map(|profile| profile.rule.to_string()).ok();
+    assert_eq!(rule_of("r.io/quiz:8".into()).as_deref(), Some("all"));
+    for image in ["r.io/quiz:7".into(), format!("r.io/quiz@sha256:{id}"), format!("r.io/quiz:8@sha256:{id}")]
+    {
+        assert_eq!(rule_of(image.clone()), None, "{image}");
+    }
+    for image in [id.clone(), format!("sha256:{id}"), "sha256:01".into()] {
+        assert_eq!(rule_of(image.clone()), None, "{image}");
+    }
+    let warnings = policy.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    let told = "images of the pattern r.io/exam:1 of the rule \"strict\" (line 6) are the rule \"all\"'s (line 10, **)";
+    assert!(warnings[0].contains(told), "{warnings:#?}");
+    assert_eq!(policy.spelled(&id), format!("sha256:{id}"));
+}
+
+#[test]
 fn a_policy_is_exchanged_for_those_who_ask_later() {
     let handle = PolicyHandle::new(Policy::of_settings(bases()));
     let before = handle.now();

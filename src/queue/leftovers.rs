@@ -16,11 +16,11 @@ use super::{Keep, NewJob, Queue, QueueError, Redis, Settled, TakenJob};
 use crate::identity::{ContainerId, CorrectionId, EngineId};
 
 /// How long a note is kept: an engine that is gone for longer does not come back.
-const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many notes of a kind are kept for one engine; the oldest go first.
 const KEPT_AT_MOST: u32 = 10_000;
-/// How many are given at once.
-const READ_AT_ONCE: usize = 1000;
+/// How many notes are given at once.
+pub const READ_AT_ONCE: usize = 1000;
 
 /// A container that is to be removed once its result is safe, and that only Redis knows of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,21 @@ pub struct UsedFile {
     pub engine: EngineId,
     /// Its path there.
     pub path: String,
+    /// When its job was submitted, in milliseconds of Unix time: what was changed later is another submission's.
+    pub submitted: u64,
+}
+
+impl UsedFile {
+    /// As it stands in its set.
+    fn to_note(&self) -> String {
+        format!("{} {}", self.submitted, self.path)
+    }
+
+    fn of_note(engine: &EngineId, note: &str) -> Option<Self> {
+        let (submitted, path) = note.split_once(' ')?;
+        let submitted = submitted.parse().ok()?;
+        Some(Self { engine: engine.clone(), path: path.to_owned(), submitted })
+    }
 }
 
 /// How a correction's job ends.
@@ -90,7 +105,7 @@ impl Queue {
 
 /// The three arguments with which scripts end that note a file.
 pub(super) fn note_arguments(call: &mut ScriptInvocation<'_>, file: Option<&UsedFile>) {
-    call.arg(file.map_or("", |file| file.path.as_str())).arg(KEPT_AT_MOST).arg(millis(KEPT_FOR));
+    call.arg(file.map_or_else(String::new, UsedFile::to_note)).arg(KEPT_AT_MOST).arg(millis(KEPT_FOR));
 }
 
 impl Redis {
@@ -120,20 +135,37 @@ impl Redis {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn used_files(&self, engine: &EngineId, ago: Duration) -> Result<Vec<UsedFile>, QueueError> {
-        let paths = self.noted(&self.exercises_key(engine), ago).await?;
-        Ok(paths.into_iter().map(|path| UsedFile { engine: engine.clone(), path }).collect())
+        let notes = self.noted(&self.exercises_key(engine), ago).await?;
+        Ok(notes.iter().filter_map(|note| UsedFile::of_note(engine, note)).collect())
     }
 
     /// Files were deleted, or never will be.
     ///
     /// # Errors
     /// Redis cannot be asked; they are found missing the next time.
-    pub async fn forget_used_files(&self, engine: &EngineId, paths: &[&str]) -> Result<(), QueueError> {
-        if paths.is_empty() {
+    pub async fn forget_used_files(&self, engine: &EngineId, files: &[&UsedFile]) -> Result<(), QueueError> {
+        if files.is_empty() {
             return Ok(());
         }
-        let forget = redis::cmd("ZREM").arg(self.exercises_key(engine)).arg(paths).clone();
+        let notes: Vec<String> = files.iter().map(|file| file.to_note()).collect();
+        let forget = redis::cmd("ZREM").arg(self.exercises_key(engine)).arg(notes).clone();
         self.command::<()>("forget files", &forget).await
+    }
+
+    /// Files could not be deleted: their turn comes again after all others'.
+    ///
+    /// # Errors
+    /// Redis cannot be asked; they keep their place.
+    pub async fn put_off_used_files(&self, engine: &EngineId, files: &[&UsedFile]) -> Result<(), QueueError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut put_off = redis::cmd("ZADD");
+        put_off.arg(self.exercises_key(engine)).arg("XX");
+        for file in files {
+            put_off.arg(now_ms()).arg(file.to_note());
+        }
+        self.command::<()>("put off files", &put_off).await
     }
 
     async fn noted(&self, key: &str, ago: Duration) -> Result<Vec<String>, QueueError> {

@@ -16,6 +16,7 @@ mod astray;
 mod batches;
 mod burial;
 mod calls;
+mod engines;
 mod error;
 mod fetch;
 mod images;
@@ -43,7 +44,7 @@ pub use jobs::{
     Added, Counts, Finished, JobRetention, Keep, NewJob, RetryCount, Settled, Settlement, Standing, TakenJob,
 };
 pub use leases::Assignment;
-pub use leftovers::{Conclusion, Leftover, UsedFile};
+pub use leftovers::{Conclusion, KEPT_FOR, Leftover, READ_AT_ONCE, UsedFile};
 pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use permits::{Admitted, Aside, Bound, House, Living, Reconciled};

@@ -73,7 +73,7 @@ impl Session {
                 // A pull is tried for all who wait for it; a start is another submission's own.
                 let own = *of_pull || taken.retries > 0;
                 let failure = if own { failure.clone() } else { suspended(image, failure) };
-                self.refuse(assignment, correction, job.errand, Some(job.file), &failure).await;
+                self.refuse(assignment, correction, job.errand, &failure).await;
                 return Handled::Settled;
             }
             at_most = at_most.min(retry_for.saturating_sub(taken.tried_for).max(LEAST));

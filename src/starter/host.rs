@@ -87,6 +87,12 @@ impl Host {
         self.seen().root = root;
     }
 
+    /// Where the engine says that it keeps its files.
+    #[must_use]
+    pub fn root(&self) -> Option<PathBuf> {
+        self.seen().root.clone()
+    }
+
     /// The engine says that its disk is full.
     pub fn refused(&self, now: Instant) {
         let mut seen = self.seen();

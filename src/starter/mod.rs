@@ -7,6 +7,7 @@ mod host;
 mod image_use;
 mod images;
 mod launch;
+mod place;
 mod refusal;
 mod reload;
 mod secret;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::docker::{Call, EngineError};
 use crate::identity::ContainerId;
-use crate::job::InvalidJob;
+use crate::job::Problem;
 use crate::outcome::{Failure, Outcome};
 use crate::policy::NotAllowed;
 
@@ -181,13 +181,21 @@ pub fn name_taken(name: &str) -> Failure {
 
 /// A failure for a job whose data cannot be used.
 #[must_use]
-pub fn invalid_job(invalid: &InvalidJob) -> Failure {
+pub fn invalid_job(invalid: &Problem) -> Failure {
     Failure::new(
         Outcome::InvalidJob,
         format!(
             "The correction was asked for in a way that cannot be carried out: {invalid}. The program that submits the work has to be mended."
         ),
     )
+}
+
+/// A start whose submission cannot be looked at now.
+#[must_use]
+pub fn out_of_sight(file: &str) -> Postponed {
+    let why = format!("the file system of the submission {file} does not answer");
+    let failure = Failure::new(Outcome::StartFailed, bad_host(&why));
+    Postponed { why, failure, patience: Patience::AsSet, engine_away: false, suspect: false, container: None }
 }
 
 /// A failure for an image that the policy does not let run.

@@ -10,21 +10,23 @@ use tracing::{debug, error, info, warn};
 use crate::backoff::Backoff;
 use crate::crash_points::{Point, pass};
 use crate::docker::ContainerSpec;
+use crate::exercise;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, InstanceId};
-use crate::job::{Errand, FinishedJob, Origin, PendingJob, RunningJob};
+use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
 use crate::profile::{Profile, VerdictChannel};
 use crate::queue::{
-    Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob, UsedFile,
+    Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
 use crate::rerun::Rerun;
 
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
+use super::place::{self, Place};
 use super::refusal::{self, Postponed};
 use super::secret;
 use super::services::Session;
@@ -51,7 +53,7 @@ enum Step<'a> {
     /// On to the running queue.
     HandOver { to: &'a Queue, next: &'a NewJob, said: &'a str },
     /// As a failure to the finished queue.
-    Refuse { next: &'a NewJob, done: &'a CorrectionId, file: Option<&'a UsedFile>, said: &'a str },
+    Refuse { next: &'a NewJob, done: &'a CorrectionId, said: &'a str },
     /// Back, for a later try; whether the container may run after all.
     RetryLater { delay: Duration, why: &'a str, may_run: bool },
     /// Aside, until somebody calls it back.
@@ -77,21 +79,33 @@ impl Session {
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
             Err(invalid) => {
-                let failure = refusal::invalid_job(&invalid);
-                self.refuse(assignment, &correction, invalid.errand, None, &failure).await;
+                let failure = refusal::invalid_job(&invalid.problem);
+                self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
+        match place::of(&job.file, &self.settings, self.host.root()).await {
+            Place::Fits => {}
+            Place::Refused(misplaced) => {
+                let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
+                self.refuse(assignment, &correction, job.errand, &failure).await;
+                return Handled::Settled;
+            }
+            Place::Unknown => {
+                let postponed = refusal::out_of_sight(&job.file);
+                return self.postpone(assignment, &correction, job, &postponed, begun).await;
+            }
+        }
         if taken.stalled >= STALLED_AT_MOST {
             let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
+            self.refuse(assignment, &correction, job.errand, &failure).await;
             return Handled::Settled;
         }
         let profile = match self.policy.now().profile_of(&job.image) {
             Ok(profile) => profile,
             Err(not_allowed) => {
                 let failure = refusal::not_allowed(&not_allowed);
-                self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
+                self.refuse(assignment, &correction, job.errand, &failure).await;
                 return Handled::Settled;
             }
         };
@@ -129,8 +143,7 @@ impl Session {
             }
             Launch::Failed { failure, container } => {
                 drop(gate);
-                let file = Some(job.file);
-                let refused = self.refuse(assignment, &correction, job.errand, file, &failure).await;
+                let refused = self.refuse(assignment, &correction, job.errand, &failure).await;
                 if let (true, Some(container)) = (refused, container) {
                     self.remove(&container).await;
                 }
@@ -145,7 +158,7 @@ impl Session {
             Launch::NoImage(error) => match gate.pull(&error) {
                 Ok(hold) => self.hold(assignment, &correction, (job, &image), &hold).await,
                 Err(failure) => {
-                    self.refuse(assignment, &correction, job.errand, Some(job.file), &failure).await;
+                    self.refuse(assignment, &correction, job.errand, &failure).await;
                     Handled::Settled
                 }
             },
@@ -176,7 +189,8 @@ impl Session {
         ContainerSpec {
             name: correction.container_name(),
             image: self.policy.now().spelled(&job.image),
-            file: job.file.clone(),
+            // Without detours: what was looked at is what the engine is told.
+            file: exercise::plain(&job.file).to_string_lossy().into_owned(),
             params: job.params.clone(),
             labels: labels.to_map(),
             seal: None,
@@ -222,7 +236,6 @@ impl Session {
         assignment: &Assignment,
         correction: &CorrectionId,
         errand: Errand,
-        file: Option<String>,
         failure: &Failure,
     ) -> bool {
         pass(Point::StarterRefusing).await;
@@ -235,9 +248,7 @@ impl Session {
             options: JobOptions::of_delivery(&self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
-        let file = file.filter(|_| self.settings.remove_exercise);
-        let file = file.map(|path| UsedFile { engine: self.whereabouts.now().1, path });
-        let step = Step::Refuse { next: &next, done: correction, file: file.as_ref(), said: &said };
+        let step = Step::Refuse { next: &next, done: correction, said: &said };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
@@ -264,8 +275,7 @@ impl Session {
         let waited = if job.runs == 0 { waited } else { Duration::ZERO };
         let over = postponed.patience.is_over(waited, tried_for, self.settings.retry_for);
         if over {
-            let file = Some(job.file);
-            let done = self.refuse(assignment, correction, job.errand, file, &postponed.failure).await;
+            let done = self.refuse(assignment, correction, job.errand, &postponed.failure).await;
             if let (true, Some(container)) = (done, &postponed.container) {
                 self.remove(container).await;
             }
@@ -320,9 +330,9 @@ impl Session {
             Step::HandOver { to, next, said } => {
                 self.pending.hand_over(taken, to, next, None, raw(*said).get(), keep).await
             }
-            Step::Refuse { next, done, file, said } => {
+            Step::Refuse { next, done, said } => {
                 let said = raw(*said);
-                let conclusion = Conclusion { file: *file, ..Conclusion::of(done, said.get(), keep) };
+                let conclusion = Conclusion::of(done, said.get(), keep);
                 self.pending.conclude(taken, &self.finished, next, &conclusion).await
             }
             Step::RetryLater { delay, why, may_run } => {

@@ -82,6 +82,7 @@ impl Lane {
             ("SWEEP_INTERVAL", "2s"),
             // There is no such file: what is noted is looked for and forgotten.
             ("REMOVE_EXERCISE", "yes"),
+            ("EXERCISE_FOLDERS", "/srv,/tmp"),
             ("KEEP_COMPLETED", "1000000"),
             ("KEEP_FAILED", "1000000"),
             ("LOG_LEVEL", "info"),

@@ -234,6 +234,17 @@ pub(super) const STARTING: &[Setting] = &[
                the engine is away none is tried, and that time does not count",
         ..PLAIN
     },
+    Setting {
+        name: "EXERCISE_FOLDERS",
+        users: SC,
+        group: STARTS,
+        value: "FOLDERS",
+        unset: "any but the host's own",
+        help: "The folders that the jobs' files have to lie in, on the Docker host, such as /srv/uploads:/srv/more. \
+               Recommended: without it whoever can add jobs has any file of the host shown to a grader, but for \
+               /proc, /sys, /dev, /run and what is the engine's",
+        ..PLAIN
+    },
 ];
 
 pub(super) const COLLECTING: &[Setting] = &[
@@ -271,12 +282,12 @@ pub(super) const COLLECTING: &[Setting] = &[
 pub(super) const CLEARING: &[Setting] = &[
     Setting {
         name: "REMOVE_EXERCISE",
-        users: SC,
+        users: C,
         group: AWAY,
         value: YES_NO,
         default: "no",
-        help: "Delete the submission's file once its result is safe in the queue; the completer has to see it under \
-               the same path and may delete it",
+        help: "Delete the submission's file once a verdict, or a failure by its own fault, is safe in the queue. Needs \
+               EXERCISE_FOLDERS, and a completer that sees them under the same paths and may delete there",
         ..PLAIN
     },
     Setting {

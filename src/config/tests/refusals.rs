@@ -25,6 +25,26 @@ fn every_wrong_setting_is_told_at_once_with_its_value_and_place() {
 }
 
 #[test]
+fn folders_are_plain_absolute_paths_and_files_are_deleted_only_in_some() {
+    let text = refused("completer", &[("REMOVE_EXERCISE", "yes")], "");
+    assert!(
+        text.contains("REMOVE_EXERCISE (environment variable REMOVE_EXERCISE): files are deleted only in"),
+        "{text}"
+    );
+    for folders in ["uploads", "/", "/srv:/a/..", "/srv,x"] {
+        let text = refused("starter", &[("EXERCISE_FOLDERS", folders)], "");
+        assert!(text.contains("EXERCISE_FOLDERS") && text.contains("absolute paths"), "{text}");
+    }
+    let environment = [("EXERCISE_FOLDERS", "/srv/a/:/srv//b, /c/./d"), ("REMOVE_EXERCISE", "yes")];
+    let read = configured("all", &environment, "");
+    let folders = ["/srv/a", "/srv/b", "/c/d"].map(std::path::PathBuf::from);
+    assert_eq!(read.starter.expect("a starter").exercise_folders, folders);
+    assert_eq!(read.completer.expect("a completer").remove_exercises_in, folders);
+    let read = configured("completer", &environment[..1], "");
+    assert!(read.completer.expect("a completer").remove_exercises_in.is_empty());
+}
+
+#[test]
 fn a_component_does_not_mind_what_is_wrong_with_the_settings_of_others() {
     let environment = [("DOCKER_OPTIONS", "{"), ("CONCURRENT_STARTERS", "x"), ("UNKNOWN", "x")];
     assert!(configured("notifier", &environment, "").starter.is_none());

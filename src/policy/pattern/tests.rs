@@ -71,16 +71,46 @@ fn a_digest_is_matched_only_by_a_name_that_carries_it_and_a_tag_never_beside_a_d
 }
 
 #[test]
-fn an_id_is_matched_by_the_very_id_and_by_the_pattern_for_every_image() {
+fn an_id_is_matched_by_the_very_id_and_by_the_pattern_for_every_id_alone() {
     let id = &DIGEST["sha256:".len()..];
     for image in [id, DIGEST] {
-        assert!(matches(DIGEST, image) && matches("**", image), "{image}");
-        for text in ["docker.io/library/*", "sha256*", "**/*", OTHER] {
+        assert!(matches(DIGEST, image) && matches("id:*", image), "{image}");
+        for text in ["**", "docker.io/library/*", "sha256*", "**/*", OTHER] {
             assert!(!matches(text, image), "{text}: {image}");
         }
     }
+    assert!(matches("id:*", "sha256:0f") && !matches("id:*", "grader") && !matches("**", "sha256:0f"));
     assert!(!matches("docker.io/library/*", "sha256:0f"), "the beginning of an id is no name");
     assert!(matches("docker.io/library/*", "ada"));
+}
+
+#[test]
+fn a_refusal_of_a_tag_is_not_got_round_by_a_digest() {
+    let refuses = |text: &str, image: &str| pattern(text).may_be(&Image::read(image).unwrap());
+    for image in ["grader:7".into(), format!("grader:7@{DIGEST}"), format!("library/grader@{OTHER}")] {
+        assert!(refuses("grader:7", &image), "{image}");
+    }
+    for image in ["grader:8".into(), format!("a/grader@{DIGEST}"), DIGEST.to_owned()] {
+        assert!(!refuses("grader:7", &image), "{image}");
+    }
+    let by_digest = format!("grader@{DIGEST}");
+    assert!(refuses(&by_digest, &by_digest) && !refuses(&by_digest, &format!("grader@{OTHER}")));
+}
+
+#[test]
+fn a_pattern_of_a_version_gives_way_to_one_of_the_repository() {
+    let by_digest = format!("a/b@{DIGEST}");
+    for (one, other, gives_way) in [
+        ("a/b:1", "a/*", true),
+        ("a/b:1", "**", true),
+        (&by_digest, "a/b", true),
+        ("a/b", "a/*", false),
+        ("a/b:1", "a/c", false),
+        ("a/b:1", "a/b:*", false),
+        ("a/b:1", "id:*", false),
+    ] {
+        assert_eq!(pattern(one).gives_way_to(&pattern(other)), gives_way, "{one} to {other}");
+    }
 }
 
 #[test]
@@ -113,7 +143,10 @@ fn a_pattern_covers_another_that_is_about_nothing_else() {
     let by_digest = format!("a/b@{DIGEST}");
     for (one, other, covers) in [
         ("**", "a", true),
-        ("**", DIGEST, true),
+        ("**", DIGEST, false),
+        ("**", "id:*", false),
+        ("id:*", DIGEST, true),
+        ("id:*", "a", false),
         ("a", "**", false),
         ("a/*", "a/b*", true),
         ("a/*", "a/**", false),

@@ -13,7 +13,7 @@ if found ~= 'orphan' then return found end
 local job = job_of_arguments(9, tonumber(ARGV[6]))
 if call('EXISTS', KEYS[4] .. job.id) == 0 then
   add_job(open_queue(KEYS[4]), job)
+  note(KEYS[6], ARGV[17], tonumber(ARGV[6]), ARGV[18], ARGV[19])
 end
 call('SET', place.done .. ARGV[1], ARGV[7], 'PX', ARGV[8])
-note(KEYS[6], ARGV[17], tonumber(ARGV[6]), ARGV[18], ARGV[19])
 return 'added'

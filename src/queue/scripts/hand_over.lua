@@ -30,6 +30,7 @@ if not known then
 end
 if KEYS[3] ~= '' and not done then call('SET', KEYS[3], token, 'PX', ARGV[7]) end
 note(KEYS[4], ARGV[16], now, ARGV[18], ARGV[19])
-note(KEYS[5], ARGV[17], now, ARGV[18], ARGV[19])
+-- Where the correction's end was there before, its file is that one's to note.
+if not known then note(KEYS[5], ARGV[17], now, ARGV[18], ARGV[19]) end
 complete(queue, id, job, token, now, ARGV[4], { count = tonumber(ARGV[5]), age = tonumber(ARGV[6]) })
 return 'done'
