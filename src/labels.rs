@@ -102,7 +102,9 @@ impl Labels {
         match &self.rerun {
             Some(rerun) => write_rerun(&mut map, rerun),
             None => {
-                map.extend([IMAGE, FILE, PARAMS, PRIORITY, RUNS].map(|name| (name.to_owned(), String::new())))
+                map.extend(
+                    [IMAGE, FILE, PARAMS, PRIORITY, RUNS].map(|name| (name.to_owned(), String::new())),
+                );
             }
         }
         map

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{SAYS_OK, assert_says, graded, told};
-use crate::support::simulated_engine::{Call, Fault, Options, SimulatedEngine, script};
+use crate::support::simulated_engine::{Call, Fault, Options, Rule, SimulatedEngine, script};
 use crate::support::system::System;
 
 /// Writes 8 MB every quarter of a second, each time into another file.
@@ -114,6 +114,34 @@ async fn an_engine_that_will_not_tell_a_size_holds_nothing_up() {
         system.submit(&endless(&system, name, 33 << 20, 0)).await;
     }
     for name in ["refused", "silent"] {
+        told(&system, name, "timeout").await;
+    }
+    system.end().await;
+}
+
+/// Such as those of graders that made millions of files.
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_whose_size_cannot_be_counted_take_the_watch_from_no_other() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let mut system = System::prepare_on(&engine).await;
+    system.set(&[("CONTAINER_DISK", "32m"), ("CONTAINER_TIMEOUT", "14s"), ("DOCKER_TIMEOUT", "500ms")]);
+    system.spawn("all");
+    let countless = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for name in countless {
+        system.submit(&endless(&system, name, 0, 0)).await;
+    }
+    system.until_running("they run", |counts| counts.active == countless.len() as u64).await;
+    for container in engine.containers() {
+        engine.add_rule(Rule {
+            call: Some(Call::Size),
+            container: Some(container.id),
+            fault: Fault::Hang,
+            left: usize::MAX,
+        });
+    }
+    system.submit(&endless(&system, "full", 33 << 20, 0)).await;
+    told(&system, "full", "disk_full").await;
+    for name in countless {
         told(&system, name, "timeout").await;
     }
     system.end().await;
