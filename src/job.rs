@@ -1,5 +1,6 @@
 //! The data of the jobs in the three queues, parsed at the edge and written back byte for byte.
 
+mod bounds;
 mod origin;
 mod pending;
 
@@ -107,6 +108,18 @@ pub enum Problem {
         expected: &'static str,
         /// What stands there, shortened.
         found: String,
+    },
+    /// A field, or all of them together, are longer than can be dealt with.
+    #[error(
+        "the field \"{field}\" of the job's data is too long: {bytes} bytes of the {most} that are possible"
+    )]
+    TooLong {
+        /// The field's name, or that it is the whole.
+        field: String,
+        /// How long it is, as the engine tells it where that is what counts.
+        bytes: usize,
+        /// How long it may be.
+        most: usize,
     },
     /// A field has the right type and a value that cannot be used.
     #[error("the field \"{field}\" of the job's data {fault}: {found}")]

@@ -99,8 +99,11 @@ impl Labels {
         for (name, value) in optional {
             map.insert(name.to_owned(), value.unwrap_or_default());
         }
-        if let Some(rerun) = &self.rerun {
-            write_rerun(&mut map, rerun);
+        match &self.rerun {
+            Some(rerun) => write_rerun(&mut map, rerun),
+            None => {
+                map.extend([IMAGE, FILE, PARAMS, PRIORITY, RUNS].map(|name| (name.to_owned(), String::new())))
+            }
         }
         map
     }
@@ -150,7 +153,7 @@ fn write_rerun(map: &mut HashMap<String, String>, rerun: &Rerun) {
 /// What cannot be read makes a correction one that is not run again, and never one that is run otherwise.
 fn read_rerun(map: &HashMap<String, String>, timestamp: u64) -> Option<Rerun> {
     Some(Rerun {
-        image: map.get(IMAGE)?.clone(),
+        image: map.get(IMAGE).filter(|image| !image.is_empty())?.clone(),
         file: map.get(FILE)?.clone(),
         params: map.get(PARAMS).map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(text).ok())?,
         priority: map.get(PRIORITY).map_or(Some(0), |text| text.parse().ok())?,
@@ -267,6 +270,17 @@ mod tests {
             labels().to_map().into_keys().map(|name| (name, "\"forged\"".to_owned())).collect();
         of_image.insert(CALLBACK.to_owned(), "http://forged/".to_owned());
         of_image.insert(EXTRA.to_owned(), "{\"forged\":1}".to_owned());
+        // Valid each, so that nothing but what we write can keep them from being believed.
+        for (name, value) in [
+            (IMAGE, "forged"),
+            (FILE, "/etc/passwd"),
+            (PARAMS, "[]"),
+            (PRIORITY, "1"),
+            (RUNS, "0"),
+            (DISK, "9"),
+        ] {
+            of_image.insert(name.to_owned(), value.to_owned());
+        }
         of_image.insert(SECRET_LABEL.to_owned(), crate::seal::tests::seal(1).reveal().to_owned());
         // As the engine puts the two together.
         of_image.extend(bare.to_map());

@@ -48,9 +48,14 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         name: "notifier".to_owned(),
     };
     let worker = Worker::start(queue.clone(), options);
-    let session =
-        Arc::new(Session::new(queue, courier, settings.concurrency, instance, settings.common.retention));
-    take_and_deliver(&session, worker, &shutdown).await;
+    let session = Arc::new(Session::new(
+        queue.clone(),
+        courier,
+        settings.concurrency,
+        instance,
+        settings.common.retention,
+    ));
+    tokio::join!(take_and_deliver(&session, worker, &shutdown), dead_letters::remind(&queue, &shutdown));
     Ok(())
 }
 

@@ -27,8 +27,20 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// Where it cannot be started.
 pub fn runner(component: &'static str, surroundings: &Surroundings<'_>) -> anyhow::Result<Process> {
+    runner_with(component, surroundings, &[])
+}
+
+/// The same with more settings.
+///
+/// # Errors
+/// Where it cannot be started.
+pub fn runner_with(
+    component: &'static str,
+    surroundings: &Surroundings<'_>,
+    more: &[(&'static str, String)],
+) -> anyhow::Result<Process> {
     let options = serde_json::json!({ "socketPath": surroundings.socket });
-    let environment = [
+    let mut environment = vec![
         ("REDIS_PORT", surroundings.redis_port.to_string()),
         ("DOCKER_OPTIONS", options.to_string()),
         ("CONCURRENT_STARTERS", surroundings.concurrency.to_string()),
@@ -42,6 +54,7 @@ pub fn runner(component: &'static str, surroundings: &Surroundings<'_>) -> anyho
         ("LOG_FORMAT", "json".to_owned()),
         ("LOG_FILE", surroundings.directory.join(format!("{component}.log")).display().to_string()),
     ];
+    environment.extend_from_slice(more);
     let program = std::env::var_os("BENCH_RUNNER")
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_correction-runner")), PathBuf::from);
     Process::start(component, program, [component], &environment, surroundings.directory, false)

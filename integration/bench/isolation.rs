@@ -1,5 +1,7 @@
 //! (g) What receivers that hang cost one that answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,6 +21,8 @@ const RATE: usize = 50;
 /// Results that each of the others has waiting from the start, and how often it gets one more.
 const WAITING: usize = 20;
 const ONE_MORE_EVERY: Duration = Duration::from_secs(2);
+/// So short that deliveries time out while it is measured.
+const NOTIFY_TIMEOUT: &str = "5s";
 const QUEUE: &str = "bull:finished_corrections";
 
 /// What the others do with a request.
@@ -28,6 +32,10 @@ enum Manner {
     BlackHole,
     /// One byte of the answer's head a second.
     Drip,
+    /// An answer at once in the first second, and nothing from then on.
+    GoesDark,
+    /// Nothing; but one of them answers from the half of the time on.
+    OneRecovers,
 }
 
 /// Runs it: the same stream of results to a receiver that answers, alone and beside others.
@@ -49,12 +57,14 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
             "redis CPU",
         ],
     );
-    let seconds = size.seconds * 2;
+    // With ten cases of it the whole run takes less than four minutes.
+    let seconds = size.seconds;
     let alone = measure(0, WAITING, Manner::BlackHole, seconds, None).await?;
     for count in [1, 10, 100] {
-        for manner in [Manner::BlackHole, Manner::Drip] {
-            measure(count, WAITING, manner, seconds, Some(alone)).await?;
-        }
+        measure(count, WAITING, Manner::BlackHole, seconds, Some(alone)).await?;
+    }
+    for manner in [Manner::Drip, Manner::GoesDark, Manner::OneRecovers] {
+        measure(100, WAITING, manner, seconds, Some(alone)).await?;
     }
     let many = size.corrections / 3;
     measure(1, many, Manner::BlackHole, seconds, Some(alone)).await?;
@@ -83,17 +93,32 @@ async fn measure(
         running: 0,
         keep: 1000,
     };
-    let mut notifier = contestants::runner("notifier", &surroundings)?;
+    let more = [("NOTIFY_TIMEOUT", NOTIFY_TIMEOUT.to_owned())];
+    let mut notifier = contestants::runner_with("notifier", &surroundings, &more)?;
     let mut hanging = Vec::new();
-    for _ in 0..others {
-        hanging.push(hang(manner).await?);
+    let well = Arc::new(Wellness::default());
+    well.all.store(manner == Manner::GoesDark, Ordering::SeqCst);
+    for number in 0..others {
+        hanging.push(hang(manner, number == 0, Arc::clone(&well)).await?);
     }
     let mut connection = redis.connection();
     let (mut added, mut extra) = (Vec::with_capacity(count), 0);
     let began = Instant::now();
     let (mut cpu, mut redis_cpu) = (Duration::ZERO, Duration::ZERO);
     for number in 0..count {
+        if manner == Manner::GoesDark && number < RATE / 2 && number % 3 == 0 {
+            // So often each of them answers before it goes dark.
+            for url in &hanging {
+                add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
+                extra += 1;
+            }
+        }
+        if number == count / 2 {
+            well.first.store(manner == Manner::OneRecovers, Ordering::SeqCst);
+            well.since.store(now()?, Ordering::SeqCst);
+        }
         if number == RATE {
+            well.all.store(false, Ordering::SeqCst);
             (cpu, redis_cpu) = (notifier.cpu()?, redis.process.cpu()?);
             for _ in 0..waiting {
                 for url in &hanging {
@@ -110,8 +135,7 @@ async fn measure(
             }
         }
         sleep_until(due).await;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
-        added.push(u64::try_from(now)?);
+        added.push(now()?);
         add(&mut connection, &format!("good-{number}"), &receiver.url, &work_id(number)).await?;
     }
     receiver.until(count, Duration::from_secs(60)).await.context("a result for the receiver that answers")?;
@@ -130,6 +154,8 @@ async fn measure(
             (0, _) => "none".to_owned(),
             (_, Manner::BlackHole) => format!("{others} black holes"),
             (_, Manner::Drip) => format!("{others} at a byte a second"),
+            (_, Manner::GoesDark) => format!("{others} that answered before and go dark together"),
+            (_, Manner::OneRecovers) => format!("{others}, one of which recovers: {}", well.told()),
         },
         if others == 0 { String::new() } else { (others * waiting).to_string() },
         took.len().to_string(),
@@ -141,6 +167,36 @@ async fn measure(
         format!("{:.1} %", 100.0 * used.1.as_secs_f64() / watched),
     ]);
     Ok(p99)
+}
+
+/// Who of the others answers.
+#[derive(Default)]
+struct Wellness {
+    all: AtomicBool,
+    first: AtomicBool,
+    /// Since when the first does, and when it was asked first since then; nanoseconds of Unix time.
+    since: AtomicU64,
+    asked: AtomicU64,
+}
+
+impl Wellness {
+    fn answers(&self, is_first: bool) -> bool {
+        self.all.load(Ordering::SeqCst) || (is_first && self.first.load(Ordering::SeqCst))
+    }
+
+    fn told(&self) -> String {
+        let (since, asked) = (self.since.load(Ordering::SeqCst), self.asked.load(Ordering::SeqCst));
+        match asked.checked_sub(since) {
+            Some(after) => format!("asked after {}", table::ms(after)),
+            None => "not asked again".to_owned(),
+        }
+    }
+}
+
+/// Nanoseconds of Unix time.
+fn now() -> anyhow::Result<u64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    Ok(u64::try_from(now)?)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "thousands")]
@@ -178,20 +234,38 @@ async fn add(
 }
 
 /// A receiver that hangs; answers its URL.
-async fn hang(manner: Manner) -> anyhow::Result<String> {
+async fn hang(manner: Manner, is_first: bool, well: Arc<Wellness>) -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/callback", listener.local_addr()?);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(keep_waiting(stream, manner));
+            tokio::spawn(keep_waiting(stream, manner, is_first, Arc::clone(&well)));
         }
     });
     Ok(url)
 }
 
 /// Until the client goes away.
-async fn keep_waiting(mut stream: TcpStream, manner: Manner) -> Option<()> {
+async fn keep_waiting(
+    mut stream: TcpStream,
+    manner: Manner,
+    is_first: bool,
+    well: Arc<Wellness>,
+) -> Option<()> {
     let mut request = [0; 4096];
+    // The requests are short: head and body come together, or the body right after, where nobody minds.
+    while matches!(manner, Manner::GoesDark | Manner::OneRecovers)
+        && stream.read(&mut request).await.ok()? > 0
+    {
+        if !well.answers(is_first) {
+            break;
+        }
+        if let (true, Ok(now)) = (manner == Manner::OneRecovers, now()) {
+            let _ = well.asked.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.ok()?;
+        return stream.shutdown().await.ok();
+    }
     if manner == Manner::Drip && stream.read(&mut request).await.ok()? > 0 {
         for byte in b"HTTP/1.1 200 OK\r\nx-slow: ".iter().chain(std::iter::repeat(&b'x')) {
             stream.write_all(&[*byte]).await.ok()?;

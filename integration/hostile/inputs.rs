@@ -9,7 +9,7 @@ use crate::support::system::calls_back_at;
 #[tokio::test(flavor = "multi_thread")]
 async fn params_are_environment_variables_and_nothing_else() {
     let system = system(&[]).await;
-    let script = "sleep 2\n".to_owned() + &says("$(env | grep -c FORGED)");
+    let script = super::when_looked_at(&says("$(env | grep -c FORGED)"));
     let mut hostile = job(&system, "params", &script);
     let params = [
         "FORGED_A=1\nFORGED_B=2",
@@ -29,6 +29,7 @@ async fn params_are_environment_variables_and_nothing_else() {
         })
         .await;
     let told = docker::command(&["inspect", container.id.as_str()]).await;
+    super::looked_at(&hostile);
     let told: Value = serde_json::from_str(&told).expect("JSON");
     let (config, host) = (&told[0]["Config"], &told[0]["HostConfig"]);
     let environment = config["Env"].as_array().expect("an array");

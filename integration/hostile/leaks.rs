@@ -50,13 +50,15 @@ async fn the_secret_is_another_for_each_correction_and_stands_in_no_job_log_or_c
         ("traced", trace + "echo '-----BEGIN CORRECTOMATIC RESPONSE-----'\n"),
         ("silent", "true\n".to_owned()),
     ];
-    let mut secrets = HashSet::new();
+    let (mut secrets, mut jobs) = (HashSet::new(), Vec::new());
     for (name, script) in &scripts {
-        system.submit(&job(&system, name, &format!("sleep 1\n{script}"))).await;
+        jobs.push(job(&system, name, &super::when_looked_at(script)));
+        system.submit(&jobs[jobs.len() - 1]).await;
     }
     for (name, _) in &scripts {
         secrets.insert(secret_of(&system, name).await);
     }
+    jobs.iter().for_each(super::looked_at);
     assert_eq!(secrets.len(), scripts.len());
     assert_eq!(comment(&system, "good").await, "fine");
     assert_eq!(comment(&system, "told").await, "[secret]");

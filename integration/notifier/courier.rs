@@ -162,3 +162,31 @@ async fn a_fourth_redirect_is_one_too_many() {
     }
     assert!(receiver.came().is_none());
 }
+
+#[tokio::test]
+async fn a_status_that_comes_just_in_time_is_delivery_although_nothing_follows_it() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let time_out = Duration::from_secs(1);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                stream.read(&mut request).await.expect("a request");
+                tokio::time::sleep(time_out - Duration::from_millis(30)).await;
+                // A client that has given up is gone.
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await;
+                tokio::time::sleep(time_out).await;
+            });
+        }
+    });
+    let courier = Courier::new(time_out, None, Egress::default()).expect("a courier");
+    // A busy machine may be late by itself, but not every time.
+    for _ in 0..5 {
+        if deliver(&courier, &url).await == delivered(200) {
+            return;
+        }
+    }
+    panic!("it was told as timed out each time");
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::ledger::{Entry, Said};
 use serde_json::{Value, json};
@@ -119,6 +120,51 @@ async fn a_dead_letter_is_listed_shown_and_redelivered_under_the_same_name_with_
     assert!(receiver.came().is_none(), "once");
     let (code, told, _) = system.deliveries(&["redeliver", "--all"]).await;
     assert!(code == Some(0) && told.starts_with("0 redelivered"), "{told}");
+}
+
+#[tokio::test]
+async fn what_was_delivered_since_it_was_listed_is_not_delivered_again_with_all_others() {
+    use correction_runner::queue::{PutBack, State};
+    let (mut receiver, status) = switchable().await;
+    let system = System::start("meanwhile", PATIENT);
+    let data = verdict(&receiver.url("/"));
+    system.add(&data, 1, NO_WAIT).await;
+    system.until(|counts| counts.failed == 1).await;
+    receiver.next().await;
+    let id = JobId::new(ID);
+    let put_back = || system.queue.put_back(&id, &data, &data, "asked for", Some(State::Failed));
+    status.store(200, Ordering::SeqCst);
+    assert_eq!(put_back().await.expect("answered"), PutBack::From(State::Failed));
+    system.until(|counts| counts.completed == 1).await;
+    receiver.next().await;
+    let log = system.log(ID);
+    // As a second `redeliver --all` does that has listed it before.
+    assert_eq!(put_back().await.expect("answered"), PutBack::Elsewhere(State::Completed));
+    assert_eq!(system.log(ID), log, "nothing was changed");
+    system.until(|counts| counts.completed == 1 && counts.waiting + counts.active == 0).await;
+    assert!(receiver.came().is_none());
+}
+
+#[tokio::test]
+async fn a_jobs_own_options_never_drop_the_dead_letters_of_others() {
+    let system = System::start("own-options", PATIENT);
+    for id in ["a", "b"] {
+        system.add_as(Some(id), &verdict("ftp://nowhere/"), 1, NO_WAIT).await;
+    }
+    system.until(|counts| counts.failed == 2).await;
+    for (id, keep) in
+        [("c", json!(1)), ("d", json!({ "age": 1 })), ("e", json!({ "count": 1 })), ("f", json!(true))]
+    {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let data: Value = serde_json::from_str(&verdict("ftp://nowhere/")).expect("JSON");
+        let options = json!({ "jobId": id, "removeOnFail": keep });
+        let asked =
+            json!({ "prefix": system.place.prefix, "queue": FINISHED_QUEUE, "data": data, "opts": options });
+        Node::shared(Version::Six).call("add", asked).await;
+    }
+    system.until(|counts| counts.failed == 5 && counts.waiting + counts.active == 0).await;
+    let left: Vec<String> = system.place.ask_of(FINISHED_QUEUE, "ZRANGE", "failed", &["0", "-1"]);
+    assert_eq!(left, ["a", "b", "c", "d", "e"], "only the one that is not to be kept itself is gone");
 }
 
 #[tokio::test]

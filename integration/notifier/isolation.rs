@@ -153,3 +153,61 @@ async fn a_result_that_waits_for_its_turn_costs_nothing_of_the_rate() {
     let counted: usize = system.place.ask_of(FINISHED_QUEUE, "GET", "limiter", &[]);
     assert!(counted <= 2 + CONCURRENCY, "{counted} were counted");
 }
+
+#[tokio::test]
+async fn all_results_of_a_receiver_that_answers_nobody_are_dead_letters_about_when_their_attempts_are_over() {
+    const MANY: usize = 150;
+    let hole = BlackHole::open().await;
+    let system = System::start_with("nobody", Duration::from_millis(500), |settings| {
+        settings.common.retention.failed = 10 * MANY as u32;
+    });
+    let begun = Instant::now();
+    for number in 0..MANY {
+        let wait = Duration::from_secs(1);
+        system.add_as(Some(&format!("dead-{number}")), &verdict(&hole.url), 3, wait).await;
+    }
+    system.until(|counts| counts.failed == MANY as u64).await;
+    // One second, and two, and thrice as long as a job is put back at most; one at a time it would be minutes.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(hole.seen() < MANY, "they were not all sent: {}", hole.seen());
+    let mut unsent = 0;
+    for number in 0..MANY {
+        let log = system.log(&format!("dead-{number}"));
+        assert_eq!(log.len(), 3, "a line for each attempt: {log:?}");
+        unsent += log.iter().filter(|line| line.contains("the receiver answers nobody")).count();
+    }
+    assert!(unsent > MANY, "{unsent}");
+}
+
+#[tokio::test]
+async fn one_that_answers_again_beside_many_that_hang_gets_its_result_within_a_few_time_outs() {
+    let time_out = Duration::from_secs(1);
+    let hangs = Arc::new(AtomicUsize::new(1));
+    let state = Arc::clone(&hangs);
+    let mut recovering = Receiver::start(move |_, _| match state.load(Ordering::SeqCst) {
+        1 => Answer::Never,
+        _ => Answer::status(200),
+    })
+    .await;
+    let holes = black_holes(150).await;
+    let system = System::start("recovers", time_out);
+    let wait = Duration::from_millis(100);
+    system.add_as(Some("late"), &verdict(&recovering.url("/")), 1000, wait).await;
+    for hole in &holes {
+        system.add_as(None, &verdict(&hole.url), 1000, wait).await;
+    }
+    // All of them are known to hang by then.
+    within(async {
+        while holes.iter().any(|hole| hole.seen() < 2) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    hangs.store(0, Ordering::SeqCst);
+    while recovering.came().is_some() {}
+    let begun = Instant::now();
+    system.until(|counts| counts.completed == 1).await;
+    let took = begun.elapsed();
+    assert!(took < time_out * 8, "{took:?}");
+}

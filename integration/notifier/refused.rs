@@ -277,7 +277,7 @@ fn is_location(url: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_is_no_way_around_a_rule_and_plain_http_is_refused_on_request() {
+async fn plain_http_is_refused_on_request_before_anything_is_dialled() {
     let mut receiver = Receiver::start(|_, _| Answer::status(200)).await;
     let strict = courier(Egress { https_only: true, ..Egress::default() });
     let refused = deliver(&strict, &receiver.url("/")).await;

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use super::courier::{TIMEOUT, courier, deliver, delivered};
-use super::receiver::{Answer, Receiver};
+use super::receiver::{Answer, Asked, Receiver};
 
 /// An authority and certificates that it signed: for 127.0.0.1, for another host, and for a day of the year 2020.
 const CERTIFICATES: &str = r#"
@@ -43,6 +43,14 @@ fn certificates() -> tempfile::TempDir {
 
 /// A receiver that shows one of the certificates.
 async fn receiver(folder: &Path, certificate: &str) -> Receiver {
+    receiver_that(folder, certificate, |_, _| Answer::status(200)).await
+}
+
+async fn receiver_that(
+    folder: &Path,
+    certificate: &str,
+    script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
+) -> Receiver {
     let chain = CertificateDer::from_pem_file(folder.join(certificate)).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
@@ -51,7 +59,20 @@ async fn receiver(folder: &Path, certificate: &str) -> Receiver {
         .with_no_client_auth()
         .with_single_cert(vec![chain], key)
         .expect("a certificate and its key");
-    Receiver::start_tls(Arc::new(config), |_, _| Answer::status(200)).await
+    Receiver::start_tls(Arc::new(config), script).await
+}
+
+#[tokio::test]
+async fn an_encrypted_callback_is_not_led_to_where_it_would_be_read() {
+    let folder = certificates();
+    let believer = Courier::new(TIMEOUT, Some(&folder.path().join("ca.pem")), Egress::default());
+    let mut plain = Receiver::start(|_, _| Answer::status(200)).await;
+    let to = plain.url("/");
+    let encrypted = receiver_that(folder.path(), "good.pem", move |_, _| Answer::to(307, to.clone())).await;
+    let url = format!("https://127.0.0.1:{}/", encrypted.port);
+    let refused = deliver(&believer.expect("a courier"), &url).await;
+    assert!(refused.may_heal() && refused.to_string().contains("which is not encrypted"), "{refused}");
+    assert!(plain.came().is_none() && plain.connections() == 0);
 }
 
 #[tokio::test]

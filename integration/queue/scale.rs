@@ -103,6 +103,7 @@ async fn an_idle_worker_asks_for_little() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     let asked = commands() - before;
     eprintln!("an idle worker asks {asked} in 11 s");
-    assert!(asked <= 33, "{asked} in 11 s");
+    // 29 on a quiet machine; what is tried again on a busy one is counted too, up to 5 a second.
+    assert!(asked <= 55, "{asked} in 11 s");
     within(worker.close()).await.expect("closed");
 }

@@ -16,19 +16,16 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-use crate::egress::{Egress, Refusal, meant};
+use super::lookups::Lookups;
+use crate::egress::{Egress, Reach, Refusal, meant, reach};
 
 /// How long one address has until the next one is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// How many addresses of one host are tried.
 const MOST_ADDRESSES: usize = 16;
-/// Look-ups at once. The system's resolver blocks a thread for each and cannot be interrupted; a few names whose
-/// servers do not answer must not take all threads.
-const MOST_LOOKUPS: usize = 64;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +33,9 @@ pub(super) enum DialError {
     /// No callback goes there.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// No callback goes to any of the addresses that its name has now; it may have others later.
+    #[error("its name leads to where no callback goes, at least now: {0}")]
+    RefusedNow(Refusal),
     /// Its name has no address now.
     #[error("the address of {host} cannot be found: {source}")]
     Unknown { host: String, source: io::Error },
@@ -52,13 +52,18 @@ pub(super) enum DialError {
 pub(super) struct Dialler {
     egress: Arc<Egress>,
     within: Duration,
-    lookups: Arc<Semaphore>,
+    lookups: Lookups,
 }
 
 impl Dialler {
     /// A dialler that keeps the rules and gives up a connection after a time.
     pub fn new(egress: Arc<Egress>, within: Duration) -> Self {
-        Self { egress, within, lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
+        Self { egress, within, lookups: Lookups::default() }
+    }
+
+    /// The same by other rules.
+    pub fn with_rules(&self, egress: Arc<Egress>) -> Self {
+        Self { egress, ..self.clone() }
     }
 
     async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
@@ -67,7 +72,7 @@ impl Dialler {
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
         self.egress.check_host(is_https, &host, port)?;
         let connecting = async {
-            let found = self.addresses(&host, port).await?;
+            let found = self.addresses(&host).await?;
             let checked = self.checked(&host, port, found).await?;
             connect(checked).await
         };
@@ -94,7 +99,8 @@ impl Dialler {
             }
         }
         match refused {
-            Some(refusal) if passed.is_empty() => Err(refusal.into()),
+            Some(refusal) if passed.is_empty() && is_fixed(host) => Err(refusal.into()),
+            Some(refusal) if passed.is_empty() => Err(DialError::RefusedNow(refusal)),
             _ => Ok(passed),
         }
     }
@@ -104,33 +110,23 @@ impl Dialler {
     async fn own_addresses(&self, port: u16) -> Result<Vec<(&'static str, IpAddr)>, DialError> {
         let mut own = Vec::new();
         for service in self.egress.own_at(port) {
-            let found = self.addresses(&service.host, port).await?;
+            let found = self.addresses(&service.host).await?;
             own.extend(found.into_iter().map(|address| (service.name, address.to_canonical())));
         }
         Ok(own)
     }
 
     /// The addresses of a host, each once: of a literal address that one.
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, DialError> {
-        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DialError> {
+        if let Some(address) = literal(host) {
             return Ok(vec![address]);
         }
-        let name = host.trim_end_matches('.');
-        if name == "localhost" || name.ends_with(".localhost") {
+        if is_fixed(host) {
             // No resolver is asked (RFC 6761, section 6.3); some know the shortest form only.
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let unknown = |source| DialError::Unknown { host: host.to_owned(), source };
-        let permit = Arc::clone(&self.lookups).acquire_owned().await;
-        let permit = permit.map_err(|error| unknown(io::Error::other(error)))?;
-        let name = host.to_owned();
-        // In a task of its own, which holds its place until the resolver answers, wanted or not.
-        let lookup = tokio::spawn(async move {
-            let found = tokio::net::lookup_host((name.as_str(), port)).await;
-            drop(permit);
-            found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
-        });
-        let mut found = lookup.await.map_err(|error| unknown(io::Error::other(error)))?.map_err(unknown)?;
+        let mut found = self.lookups.addresses(host).await.map_err(unknown)?;
         let mut seen = std::collections::HashSet::new();
         found.retain(|address| seen.insert(*address));
         found.truncate(MOST_ADDRESSES);
@@ -139,6 +135,17 @@ impl Dialler {
         }
         Ok(found)
     }
+}
+
+/// The address that a host is, where it is one.
+fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Whether a host has the same addresses at all times.
+fn is_fixed(host: &str) -> bool {
+    let name = host.trim_end_matches('.');
+    literal(host).is_some() || name == "localhost" || name.ends_with(".localhost")
 }
 
 impl fmt::Debug for Dialler {
@@ -166,13 +173,15 @@ fn check_own(own: &[(&'static str, IpAddr)], host: &str, address: IpAddr, port: 
     let reached = meant(address);
     let is_own =
         |service: IpAddr| service == reached || (is_this_machine(service) && is_this_machine(reached));
-    match own.iter().find(|(_, service)| is_own(meant(*service))) {
-        None => Ok(()),
-        Some((name, _)) => {
-            let name = format!("the runner's own {name}");
-            Err(Refusal::Service { address, host: host.to_owned(), port, name })
+    let name = match (own.iter().find(|(_, service)| is_own(meant(*service))), own.first()) {
+        (Some((name, _)), _) => format!("the runner's own {name}"),
+        // The engine's networks and port forwards give a service addresses that cannot be told from here.
+        (None, Some((name, _))) if reach(reached) != Reach::Public => {
+            format!("maybe the runner's own {name}")
         }
-    }
+        _ => return Ok(()),
+    };
+    Err(Refusal::Service { address, host: host.to_owned(), port, name })
 }
 
 /// Whether an address is this machine's: only such a one can be bound.
@@ -273,7 +282,19 @@ mod tests {
             ["127.0.0.1:80", "10.0.0.1:80"]
         );
         let refused = dialler(rules).checked("h", 80, found[..2].to_vec()).await.expect_err("none is left");
-        assert!(matches!(refused, DialError::Refused(Refusal::Denied { .. })), "{refused}");
+        assert!(matches!(refused, DialError::RefusedNow(Refusal::Denied { .. })), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_an_address_is_refused_for_is_final_and_what_a_name_resolved_to_may_be_mended() {
+        let rules =
+            || Egress { deny: crate::egress::parse_all("127.0.0.0/8").expect("a rule"), ..Egress::default() };
+        let found: Vec<IpAddr> = vec!["127.0.0.1".parse().expect("an address")];
+        for (host, is_final) in [("127.0.0.1", true), ("a.localhost.", true), ("lms.example.org", false)] {
+            let refused = dialler(rules()).checked(host, 80, found.clone()).await.expect_err(host);
+            assert_eq!(matches!(refused, DialError::Refused(_)), is_final, "{host}: {refused}");
+            assert!(refused.to_string().contains("CALLBACK_DENY"), "{host}: {refused}");
+        }
     }
 
     #[tokio::test]
@@ -285,6 +306,12 @@ mod tests {
             let uri = format!("http://{host}:{port}/").parse().expect("a URI");
             let refused = dialler.clone().dial(uri).await.expect_err(host);
             assert!(refused.to_string().contains("is the runner's own Redis"), "{host}: {refused}");
+        }
+        // By which addresses else it can be reached cannot be told from here.
+        for host in ["10.1.2.3", "192.168.0.1", "[fd00::1]"] {
+            let uri = format!("http://{host}:{port}/").parse().expect("a URI");
+            let refused = dialler.clone().dial(uri).await.expect_err(host);
+            assert!(refused.to_string().contains("maybe the runner's own Redis"), "{host}: {refused}");
         }
         let accepted = timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(accepted.is_err(), "nobody connected");

@@ -48,8 +48,14 @@ pub fn is_killed_by_nobody(ending: &Ending) -> bool {
 /// Whether an end that was told as it happened may be the first sign of an engine that goes down.
 pub fn may_be_of_an_engine_going_down(ended: &Ended, ending: &Ending) -> bool {
     let stopped = ending.timed_out.is_some() || ending.disk.is_some();
-    let known = ending.engine_outage || ending.oom_killed || stopped;
+    let known = ending.engine_outage || is_killed_for_memory(ending) || stopped;
     matches!(ended.end, End::Died { .. } | End::Found) && !known
+}
+
+/// Whether the kernel may have ended it for want of memory. That it ended a process of the container, maybe long
+/// before, explains no other code than that of a kill.
+fn is_killed_for_memory(ending: &Ending) -> bool {
+    ending.oom_killed && ending.exit_code == Some(SIGKILL)
 }
 
 fn cause(
@@ -61,7 +67,7 @@ fn cause(
 ) -> Ending {
     let told = match ended.end {
         End::Died { exit_code } => exit_code,
-        End::Found | End::Gone | End::Unstoppable => None,
+        End::Found | End::Removed | End::Gone | End::Unstoppable => None,
     };
     let mut ending = Ending { exit_code: told, oom_killed: seen.oom, usage: seen.usage, ..Ending::default() };
     if let Some(inspected) = inspected {
@@ -93,14 +99,14 @@ fn is_the_engines(
 ) -> bool {
     let during = |when: &dyn Fn(jiff::Timestamp) -> bool| inspected.finished_at.is_some_and(when);
     let unseen = told.is_none();
-    let stopped = matches!(ending.exit_code, Some(137 | 143)) && !ending.oom_killed;
+    let stopped = matches!(ending.exit_code, Some(137 | 143)) && !is_killed_for_memory(ending);
     let nothing_is_left = silent && ending.exit_code == Some(0);
     let lost = if unseen {
         ending.exit_code == Some(LOST_BY_ENGINE)
     } else {
         told == Some(LOST_BY_ENGINE) && ending.exit_code != told
     };
-    lost || (unseen || !ending.oom_killed) && during(&|at| outages.covers(at))
+    lost || (unseen || !is_killed_for_memory(ending)) && during(&|at| outages.covers(at))
         || stopped && during(&|at| outages.may_have_stopped(at))
         || unseen
             && (stopped && ending.timed_out.is_none() || nothing_is_left)
@@ -250,6 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_was_killed_for_memory_does_not_explain_that_the_grader_was_stopped_later() {
+        let ending = |told: Option<i64>, code, finished| {
+            let finished_at = Some(at(finished));
+            let found = Inspected { finished_at, oom_killed: true, ..inspected(State::Exited, code) };
+            let end = told.map_or(End::Found, |code| End::Died { exit_code: Some(code) });
+            cause(&outages(), Seen::default(), &ended(end, false), Some(&found), false)
+        };
+        assert!(ending(Some(143), 143, 1995).engine_outage, "the engine went down");
+        assert!(ending(Some(143), 143, 2015).engine_outage, "the engine came up");
+        assert!(ending(None, 143, 900).engine_outage, "before anybody watched");
+        assert!(ending(Some(0), 0, 2005).engine_outage, "in an outage no code is believed");
+        assert!(!ending(Some(0), 0, 2015).engine_outage && !ending(Some(143), 143, 3000).engine_outage);
+        let told = |code| ended(End::Died { exit_code: Some(code) }, false);
+        for (code, asked) in [(137, false), (143, true), (0, true)] {
+            let ending = ending(Some(code), code, 3000);
+            assert_eq!(may_be_of_an_engine_going_down(&told(code), &ending), asked, "{code}");
+        }
+    }
+
+    #[test]
     fn memory_that_ran_out_is_known_by_the_event_as_well_as_by_the_inspection() {
         let (found, told) = (inspected(State::Exited, 137), End::Died { exit_code: Some(137) });
         let ending = |seen| cause(&outages(), seen, &ended(told.clone(), false), Some(&found), false);
@@ -304,7 +330,7 @@ mod tests {
         let told = ended(End::Died { exit_code: Some(143) }, false);
         assert!(may_be_of_an_engine_going_down(&told, &ending(Some(143), 143, 3000)));
         assert!(!may_be_of_an_engine_going_down(&told, &ending(Some(143), 143, 2005)));
-        let oom = Ending { oom_killed: true, ..Ending::default() };
+        let oom = Ending { oom_killed: true, exit_code: Some(137), ..Ending::default() };
         assert!(!may_be_of_an_engine_going_down(&told, &oom));
     }
 }

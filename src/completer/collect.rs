@@ -24,6 +24,8 @@ use super::tries::{Reached, Tries};
 /// How often, and how far apart, it is asked whether memory ran out after a death that nothing explains.
 const LATE_LOOKS: u32 = 3;
 const LATE_LOOK_EVERY: Duration = Duration::from_millis(150);
+/// How soon after its start an init says that it cannot run the command.
+const INIT_COMPLAINS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A result, or why there is none yet; and how far the attempt came.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ async fn attempt(
     sealing: &Sealing,
     reached: &mut Reached,
 ) -> Result<Option<FinishedJob>, EngineError> {
-    if ended.end == End::Gone {
+    if ended.end.is_gone() {
         is_still(session, engine).await?;
         return Ok(None);
     }
@@ -149,7 +151,7 @@ async fn attempt(
                     return Ok(Some(FinishedJob::of_failure(errand, &full)));
                 }
             }
-            if let Some(complaint) = complaint_of_init(ending.exit_code, &output) {
+            if let Some(complaint) = complaint_of_init(&ending, &output) {
                 return Ok(Some(FinishedJob::of_failure(errand, &not_started(&complaint))));
             }
             Ok(Some(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output))))
@@ -231,14 +233,18 @@ fn start_error(inspected: &Inspected) -> Option<&str> {
     let failed = inspected.state == State::Created && !inspected.error.is_empty();
     failed.then_some(inspected.error.as_str())
 }
+
 /// With an init in the container a command that cannot be run is no refused start: the init (tini)
-/// starts, says so and ends with 126 or 127, as a shell does. Only where it is all that was printed.
-fn complaint_of_init(exit_code: Option<i64>, output: &Output) -> Option<String> {
+/// starts, says so and ends with 126 or 127, as a shell does. Only where it is all that was printed, and at once: a
+/// submission can print the same, but hardly before its grader and the language that it is written in have started.
+fn complaint_of_init(ending: &Ending, output: &Output) -> Option<String> {
+    let at_once = ending.elapsed.is_some_and(|elapsed| elapsed < INIT_COMPLAINS_WITHIN);
     let silent = output.stdout().is_some_and(<[u8]>::is_empty);
     let said = String::from_utf8_lossy(output.stderr()?).trim().to_owned();
     let complaint = said.strip_prefix("[FATAL tini (")?.split_once(")] ")?.1;
-    (silent
-        && matches!(exit_code, Some(126 | 127))
+    (at_once
+        && silent
+        && matches!(ending.exit_code, Some(126 | 127))
         && complaint.starts_with("exec ")
         && !complaint.contains('\n'))
     .then(|| complaint.to_owned())
@@ -256,6 +262,15 @@ fn not_started(error: &str) -> Failure {
             "The grader's container could not be started: {error}. The grader's image has to be \
              mended (its entrypoint or command); the submission was not looked at."
         ),
+    )
+}
+
+/// What is told of a container that vanished while nobody watched.
+pub fn vanished() -> Failure {
+    Failure::new(
+        Outcome::ContainerLost,
+        "The container of this correction vanished while the Docker engine was away, or while nobody watched it. The \
+         administrator of the Docker host has to look at it; the work can be submitted again.",
     )
 }
 
@@ -316,11 +331,21 @@ mod tests {
     #[test]
     fn the_inits_complaint_is_no_output_of_the_grader() {
         let said = "[FATAL tini (7)] exec /no/such failed: No such file or directory\n";
-        let complaint = |exit_code, stdout: &str, stderr: &str| {
-            complaint_of_init(Some(exit_code), &Output::whole(stdout, stderr))
+        let complaint_after = |elapsed, exit_code, stdout: &str, stderr: &str| {
+            let ending = Ending { exit_code: Some(exit_code), elapsed, ..Ending::default() };
+            complaint_of_init(&ending, &Output::whole(stdout, stderr))
         };
+        let soon = Some(Duration::from_millis(1999));
+        let complaint =
+            |exit_code, stdout: &str, stderr: &str| complaint_after(soon, exit_code, stdout, stderr);
         let expected = Some("exec /no/such failed: No such file or directory".to_owned());
         assert_eq!(complaint(127, "", said), expected);
+        assert_eq!(
+            complaint_after(Some(Duration::from_secs(2)), 127, "", said),
+            None,
+            "a submission printed it"
+        );
+        assert_eq!(complaint_after(None, 127, "", said), None, "nobody knows how long it ran");
         assert_eq!(complaint(1, "", said), None);
         assert_eq!(complaint(127, "x", said), None);
         assert_eq!(complaint(127, "", &format!("{said}more")), None);

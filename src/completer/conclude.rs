@@ -18,11 +18,11 @@ use crate::queue::{
 };
 use crate::rerun::Rerun;
 
-use super::collect::{Attempt, Ended, removed, result_of};
+use super::collect::{Attempt, Ended, removed, result_of, vanished};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::removal::{Because, Removal};
-use super::reruns::{self, Next};
+use super::reruns::{self, Next, next_without_container};
 use super::sealing::Sealing;
 use super::session::Session;
 use super::tries::{Reached, Tries};
@@ -59,7 +59,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let Attempt { result, reached } =
         result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
-        Ok(result) => result.unwrap_or_else(|| FinishedJob::of_failure(job.errand.clone(), &removed())),
+        Ok(result) => result,
         Err(EngineError::Exchanged { .. }) => {
             let passed_on = back_to_its_engine(session, taken).await;
             return (if passed_on { Finish::Settled } else { Finish::Again }, reached, None);
@@ -76,16 +76,20 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             "a container ran out of time and could not be stopped: the Docker host needs a look");
     }
     let correction = job.correction();
-    let again = match reruns::next(session, &job.container, &correction, result).await {
+    let next = match result {
+        Some(result) => reruns::next(session, &job.container, &correction, result).await,
+        None => without_container(session, held, &ended.end).await,
+    };
+    let again = match next {
         Next::Tell(result) => Err(result),
         Next::Again(next) => Ok(next),
         Next::Unknown(error) => {
-            warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
-                "the engine is away: it is not known yet whether a correction is run again");
+            warn!(job_id = %taken.id, container_id = %job.container, work_id, error,
+                "it is not known yet whether a correction is run again");
             return (Finish::Again, reached, None);
         }
     };
-    let leftover = (job.origin.is_none() && ended.end != End::Gone)
+    let leftover = (job.origin.is_none() && !ended.end.is_gone())
         .then(|| Leftover { engine: session.engine_id(), container: job.container.clone() });
     let settled = match &again {
         Ok(next) => {
@@ -118,7 +122,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
                     outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
             }
             let force = ended.end == End::Unstoppable;
-            let removal = (ended.end != End::Gone).then(|| Removal {
+            let removal = (!ended.end.is_gone()).then(|| Removal {
                 container: job.container.clone(),
                 force,
                 because: Because::HandedOver(correction),
@@ -131,6 +135,26 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             (Finish::Settled, reached, None)
         }
         None => (Finish::Again, reached, None),
+    }
+}
+
+/// What becomes of a correction whose container is not there any more. Where that was watched all the time, and where
+/// an event tells it, somebody removed it; else it may be the host that lost it, and the correction is run again.
+async fn without_container(session: &Session, held: &Held, end: &End) -> Next {
+    let (job, taken) = (&held.job, &held.assignment.job);
+    let age = held.age().unwrap_or_default();
+    let recorded = session.engine.now().checked_sub(age).unwrap_or(Timestamp::MIN);
+    if *end != End::Gone || session.outages.is_watched_from(recorded) {
+        return Next::Tell(FinishedJob::of_failure(job.errand.clone(), &removed()));
+    }
+    let lost = FinishedJob::of_failure(job.errand.clone(), &vanished());
+    match session.running.record(&taken.id).await {
+        Ok(Some((record, _))) => {
+            let asked = (record.data.as_str(), taken.name.as_str(), &job.errand);
+            next_without_container(session.settings.reruns, asked, &job.correction(), lost)
+        }
+        Ok(None) => Next::Tell(lost),
+        Err(error) => Next::Unknown(format!("{error:#}")),
     }
 }
 
@@ -197,7 +221,7 @@ pub async fn conclude_orphan(
         }
         Next::Again(next) => (PENDING_QUEUE, *next, None),
         Next::Unknown(error) => {
-            debug!(container_id = %container, work_id, error = format!("{error:#}"), "the next sweep tries again");
+            debug!(container_id = %container, work_id, error, "the next sweep tries again");
             return (reached, None);
         }
     };

@@ -1,18 +1,24 @@
 //! The watch over what containers write: one that wrote more than it may is killed.
 //!
 //! Few engines can bound it, so that sizes have to be looked at, for which the engine walks over all that was
-//! written. So one container is looked at after the other, none before it has run for some seconds, each the
-//! sooner the sooner it will be full at the pace at which it writes, and no more than a tenth of the time is
-//! spent on it. While nothing runs, nothing is asked.
+//! written. So few containers are looked at at a time, none before it has run for some seconds, each the
+//! sooner the sooner it will be full at the pace at which it writes, and each lane spends no more than a tenth of its
+//! time on it. While nothing runs, nothing is asked.
+//!
+//! One whose size cannot be counted in time, since it made very many files or since the engine is slow, is looked at
+//! less and less often, so that it takes the watch from no other. It is not killed for it: on a slow host that
+//! would hit those who did nothing.
 //!
 //! Why it was killed is told by its own disk, which stays as it is until the container is removed: whoever finishes
 //! the correction looks at it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,6 +46,12 @@ const SELDOM: Duration = Duration::from_secs(30);
 /// How much longer than the engine worked on the last look is waited before the next one.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(30);
+/// How many containers are looked at at once.
+const LANES: usize = 3;
+/// After so many looks in a row without an answer it is said that a container is not watched.
+const GIVEN_UP_AFTER: u32 = 3;
+/// The longest time between two looks at one that cannot be looked at.
+const RARELY: Duration = Duration::from_secs(600);
 
 /// Where containers are handed in to be watched.
 #[derive(Debug)]
@@ -61,7 +73,13 @@ impl Disks {
     #[must_use]
     pub fn start(session: Arc<Session>) -> Self {
         let (orders, given) = mpsc::unbounded_channel();
-        let lane = Lane { session, due: DelayQueue::new(), watched: HashMap::new() };
+        let lane = Lane {
+            session,
+            due: DelayQueue::new(),
+            watched: HashMap::new(),
+            looked_at: HashSet::new(),
+            busy: FuturesUnordered::new(),
+        };
         let closing = CancellationToken::new();
         let lane = heartbeat::spawn("completer: disks", &closing, lane.run(given));
         Self { _closing: closing.drop_guard(), orders, _lane: lane }
@@ -83,6 +101,17 @@ struct Lane {
     session: Arc<Session>,
     due: DelayQueue<ContainerId>,
     watched: HashMap<ContainerId, (Key, Watched)>,
+    /// Those that are being looked at, unless they were forgotten meanwhile.
+    looked_at: HashSet<ContainerId>,
+    busy: FuturesUnordered<BoxFuture<'static, Turn>>,
+}
+
+/// What came of a turn of one lane.
+enum Turn {
+    /// A container was looked at.
+    Looked(Box<(ContainerId, Watched, Option<Duration>)>, Duration),
+    /// The lane has rested.
+    Rested,
 }
 
 /// What is known of a container's disk.
@@ -92,6 +121,8 @@ struct Watched {
     terms: Option<(u64, Vec<String>)>,
     /// How much was written, and when that was so.
     last: (u64, Instant),
+    /// How many looks in a row had no answer.
+    unanswered: u32,
 }
 
 /// What came of a look.
@@ -115,50 +146,86 @@ impl Lane {
                     Some(Order::Forget(container)) => self.forget(&container),
                     None => return,
                 },
-                Some(due) = self.due.next(), if !self.due.is_empty() => self.look_at(due.into_inner()).await,
+                Some(turn) = self.busy.next(), if !self.busy.is_empty() => self.turned(turn),
+                Some(due) = self.due.next(), if !self.due.is_empty() && self.busy.len() < LANES => {
+                    self.look_at(due.into_inner());
+                }
             }
         }
     }
 
     fn watch(&mut self, container: ContainerId) {
-        if !self.watched.contains_key(&container) {
-            let key = self.due.insert(container.clone(), FIRST_LOOK);
-            self.watched.insert(container, (key, Watched { terms: None, last: (0, Instant::now()) }));
+        if !self.watched.contains_key(&container) && !self.looked_at.contains(&container) {
+            self.put(
+                container,
+                Watched { terms: None, last: (0, Instant::now()), unanswered: 0 },
+                FIRST_LOOK,
+            );
         }
     }
 
+    fn put(&mut self, container: ContainerId, watched: Watched, wait: Duration) {
+        let key = self.due.insert(container.clone(), wait);
+        self.watched.insert(container, (key, watched));
+    }
+
     fn forget(&mut self, container: &ContainerId) {
+        self.looked_at.remove(container);
         if let Some((key, _)) = self.watched.remove(container) {
             self.due.try_remove(&key);
         }
     }
 
-    async fn look_at(&mut self, container: ContainerId) {
+    fn look_at(&mut self, container: ContainerId) {
         let Some((_, mut watched)) = self.watched.remove(&container) else { return };
-        let began = Instant::now();
-        let looked = bounded(look(&self.session, &container, &mut watched)).await;
-        let took = began.elapsed();
-        let wait = match looked {
-            Ok(Ok(Looked::Done)) => None,
-            Ok(Ok(Looked::NotYet)) => Some(SELDOM),
-            Ok(Ok(Looked::Wrote(disk))) => {
-                let (before, at) = std::mem::replace(&mut watched.last, (disk.used, began));
-                Some(next_look(before, began.saturating_duration_since(at), disk))
+        self.looked_at.insert(container.clone());
+        let session = Arc::clone(&self.session);
+        self.busy.push(
+            async move {
+                let began = Instant::now();
+                let looked = bounded(look(&session, &container, &mut watched)).await;
+                let took = began.elapsed();
+                let (wait, rest) = match looked {
+                    Ok(Ok(Looked::Done)) => (None, took),
+                    Ok(Ok(Looked::NotYet)) => (Some(SELDOM), took),
+                    Ok(Ok(Looked::Wrote(disk))) => {
+                        watched.unanswered = 0;
+                        let (before, at) = std::mem::replace(&mut watched.last, (disk.used, began));
+                        (Some(next_look(before, began.saturating_duration_since(at), disk)), took)
+                    }
+                    // The container rests, and not the lane.
+                    Ok(Err(error)) => (Some(watched.not_answered(&container, &error)), Duration::ZERO),
+                    Err(stuck) => (Some(watched.not_answered(&container, &stuck)), Duration::ZERO),
+                };
+                Turn::Looked(Box::new((container, watched, wait)), (rest * REST).min(LONGEST_REST))
             }
-            Ok(Err(error)) => {
-                debug!(container_id = %container, error = format!("{error:#}"), "a disk could not be looked at");
-                Some(SELDOM)
-            }
-            Err(stuck) => {
-                warn!(container_id = %container, error = %stuck, "a look at a disk was given up");
-                Some(SELDOM)
-            }
-        };
-        if let Some(wait) = wait {
-            let key = self.due.insert(container.clone(), wait);
-            self.watched.insert(container, (key, watched));
+            .boxed(),
+        );
+    }
+
+    fn turned(&mut self, turn: Turn) {
+        let Turn::Looked(looked, rest) = turn else { return };
+        let (container, watched, wait) = *looked;
+        let is_watched = self.looked_at.remove(&container);
+        if let Some(wait) = wait.filter(|_| is_watched) {
+            self.put(container, watched, wait);
         }
-        tokio::time::sleep((took * REST).min(LONGEST_REST)).await;
+        self.busy.push(tokio::time::sleep(rest).map(|()| Turn::Rested).boxed());
+    }
+}
+
+impl Watched {
+    /// A look had no answer. Tells when to look again.
+    fn not_answered(&mut self, container: &ContainerId, why: &dyn std::error::Error) -> Duration {
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered == GIVEN_UP_AFTER {
+            warn!(container_id = %container, error = %why,
+                "how much a container writes to its disk cannot be counted: it is hardly watched any more");
+        } else {
+            debug!(container_id = %container, error = %why, "a disk could not be looked at");
+        }
+        let doubled = 2_u32.saturating_pow(self.unanswered.saturating_sub(1));
+        SELDOM.saturating_mul(doubled).min(RARELY)
     }
 }
 
@@ -243,6 +310,15 @@ mod tests {
         assert_eq!(next(50, 90), LOOK_EVERY.0, "it will be full in a quarter of a second");
         assert_eq!(next(90, 80), LOOK_EVERY.1, "it deletes");
         assert_eq!(next(0, 200), LOOK_EVERY.0, "it is full, and was killed");
+    }
+
+    #[test]
+    fn one_that_cannot_be_looked_at_is_looked_at_less_and_less_often() {
+        let mut watched = Watched { terms: None, last: (0, Instant::now()), unanswered: 0 };
+        let why = std::io::Error::other("no answer");
+        let waits: Vec<u64> =
+            (0..6).map(|_| watched.not_answered(&ContainerId::new("c"), &why).as_secs()).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 480, 600]);
     }
 
     proptest! {

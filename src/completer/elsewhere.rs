@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::{error, warn};
 
 use crate::crash_points::{Point, pass};
-use crate::job::{FinishedJob, Origin, RunningJob};
+use crate::job::{FinishedJob, RunningJob};
 use crate::outcome::{Failure, Outcome};
 use crate::queue::{Assignment, Conclusion, RetryCount, Settled, TakenJob};
 
@@ -34,7 +34,7 @@ const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
 /// id: so the container is looked for first, now and then.
 pub async fn pass_on(session: Arc<Session>, assignment: Assignment, job: RunningJob) -> Report {
     let taken = &assignment.job;
-    let given_up = is_given_up(taken.tried_for, job.origin.as_ref().and_then(Origin::timeout));
+    let given_up = is_lost(&session, taken, &job).await;
     if given_up || is_looked_for(taken.retries) {
         match session.engine.inspect(job.container.as_str()).await {
             Ok(Some(_)) => return Report::Here(Box::new((assignment, job))),
@@ -103,10 +103,26 @@ fn is_looked_for(retries: u32) -> bool {
     retries < LOOKS || retries.is_multiple_of(8)
 }
 
-/// Whether a job was passed on for so long that its container must have ended long ago, wherever it is. What it
-/// waited in line while no completer was there does not count, so that its own has had every opportunity.
-fn is_given_up(passed_on_for: Duration, timeout: Option<Duration>) -> bool {
-    passed_on_for >= timeout.map_or(UNLIMITED, |timeout| timeout.saturating_add(GRACE))
+/// Whether the engine of a job is not coming back. While a completer watches it, it is by chance alone that others
+/// took the job each time; one that Redis does not tell of now is asked for again.
+async fn is_lost(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool {
+    let Some(origin) = &job.origin else { return false };
+    let is_over = |time| is_given_up(time, origin.timeout());
+    is_over(taken.tried_for)
+        && match session.redis.engine_unseen_for(&origin.engine).await {
+            Ok(unseen_for) => unseen_for.is_none_or(is_over),
+            Err(error) => {
+                warn!(job_id = %taken.id, error = format!("{error:#}"), "it is not known whether an engine is watched");
+                false
+            }
+        }
+}
+
+/// Whether a job was passed on, and its engine unseen, for so long that its container must have ended long ago,
+/// wherever it is. What it waited in line while no completer was there does not count, so that its own has had every
+/// opportunity.
+fn is_given_up(time: Duration, timeout: Option<Duration>) -> bool {
+    time >= timeout.map_or(UNLIMITED, |timeout| timeout.saturating_add(GRACE))
 }
 
 fn engine_did_not_come_back() -> Failure {

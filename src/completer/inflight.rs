@@ -138,7 +138,7 @@ impl Inflight {
         self.parked.take(container);
         let mut actions = Vec::new();
         for ticket in self.tickets(container) {
-            self.finish(ticket, End::Gone, &mut actions);
+            self.finish(ticket, End::Removed, &mut actions);
         }
         actions
     }

@@ -23,7 +23,7 @@
 
 use std::time::Duration;
 
-use crate::docker::{EngineError, State};
+use crate::docker::State;
 use crate::fields::raw;
 use crate::identity::{ContainerId, CorrectionId, JobId};
 use crate::job::{Errand, FinishedJob, PendingJob};
@@ -46,8 +46,8 @@ pub enum Next {
     Tell(FinishedJob),
     /// It is run again: the pending job.
     Again(Box<NewJob>),
-    /// The engine is away: nothing is decided yet.
-    Unknown(EngineError),
+    /// The engine, or Redis, is away: nothing is decided yet. The text says which.
+    Unknown(String),
 }
 
 /// Decides whether a result is told or the correction is run again.
@@ -63,7 +63,7 @@ pub async fn next(
     }
     let inspected = match session.engine.inspect(container.as_str()).await {
         Ok(inspected) => inspected,
-        Err(error) if error.is_away() => return Next::Unknown(error),
+        Err(error) if error.is_away() => return Next::Unknown(format!("{error:#}")),
         Err(_) => None,
     };
     let dead = inspected.filter(|inspected| matches!(inspected.state, State::Exited | State::Dead));

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::docker::{EngineError, Inspected};
 use crate::job::RunningJob;
-use crate::labels::Labels;
+use crate::labels::{INSTANCE_LABEL, Labels, SECRET_LABEL};
 use crate::outcome::{Failure, Outcome};
 use crate::seal::Seal;
 
@@ -19,6 +19,8 @@ pub enum Sealing {
     Known(Option<Seal>),
     /// It may need one: the label has to be read.
     InLabel,
+    /// No record of ours tells of it: the label has to be read where the container has ours.
+    IfLabelled,
 }
 
 /// What reading the label came to.
@@ -33,13 +35,14 @@ pub enum Read {
 }
 
 impl Sealing {
-    /// What the record of a correction tells. Containers of the original's starter have no secret.
+    /// What the record of a correction tells. Containers of the original's starter have no secret, but that one wrote
+    /// the record is not known: it may have been lost and written anew.
     #[must_use]
     pub fn of_job(job: &RunningJob) -> Self {
-        if job.origin.as_ref().is_some_and(|origin| origin.sealed) {
-            Self::InLabel
-        } else {
-            Self::Known(None)
+        match &job.origin {
+            Some(origin) if origin.sealed => Self::InLabel,
+            Some(_) => Self::Known(None),
+            None => Self::IfLabelled,
         }
     }
 
@@ -57,6 +60,9 @@ impl Sealing {
             return Ok(Read::Seal(seal.clone()));
         }
         match session.engine.inspect(ended.container.as_str()).await {
+            Ok(Some(inspected)) if *self == Self::IfLabelled && !is_labelled(&inspected) => {
+                Ok(Read::Seal(None))
+            }
             Ok(Some(inspected)) => Ok(of_label(&inspected)),
             Ok(None) => Ok(Read::Gone),
             Err(error) => {
@@ -68,6 +74,11 @@ impl Sealing {
             }
         }
     }
+}
+
+/// Whether it has a label of ours by which its verdict may need a secret.
+fn is_labelled(inspected: &Inspected) -> bool {
+    [INSTANCE_LABEL, SECRET_LABEL].iter().any(|name| inspected.labels.contains_key(*name))
 }
 
 fn of_label(inspected: &Inspected) -> Read {
@@ -90,11 +101,12 @@ fn unknown(why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::docker::State;
     use crate::identity::{ContainerId, CorrectionId, EngineId};
     use crate::job::{Errand, Origin};
-    use crate::labels::SECRET_LABEL;
     use crate::seal::tests::seal;
 
     fn job(sealed: Option<bool>) -> RunningJob {
@@ -106,7 +118,11 @@ mod tests {
     fn found(secret: Option<&str>) -> Read {
         let mut labels = Labels::of_correction("x").to_map();
         labels.extend(secret.map(|secret| (SECRET_LABEL.to_owned(), secret.to_owned())));
-        of_label(&Inspected {
+        of_label(&inspected(labels))
+    }
+
+    fn inspected(labels: HashMap<String, String>) -> Inspected {
+        Inspected {
             id: ContainerId::new("c"),
             state: State::Exited,
             exit_code: 0,
@@ -120,12 +136,19 @@ mod tests {
             pids_limit: None,
             disk_bound: None,
             volumes: Vec::new(),
-        })
+        }
     }
 
     #[test]
-    fn only_what_was_started_without_a_secret_is_read_without_a_look_at_its_label() {
-        assert_eq!(Sealing::of_job(&job(None)), Sealing::Known(None));
+    fn of_a_record_that_is_not_ours_the_container_tells_whether_it_is() {
+        assert!(!is_labelled(&inspected(HashMap::new())));
+        assert!(is_labelled(&inspected(Labels::of_correction("x").to_map())));
+        assert!(is_labelled(&inspected(HashMap::from([(SECRET_LABEL.to_owned(), String::new())]))));
+    }
+
+    #[test]
+    fn only_what_our_starter_notes_as_started_without_a_secret_is_read_without_a_look_at_its_label() {
+        assert_eq!(Sealing::of_job(&job(None)), Sealing::IfLabelled);
         assert_eq!(Sealing::of_job(&job(Some(false))), Sealing::Known(None));
         assert_eq!(Sealing::of_job(&job(Some(true))), Sealing::InLabel);
     }

@@ -174,6 +174,14 @@ impl Outages {
         self.seen().watched_since.is_none_or(|since| at < since)
     }
 
+    /// Whether the stream was open from then until now without a break, so that whatever befell a container was told.
+    #[must_use]
+    pub fn is_watched_from(&self, at: Timestamp) -> bool {
+        let seen = self.seen();
+        let before = seen.watched_since.is_some_and(|since| since <= at);
+        before && seen.away_since.is_none() && seen.over.iter().all(|outage| outage.to < at)
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -231,6 +239,18 @@ mod tests {
             outages.end(Outage { from: at(number * 1000), to: at(number * 1000 + 1) });
         }
         assert!(!outages.covers(at(1000)) && outages.covers(at(2000)) && outages.covers(at(33_000)));
+    }
+
+    #[test]
+    fn what_was_there_before_an_outage_or_before_the_first_stream_was_not_watched_all_the_time() {
+        let outages = Outages::default();
+        assert!(!outages.is_watched_from(at(10)));
+        outages.watching(at(10));
+        assert!(outages.is_watched_from(at(10)) && !outages.is_watched_from(at(9)));
+        outages.begin(at(20));
+        assert!(!outages.is_watched_from(at(15)) && !outages.is_watched_from(at(25)));
+        outages.end(Outage { from: at(20), to: at(30) });
+        assert!(outages.is_watched_from(at(31)) && !outages.is_watched_from(at(29)));
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub async fn list(session: &Session) -> anyhow::Result<Listing> {
         Stranger::of(one, now)
     };
     let strangers = session.engine.list(&instance, keep).await.context("the containers cannot be listed")?;
+    // Others do not give up its corrections while it is watched.
+    session.redis.note_engine(&session.engine_id()).await.context("the engine cannot be noted")?;
     Ok(Listing { seen, strangers })
 }
 

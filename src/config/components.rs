@@ -124,7 +124,7 @@ fn remove_exercises_in(inputs: &mut Inputs) -> Vec<PathBuf> {
 }
 
 pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
-    CompleterSettings {
+    let mut settings = CompleterSettings {
         common: common(inputs),
         docker: docker(inputs),
         output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
@@ -137,7 +137,15 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
             min_free_disk: inputs
                 .read_optional("IMAGES_MIN_FREE_DISK", |text| formats::size(text, 1 << 20, MOST_DISK)),
         },
+    };
+    if settings.images != ImageRetention::default() && !settings.docker.pull {
+        settings.images = ImageRetention::default();
+        inputs.warn(
+            "IMAGES_KEEP_FOR or IMAGES_MIN_FREE_DISK is set, but DOCKER_PULL is not: no image is removed, since no start \
+             would pull it again",
+        );
     }
+    settings
 }
 
 pub(super) fn notifier(inputs: &mut Inputs) -> NotifierSettings {

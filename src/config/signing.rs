@@ -1,5 +1,7 @@
 //! The keys that sign callbacks, from `NOTIFY_SIGNING_KEYS` and its file. No error shows any part of a key.
 
+use std::os::unix::fs::MetadataExt;
+
 use super::connections::{content, unusable};
 use super::inputs::Inputs;
 use super::settings::Secret;
@@ -13,10 +15,20 @@ pub(super) fn texts(inputs: &mut Inputs) -> Vec<(&'static str, Secret)> {
     let mut texts = Vec::new();
     for setting in [WORDS, FILE] {
         let Some(found) = inputs.find(setting) else { continue };
+        if setting == FILE {
+            warn_if_others_read(inputs, &found.text);
+        }
         let text = if setting == FILE { content(inputs, setting, &found) } else { Some(found.text) };
         texts.extend(text.map(|text| (setting, Secret::new(text))));
     }
     texts
+}
+
+/// Whoever reads the keys can forge results.
+fn warn_if_others_read(inputs: &mut Inputs, path: &str) {
+    if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0) {
+        inputs.warn(format!("{FILE} can be read by everybody on this machine (chmod o-r {path})"));
+    }
 }
 
 /// All keys, those of the variable first.

@@ -332,6 +332,7 @@ fn settings_that_contradict_each_other_are_warned_of() {
         ("starter", vec![("CONTAINER_NETWORK", "host")], "CONTAINER_NETWORK is host"),
         ("starter", vec![("CONTAINER_CAPS", "ALL")], "CONTAINER_CAPS"),
         ("notifier", vec![("NOTIFY_TIMEOUT", "1h")], "NOTIFY_TIMEOUT is longer"),
+        ("completer", vec![("IMAGES_KEEP_FOR", "30d")], "no image is removed"),
         ("completer", vec![("DOCKER_OPTIONS", "{}"), ("DOCKER_HOST", "tcp://h")], "DOCKER_HOST is ignored"),
         ("completer", vec![("DOCKER_OPTIONS", r#"{"x": 1}"#)], r#"DOCKER_OPTIONS: the field "x""#),
         ("completer", vec![("DOCKER_HOST", "tcp://h"), ("DOCKER_CERT_PATH", "/x")], "DOCKER_HOST is plain"),

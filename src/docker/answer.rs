@@ -131,8 +131,13 @@ impl Refusal {
     /// The runtime's words for a command that it cannot execute. Other failures of the runtime are the
     /// host's own and may pass; Docker gives those a 500.
     fn is_of_bad_command(&self) -> bool {
-        const WORDS: [&str; 4] =
-            ["exec: \"", "executable file", "exec format error", "attempted to invoke a command"];
+        const WORDS: [&str; 5] = [
+            "exec: \"",
+            "executable file",
+            "exec format error",
+            "argument list too long",
+            "attempted to invoke a command",
+        ];
         WORDS.iter().any(|words| self.says(words)) || self.status == 400 && self.says("OCI runtime")
     }
 }
@@ -213,6 +218,7 @@ mod tests {
             r#"exec: "nope": executable file not found in $PATH: unknown"#,
             r#"exec: "/nope": stat /nope: no such file or directory: unknown"#,
             r#"exec: "/tmp": permission denied: unknown"#,
+            "exec /bin/sh: argument list too long: unknown",
             r#"error mounting "/srv/work" to rootfs at "/tmp/exercise": not a directory: unknown"#,
         ] {
             let error = start(400, &format!("{RUNC}{words}"));

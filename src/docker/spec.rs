@@ -84,6 +84,8 @@ fn host(spec: &ContainerSpec, means: Means) -> HostConfig {
         shm_size: shared_memory(&profile.tmpfs),
         cap_add: (!cap_add.is_empty()).then_some(cap_add),
         auto_remove: Some(false),
+        // A verdict with a secret may stand behind a flood.
+        log_config: spec.seal.is_some().then(bounded_log),
         restart_policy: profile.hardened.then(no_restart),
         ..HostConfig::default()
     };
@@ -223,6 +225,12 @@ mod tests {
             },
         });
         assert_eq!(told(&original(), ALL), expected);
+        let sealed = ContainerSpec { seal: Some(crate::seal::tests::seal(1)), ..original() };
+        assert_eq!(
+            told(&sealed, ALL)["HostConfig"]["LogConfig"],
+            told(&hardened(), ALL)["HostConfig"]["LogConfig"],
+            "what stands behind a flood has to be read"
+        );
     }
 
     #[test]

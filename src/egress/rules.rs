@@ -86,7 +86,12 @@ impl Whom {
         if let Some((base, bits)) = text.split_once('/') {
             let (base, bits) = (base.parse::<IpAddr>().ok()?, bits.parse::<u32>().ok()?);
             let most = if base.is_ipv4() { 32 } else { 128 };
-            return (bits <= most).then_some(Self::Network(base, bits));
+            return match base.to_canonical() {
+                _ if bits > most => None,
+                // An IPv4 network in its IPv6 form: it is the former that is dialled.
+                v4 @ IpAddr::V4(_) if base.is_ipv6() && bits >= 96 => Some(Self::Network(v4, bits - 96)),
+                _ => Some(Self::Network(base, bits)),
+            };
         }
         if let Ok(address) = text.parse::<IpAddr>() {
             let address = address.to_canonical();
@@ -164,6 +169,8 @@ mod tests {
         assert!(covers("10.0.0.0/8", "10.255.0.1") && !covers("10.0.0.0/8", "11.0.0.0"));
         assert!(covers("10.0.0.7/8", "10.1.1.1") && covers("0.0.0.0/0", "8.8.8.8"));
         assert!(covers("10.0.0.0/8", "::ffff:10.0.0.1") && covers("10.0.0.0/8", "64:ff9b::a00:1"));
+        assert!(covers("::ffff:10.0.0.0/104", "10.9.9.9") && !covers("::ffff:10.0.0.0/104", "11.0.0.1"));
+        assert!(covers("::ffff:0:0/96", "8.8.8.8") && !covers("::/0", "8.8.8.8"));
         assert!(covers("64:ff9b::/96", "64:ff9b::808:808") && !covers("0.0.0.0/0", "fd00::1"));
         assert!(
             covers("fd00::/8", "fd12::1") && covers("::1", "::1") && covers("::ffff:10.0.0.1", "10.0.0.1")

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{check_job, check_params, check_told};
 use super::{A_STRING, Errand, InvalidJob, Problem, check, check_callback, object, optional, required};
 use crate::fields::{Fields, raw};
 
@@ -62,6 +63,17 @@ impl PendingJob {
                     &shown,
                 )?;
             }
+            check_job(data, runs)?;
+            check_params(&params)?;
+            let (params_told, work_id) = (raw(&params), errand.work_id.as_ref());
+            let told = [
+                ("image", image.as_str()),
+                ("file", file.as_str()),
+                ("params", params_told.get()),
+                ("callback", errand.callback.as_deref().unwrap_or_default()),
+                ("work_id", work_id.map_or("", |work_id| work_id.0.get())),
+            ];
+            check_told(&told, &errand.extra)?;
             Ok((image, file, params))
         };
         match checked() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tracing::error;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
 
 use crate::callback::shown;
 use crate::heartbeat::{Gauge, Vital};
@@ -13,6 +15,23 @@ use crate::queue::{Gone, Grace, Keep, Queue, QueueError, Settled, TakenJob};
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many there may be even so; they take about 2 KiB of Redis's memory each.
 const MOST: u32 = 100_000;
+
+/// How often whoever reads the log is told that there are some.
+const REMINDED: Duration = Duration::from_secs(60);
+
+/// Says every minute how many dead letters there are, while there are any.
+pub(super) async fn remind(queue: &Queue, shutdown: &CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(REMINDED)).await.is_some() {
+        match shutdown.run_until_cancelled(queue.counts()).await {
+            Some(Ok(counts)) if counts.failed > 0 => warn!(
+                dead_letters = counts.failed,
+                "there are results that nobody took: correction-runner deliveries lists them and redelivers them"
+            ),
+            // Where Redis is away others say so.
+            _ => {}
+        }
+    }
+}
 
 /// Where results go that nobody takes.
 pub(super) struct DeadLetters {

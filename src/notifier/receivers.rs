@@ -2,7 +2,7 @@
 //!
 //! A delivery begins in one of the worker's *slots* (`CONCURRENT_NOTIFIERS`). One that has no answer yet after
 //! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
-//! by such as are younger than that. What bounds a receiver, each by its host and port:
+//! by such as are younger than that. What began in a slot, and what is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
 //!
 //! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
 //!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
@@ -10,11 +10,14 @@
 //! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
 //!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
 //!   dynamic thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
-//!   next.) Those whose last delivery timed out have half of the room together.
+//!   next.) Those whose last delivery timed out have half of the room together; but one that nobody has asked for twice
+//!   the time of its last delivery is asked all the same, or it could never show that it answers again.
+//! - One that answers, but takes its time, has half of the slots where there are others; the rest stand aside.
 //! - **New** receivers hold at most half of the slots together, where there are such as answer.
 //!
 //! A job that gets no turn is put back and comes again when a turn may be free: the turns of a receiver are given out
-//! one after the other, by the time that a delivery takes with it. That is no attempt.
+//! one after the other, by the time that a delivery takes with it. That is no attempt, unless it goes on for too long with
+//! one that answers nobody (`PutBack::hung`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,6 +37,13 @@ const FIRST: usize = 2;
 /// Room for so many deliveries that wait for an answer, for each slot, and at most.
 const ROOM_FOR_EACH_SLOT: usize = 4;
 const MOST_ROOM: usize = 1000;
+/// How many times the room may hold of what stepped out of a slot or is overdue, up to [`MOST_ROOM`]: each needs a file
+/// descriptor, of which a process often has 1024.
+const BEYOND: usize = 4;
+/// A receiver that takes so long to answer holds at most half of the slots where there are others.
+const DAWDLES: Duration = Duration::from_millis(50);
+/// How long a receiver that hangs is at least left alone before it is asked beyond the room.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
 /// How many receivers are remembered beyond those that are being asked.
 const REMEMBERED: usize = 10_000;
 
@@ -42,6 +52,8 @@ const REMEMBERED: usize = 10_000;
 pub(super) struct Receivers {
     slots: usize,
     room: usize,
+    /// The hard bound of what stands aside.
+    most: usize,
     state: Mutex<State>,
     /// Told each time a delivery ends or steps aside.
     changed: Notify,
@@ -72,6 +84,10 @@ struct Receiver {
     pace: Duration,
     /// When the last of those that were put back is to come.
     last_turn: Instant,
+    /// When its last delivery began.
+    asked: Instant,
+    /// When its last delivery timed out.
+    hung: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +118,16 @@ enum Turn<'a> {
     Now(Visit<'a>),
     /// As soon as something changes. The slot is held meanwhile.
     Soon,
-    PutBack(Duration),
+    PutBack(PutBack),
+}
+
+/// A job gets no turn now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PutBack {
+    /// When it is to come again.
+    pub delay: Duration,
+    /// How long ago a delivery to the same receiver timed out, if that was the last that is known of it.
+    pub hung: Option<Duration>,
 }
 
 /// A delivery that is under way; it ends when this is dropped.
@@ -126,18 +151,19 @@ impl Receivers {
     /// Shares out so many slots.
     pub fn new(slots: usize) -> Self {
         let room = (slots * ROOM_FOR_EACH_SLOT).min(MOST_ROOM.max(slots));
-        Self { slots, room, state: Mutex::default(), changed: Notify::new() }
+        let most = (room * BEYOND).min(MOST_ROOM).max(room);
+        Self { slots, room, most, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// Begins a delivery; or says for how long the job should be put back.
-    pub async fn turn(&self, receiver: &str) -> Result<Visit<'_>, Duration> {
+    pub async fn turn(&self, receiver: &str) -> Result<Visit<'_>, PutBack> {
         let deadline = Instant::now() + QUICK;
         let mut waiting = None;
         loop {
             let changed = self.changed.notified();
             match self.try_turn(receiver, waiting.is_some()) {
                 Turn::Now(visit) => return Ok(visit),
-                Turn::PutBack(delay) => return Err(delay),
+                Turn::PutBack(put_back) => return Err(put_back),
                 Turn::Soon => {}
             }
             waiting.get_or_insert_with(|| {
@@ -145,7 +171,7 @@ impl Receivers {
                 Waiting(self)
             });
             if timeout_at(deadline, changed).await.is_err() {
-                return Err(moment());
+                return Err(PutBack { delay: moment(), hung: None });
             }
         }
     }
@@ -155,21 +181,26 @@ impl Receivers {
         state.forget_some();
         let State { known, aside, suspect: suspects, held_by_new, answering, last_turn_of_new } = &mut *state;
         let new = || Receiver::new((self.slots / 4).max(1));
+        let alone = known.len() <= 1;
         let it = known.entry(receiver.to_owned()).or_insert_with(new);
-        let hangs = it.aside > 0 || it.standing == Standing::Hangs;
+        let answers = it.standing == Standing::Answers;
+        let dawdles = answers && it.pace >= DAWDLES && !alone && it.in_slots >= (self.slots / 2).max(1);
+        let hangs = it.aside > 0 || it.standing == Standing::Hangs || dawdles;
         let of_a_new_one = it.standing == Standing::New;
         // Its own wait is no reason to send it away.
         let others = held_by_new.saturating_sub(usize::from(waits));
         let new_ones_have_enough = of_a_new_one && *answering > 0 && others >= (self.slots / 2).max(1);
-        let answers = it.standing == Standing::Answers;
         // Where somebody answers, all room is not for those of whom nobody knows whether they do.
         let first = if *answering > 0 { 1 } else { FIRST };
         let has_its_first = of_a_new_one && !hangs && it.in_slots >= first;
         let has_its_part = !answers && *answering > 0 && it.aside >= first;
+        let new_ones_turn =
+            |last: &mut _, aside| PutBack { delay: self.turn_of_new(last, aside), hung: None };
         if has_its_first || it.in_slots + it.aside >= it.limit {
-            return match (hangs, new_ones_have_enough) {
+            let slow = hangs || (answers && it.pace >= DAWDLES && !alone);
+            return match (slow, new_ones_have_enough) {
                 (true, _) => Turn::PutBack(it.next_turn()),
-                (false, true) => Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside)),
+                (false, true) => Turn::PutBack(new_ones_turn(last_turn_of_new, *aside)),
                 (false, false) => Turn::Soon,
             };
         }
@@ -177,8 +208,11 @@ impl Receivers {
             let free = self.room.saturating_sub(*aside);
             let suspect = it.standing == Standing::Hangs;
             let part = if answers { 2 } else { 8 };
-            if free == 0 || has_its_part || it.aside * part >= free || (suspect && *suspects * 2 >= self.room)
-            {
+            let no_room = free == 0
+                || has_its_part
+                || it.aside * part >= free
+                || (suspect && *suspects * 2 >= self.room);
+            if no_room && !(it.is_overdue() && *aside < self.most) {
                 return Turn::PutBack(it.next_turn());
             }
             it.aside += 1;
@@ -186,12 +220,13 @@ impl Receivers {
             *suspects += usize::from(suspect);
             Place::Aside { suspect }
         } else if new_ones_have_enough {
-            return Turn::PutBack(self.turn_of_new(last_turn_of_new, *aside));
+            return Turn::PutBack(new_ones_turn(last_turn_of_new, *aside));
         } else {
             it.in_slots += 1;
             *held_by_new += usize::from(of_a_new_one);
             Place::Slot { of_a_new_one }
         };
+        it.asked = Instant::now();
         Turn::Now(Visit { receivers: self, receiver: receiver.to_owned(), place })
     }
 
@@ -228,12 +263,23 @@ impl State {
 
 impl Receiver {
     fn new(limit: usize) -> Self {
-        let (standing, pace, last_turn) = (Standing::New, QUICK, Instant::now());
-        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn }
+        let (standing, pace, now) = (Standing::New, QUICK, Instant::now());
+        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn: now, asked: now, hung: None }
+    }
+
+    /// Whether it hangs, and nobody has asked for long whether it still does.
+    fn is_overdue(&self) -> bool {
+        let none = self.in_slots + self.aside == 0;
+        none && self.standing == Standing::Hangs && self.asked.elapsed() >= (self.pace * 2).max(LEFT_ALONE)
+    }
+
+    fn next_turn(&mut self) -> PutBack {
+        let hung = self.hung.filter(|_| self.standing == Standing::Hangs).map(|at| at.elapsed());
+        PutBack { delay: self.after_all_others(), hung }
     }
 
     /// How long until the turn after all that were given out.
-    fn next_turn(&mut self) -> Duration {
+    fn after_all_others(&mut self) -> Duration {
         let now = Instant::now();
         let apart = self.pace / u32::try_from(self.limit).unwrap_or(u32::MAX);
         let turn = self.last_turn.max(now) + apart;
@@ -263,7 +309,7 @@ impl Visit<'_> {
     pub fn step_aside(&mut self) -> bool {
         let Place::Slot { of_a_new_one } = self.place else { return true };
         let mut state = self.receivers.state();
-        if state.aside >= self.receivers.room {
+        if state.aside >= self.receivers.most {
             return false;
         }
         state.aside += 1;
@@ -295,6 +341,7 @@ impl Visit<'_> {
             }
             Ended::Hung => {
                 it.standing = Standing::Hangs;
+                it.hung = Some(Instant::now());
                 it.limit = (it.limit / 2).max(1);
             }
         }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::dead_letters::DeadLetters;
-use super::receivers::{Ended, QUICK, Receivers, Visit};
+use super::receivers::{Ended, PutBack, QUICK, Receivers, Visit};
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
 use crate::config::Retention;
@@ -31,6 +31,8 @@ pub(super) struct Session {
     queue: Queue,
     courier: Courier,
     receivers: Receivers,
+    /// How long a job is put back before that counts as an attempt.
+    patience: Duration,
     instance: InstanceId,
     retention: Retention,
     dead_letters: DeadLetters,
@@ -91,7 +93,9 @@ impl Session {
         retention: Retention,
     ) -> Self {
         let dead_letters = DeadLetters::new(queue.clone(), retention.failed);
-        Self { queue, courier, receivers: Receivers::new(concurrency), instance, retention, dead_letters }
+        let patience = courier.timeout() * 2;
+        let receivers = Receivers::new(concurrency);
+        Self { queue, courier, receivers, patience, instance, retention, dead_letters }
     }
 
     /// Delivers one result and settles its job, for as long as that makes headway.
@@ -136,9 +140,15 @@ impl Session {
         };
         let visit = match self.receivers.turn(&receiver(callback)).await {
             Ok(visit) => visit,
-            Err(delay) => {
+            Err(PutBack { delay, hung }) => {
+                if answers_nobody(taken.tried_for, hung, self.patience) {
+                    return unasked(taken, &work_id, &shown(callback));
+                }
                 let why = format!("{} is slow to answer, and other results go first", shown(callback));
                 debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
+                let left = self.patience.saturating_sub(taken.tried_for);
+                let delay =
+                    if hung.is_some() && !left.is_zero() { delay.min(left.max(QUICK)) } else { delay };
                 return Step::AwaitTurn { delay: delay.mul_f64(1.0 + JITTER * fastrand::f64()), why }.into();
             }
         };
@@ -220,6 +230,27 @@ fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Atte
             "result not delivered, tried again later");
     }
     Outcome::of(step, &entry)
+}
+
+/// Whether a job that gets no turn was put back for so long that this counts as an attempt. Only where its receiver was
+/// asked meanwhile, in the name of another job, and did not answer: else nobody knows that it would not.
+fn answers_nobody(put_back_for: Duration, hung: Option<Duration>, patience: Duration) -> bool {
+    put_back_for >= patience && hung.is_some_and(|ago| ago <= put_back_for)
+}
+
+/// What follows from an attempt that was not worth making. So a job ends when its attempts say, however many there are
+/// for a receiver that answers nobody.
+fn unasked(taken: &TakenJob, work_id: &str, callback: &str) -> Outcome {
+    let waited = taken.tried_for.as_secs();
+    let why = format!(
+        "the receiver answers nobody: this result was not sent, since others timed out in the {waited} s that it waited \
+         for its turn; callback {callback}"
+    );
+    let (attempt, attempts) = (taken.attempts_made + 1, taken.attempts);
+    let said = Said::Failed(why.clone());
+    let entry = Entry { at: Timestamp::now(), attempt, attempts, took: Duration::ZERO, status: None, said };
+    warn!(job_id = %taken.id, work_id, error = why, attempt, attempts, "result not sent: its receiver answers nobody");
+    Outcome::of(after_failure(taken, Duration::ZERO, why, fastrand::f64()), &entry)
 }
 
 /// Waits for an attempt to end. For as long as it has no answer its slot is given to others, as far as there is room.
@@ -315,6 +346,28 @@ mod tests {
         assert_eq!(wait(1, Duration::ZERO, 0.5), Some(10_500));
         assert_eq!(wait(0, Duration::from_secs(60), 0.0), Some(60_000));
         assert_eq!(wait(2, Duration::from_secs(60), 0.0), None);
+    }
+
+    #[test]
+    fn to_be_put_back_counts_once_it_took_too_long_and_the_receiver_answered_nobody_meanwhile() {
+        let seconds = Duration::from_secs;
+        for (put_back_for, hung, counts) in [
+            (20, Some(3), true),
+            (19, Some(3), false),
+            (20, None, false),
+            (20, Some(21), false),
+            (90, Some(80), true),
+        ] {
+            assert_eq!(
+                answers_nobody(seconds(put_back_for), hung.map(seconds), seconds(20)),
+                counts,
+                "{put_back_for} {hung:?}"
+            );
+        }
+        let Outcome { step, line } = unasked(&taken(1), "w", "http://h/");
+        assert!(matches!(step, Step::RetryLater { .. }) && line.contains("Attempt 2 of 3"), "{line}");
+        let Outcome { step, .. } = unasked(&taken(2), "w", "http://h/");
+        assert!(matches!(&step, Step::Fail { why } if why.contains("answers nobody")), "{step:?}");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::operations::{json_string, keep_arguments, now_ms};
-use super::options::millis;
+use super::options::{Retained, millis};
 use super::{Keep, Queue, QueueError, Settled, TakenJob, scripts};
 use crate::identity::JobId;
 
@@ -27,7 +27,8 @@ pub struct Gone {
 
 impl Queue {
     /// As [`Queue::fail`], and tells which failed jobs are no longer kept because of it; with a grace, young
-    /// ones stay beyond what `keep` says. What the job's own options say wins over both.
+    /// ones stay beyond what `keep` says. The job's own options win over `keep`; with a grace they say of this job only
+    /// whether it is kept, and never that others go.
     ///
     /// # Errors
     /// Redis cannot be asked.
@@ -39,6 +40,8 @@ impl Queue {
         grace: Option<Grace>,
     ) -> Result<(Settled, Vec<Gone>), QueueError> {
         let own = job.retention.on_fail;
+        let of_this_one = |own: &Retained| own.count == Some(0) || *own == Retained::default();
+        let own = if grace.is_some() { own.filter(of_this_one) } else { own };
         let mut call = scripts::FAIL.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms());
         call.arg(reason).arg(json_string(reason)).arg(job.attempts);

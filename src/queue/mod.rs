@@ -16,6 +16,7 @@ mod astray;
 mod batches;
 mod burial;
 mod calls;
+mod engines;
 mod error;
 mod fetch;
 mod images;

@@ -81,6 +81,8 @@ pub enum PutBack {
     Waits,
     /// A worker has it in hand: nothing was changed.
     AtWork,
+    /// It is in another state than the wanted one: nothing was changed.
+    Elsewhere(State),
     /// Its data is not what was read: nothing was changed.
     Changed,
     /// There is no such job.
@@ -135,7 +137,7 @@ impl Queue {
     }
 
     /// Puts a job that ended or waits for its time back in line, with all its attempts, under its id and
-    /// its time. `read` is its data as it was seen, `data` what it is to be from now on; `line` goes into its
+    /// its time; with `only`, just from that state. `read` is its data as it was seen, `data` what it is to be from now on; `line` goes into its
     /// log.
     ///
     /// # Errors
@@ -146,9 +148,11 @@ impl Queue {
         read: &str,
         data: &str,
         line: &str,
+        only: Option<State>,
     ) -> Result<PutBack, QueueError> {
         let mut call = scripts::REDELIVER.key(&*self.base);
         call.arg(id.as_str()).arg(read).arg(data).arg(line).arg(LOG_LINES);
+        call.arg(only.and_then(|state| state.keys().first()).copied().unwrap_or_default());
         // Not repeated: the second time it would find the job in line, or delivered.
         let answer: String = self.redis.script_once("redeliver", &call).await?;
         Ok(match answer.as_str() {
@@ -156,6 +160,10 @@ impl Queue {
             "completed" => PutBack::From(State::Completed),
             "delayed" => PutBack::From(State::Delayed),
             "waiting" => PutBack::Waits,
+            "!failed" => PutBack::Elsewhere(State::Failed),
+            "!completed" => PutBack::Elsewhere(State::Completed),
+            "!delayed" => PutBack::Elsewhere(State::Delayed),
+            "!waiting" => PutBack::Elsewhere(State::Waiting),
             "active" => PutBack::AtWork,
             "changed" => PutBack::Changed,
             "gone" => PutBack::Gone,

@@ -41,7 +41,8 @@ impl Redis {
                 + self.delete_all(&self.removals_keys()).await?
                 + self.delete_all(&self.permits_keys()).await?
                 + self.delete_all(&self.exercises_keys()).await?
-                + self.delete_all(&self.images_keys()).await?,
+                + self.delete_all(&self.images_keys()).await?
+                + self.delete_all(&self.engines_keys()).await?,
         })
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::services::Session;
+use crate::image::Image;
 
 /// The use of an image is noted no more often than this.
 const NOTED_EACH: Duration = Duration::from_secs(60);
@@ -33,6 +34,14 @@ impl ImageUse {
     }
 }
 
+/// The name under which an image is noted: however jobs spell it, it is one.
+fn noted_as(image: &str) -> String {
+    match Image::read(image) {
+        Ok(Image::Named(name)) => name.to_string(),
+        Ok(Image::ById(_)) | Err(_) => image.to_owned(),
+    }
+}
+
 /// An image that was not here was pulled. Where that cannot be noted, the image simply stays.
 pub async fn pulled(session: &Session, image: &str) {
     let engine = session.whereabouts.now().1;
@@ -48,13 +57,14 @@ pub async fn pulled(session: &Session, image: &str) {
             return;
         }
     };
-    if let Err(error) = session.redis.note_pulled(&engine, image, &id).await {
+    if let Err(error) = session.redis.note_pulled(&engine, &noted_as(image), &id).await {
         debug!(image, error = format!("{error:#}"), "a pull cannot be noted: the image is never removed");
     }
 }
 
 /// A container of an image was started.
 pub async fn used(session: &Session, image: &str) {
+    let image = &*noted_as(image);
     if !session.image_use.is_due(image, Instant::now()) {
         return;
     }
@@ -67,6 +77,15 @@ pub async fn used(session: &Session, image: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_has_one_note_however_it_is_spelled() {
+        for spelled in ["grader:1", "library/grader:1", "docker.io/grader:1", "docker.io/library/grader:1"] {
+            assert_eq!(noted_as(spelled), "docker.io/library/grader:1");
+        }
+        assert_eq!(noted_as("registry.example.org:5000/a/b"), "registry.example.org:5000/a/b:latest");
+        assert_eq!(noted_as("No Image"), "No Image");
+    }
 
     #[test]
     fn the_use_of_an_image_is_noted_once_a_minute_and_of_no_more_than_a_thousand_is_that_remembered() {

@@ -22,6 +22,8 @@ pub const SLOW: Duration = Duration::from_secs(2);
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// An image that is not there so soon after it was pulled will not be there after another pull.
 const JUST_PULLED: Duration = Duration::from_secs(5);
+/// So many pulls after one another leave no image behind before it is told: somebody may have removed it.
+const PULLS_IN_VAIN: u32 = 3;
 const BEING_PULLED: &str = "its image is being pulled";
 /// Images that are remembered, those of which there is something to tell aside.
 const REMEMBERED: usize = 1000;
@@ -42,6 +44,8 @@ struct Image {
     last_success: Option<Instant>,
     is_pulled: bool,
     pulled_at: Option<Instant>,
+    /// How often it was not there just after a pull, without a start since.
+    in_vain: u32,
     refusal: Option<(Instant, Failure)>,
     failing: Option<Failing>,
     /// Whether some were put aside since all were called back.
@@ -132,7 +136,7 @@ pub enum Pull {
     UnderWay(Hold),
     /// The registry has just refused it.
     Refused(Failure),
-    /// It has just been pulled, and is not there all the same.
+    /// It has just been pulled several times, and is not there all the same.
     Vain,
 }
 
@@ -206,6 +210,7 @@ impl Images {
         match ended {
             Ended::Started => {
                 image.last_success = Some(now);
+                image.in_vain = 0;
                 image.failing = None;
                 image.refusal = None;
                 image.call_all()
@@ -230,7 +235,9 @@ impl Images {
             Some((at, failure)) if now - *at < REFUSED_FOR => return Pull::Refused(failure.clone()),
             _ => image.refusal = None,
         }
-        if image.pulled_at.is_some_and(|at| now - at < JUST_PULLED) {
+        let just_pulled = image.pulled_at.is_some_and(|at| now - at < JUST_PULLED);
+        image.in_vain = if just_pulled { image.in_vain + 1 } else { 0 };
+        if image.in_vain >= PULLS_IN_VAIN {
             return Pull::Vain;
         }
         image.is_pulled = true;

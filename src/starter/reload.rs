@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::docker::{About, EngineError};
 use crate::policy::Policy;
-use crate::profile::Profile;
+use crate::profile::{Profile, VerdictChannel};
 use crate::reload::HangUps;
 use crate::startup::BadSetting;
 
@@ -21,6 +21,10 @@ use super::services::Session;
 
 /// How long reading the file may take: it may stand on a file system of another host.
 const READING: Duration = Duration::from_secs(10);
+
+/// What whoever asks for a secret has to know.
+const OF_SECRETS: &str = "some verdicts count only with a secret, which only this program's completer checks: where the \
+                          original's completer runs in its place, any verdict counts";
 
 /// What was warned of already.
 #[derive(Debug, Default)]
@@ -53,6 +57,9 @@ pub fn check(policy: &Policy, about: &About, told: &mut Told) -> Result<(), BadS
         })?;
     }
     told.warn(about.abilities.unenforced(&profiles));
+    if profiles.iter().any(|profile| profile.verdict == VerdictChannel::Secret) {
+        told.warn([OF_SECRETS.to_owned()]);
+    }
     Ok(())
 }
 

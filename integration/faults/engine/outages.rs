@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::campaign::Expected;
 use super::{BUSY, Row, SWEEP};
 use crate::support::simulated_engine::{Call, Fault, Options, Rule, SimulatedEngine};
 
@@ -96,6 +97,80 @@ async fn another_engine_in_its_place_for_a_while_fails_no_correction_of_either()
     row.held = 0;
     row.delivered_within(BACK + BUSY, Instant::now()).await;
     row.prove().await;
+}
+
+/// What the host lost while nobody could see it is run again; what somebody removes under our eyes is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_vanished_in_an_outage_is_run_again_and_one_that_was_removed_is_told_as_killed() {
+    let mut row = Row::with(&[SWEEP]).await;
+    row.hold(1).await;
+    let name = row.campaign.outstanding().into_iter().next().expect("one");
+    row.campaign.expect(&name, Expected::Outcome("killed"));
+    assert!(row.engine.remove(&row.engine.containers()[0].id));
+    row.delivered_within(BUSY, Instant::now()).await;
+    row.held = 0;
+    row.hold(2).await;
+    row.engine.go_away();
+    for container in row.engine.containers() {
+        assert!(row.engine.remove(&container.id));
+    }
+    row.engine.come_back(true);
+    row.campaign
+        .system
+        .until("both run again", async || (row.engine.stats().started == 5).then_some(()))
+        .await;
+    row.end_all();
+    row.delivered_within(BUSY, Instant::now()).await;
+    row.prove().await;
+}
+
+/// A correction of an engine that did not come back is run again; while a completer watches that engine, others pass
+/// it on, however often they were the ones who took it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_of_another_engine_is_given_up_only_once_nobody_watches_that_one() {
+    let mut row = Row::with(&[SWEEP]).await;
+    row.hold(3).await;
+    row.engine.go_away();
+    std::fs::remove_file(row.engine.socket()).expect("its socket was there");
+    let other = SimulatedEngine::start(Options {
+        socket: Some(row.engine.socket().to_owned()),
+        id: "ANOT:HERO:NE00".to_owned(),
+        ..Options::default()
+    })
+    .await;
+    let system = &row.campaign.system;
+    let passed_on = async |least: u32| {
+        let script = "local least = 1e9 \
+            for _, state in ipairs({'wait', 'active'}) do \
+                if redis.call('LLEN', KEYS[1] .. state) > 0 then return 0 end end \
+            for _, id in ipairs(redis.call('ZRANGE', KEYS[1] .. 'delayed', 0, -1)) do \
+                redis.call('HSET', KEYS[1] .. id, 'tried-for', 36000000) \
+                least = math.min(least, tonumber(redis.call('HGET', KEYS[1] .. id, 'retries') or 0)) end \
+            return least";
+        system
+            .until("its corrections are passed on", async || {
+                let retries = system.ask(&["EVAL", script, "1", "bull:running_corrections:"]).await;
+                retries
+                    .trim()
+                    .parse::<u32>()
+                    .is_ok_and(|retries| (least..1000).contains(&retries))
+                    .then_some(())
+            })
+            .await;
+    };
+    passed_on(1).await;
+    // From here on they were passed on for ten hours.
+    passed_on(4).await;
+    assert_eq!(other.stats().started, 0, "its engine is watched");
+    let noted = system.ask(&["--scan", "--pattern", "bull:correction-runner:engines:*"]).await;
+    assert_eq!(noted.lines().count(), 2, "{noted}");
+    for engine in noted.lines().filter(|key| !key.ends_with("ANOT:HERO:NE00")) {
+        system.ask(&["SET", engine, "1000"]).await;
+    }
+    system.until("they are run again", async || (other.stats().started == 3).then_some(())).await;
+    other.end_all(0);
+    row.delivered_within(BUSY, Instant::now()).await;
+    assert_eq!(other.stats().max_starts_of_one, 1);
 }
 
 /// A start is tried for so long; while the engine is away it is not tried.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use correction_runner::identity::JobId;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
-use correction_runner::queue::{JobOptions, NewJob, Redis};
+use correction_runner::queue::{JobOptions, NewJob, Redis, State};
 use deadpool_redis::redis;
 use serde_json::json;
 use tokio::time::Instant;
@@ -19,6 +19,9 @@ use crate::support::simulated_engine::{Call, Fault};
 
 /// Which replies of a script are lost, of those that it is worth to lose.
 const LOST: &[usize] = &[1, 2, 5, 9];
+
+/// They run with MAX_RUNNING or beside other engines, which this runner has not.
+const OF_PERMITS: &[&str] = &["ADMIT", "ASIDE", "CALL_BACK", "RECONCILE"];
 
 /// Loses a record that somebody holds: one that ended meanwhile would be half a job for ever.
 const LOSE: &str = "local lock = KEYS[1] .. ':lock'
@@ -85,7 +88,13 @@ async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
             data: String::from("no submission"),
             options: JobOptions::default(),
         };
-        let _ = through.queue("another").add(&job).await;
+        let another = through.queue("another");
+        let _ = another.add(&job).await;
+        // What a person asks for: it is in line, and stays there.
+        let id = JobId::new("twice-0");
+        let _ = another.record(&id).await;
+        let _ = another.records(State::Waiting, 0, 0).await;
+        let _ = another.put_back(&id, &job.data, &job.data, "asked for", None).await;
         lasts(Duration::from_millis(100)).await;
     }
     let running = async || {
@@ -114,9 +123,10 @@ async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
     let swallowed: BTreeMap<_, _> =
         digests.iter().map(|(name, digest)| (name.as_str(), relay.swallowed(digest))).collect();
     println!("{swallowed:?}");
-    let never: Vec<_> = swallowed.iter().filter(|(_, times)| **times == 0).collect();
-    assert!(swallowed.len() == 17 && never.is_empty(), "{swallowed:?}");
-    note("replies lost", "of 17 scripts, in all", swallowed.values().sum::<usize>());
+    let unused = |name: &str| OF_PERMITS.contains(&name);
+    let never: Vec<_> = swallowed.iter().filter(|(name, times)| **times == 0 && !unused(name)).collect();
+    assert!(swallowed.len() >= 20 && never.is_empty(), "{swallowed:?}");
+    note("replies lost", "of all scripts", swallowed.values().sum::<usize>());
     note("replies lost", "results repeated of 44", proof.repeats);
 }
 

@@ -19,10 +19,20 @@ pub enum End {
     },
     /// An inspection or a list found it ended.
     Found,
-    /// It is not there any more.
+    /// The engine's `destroy` event.
+    Removed,
+    /// An inspection found it gone, and no event told of it before.
     Gone,
     /// It was killed and would not end.
     Unstoppable,
+}
+
+impl End {
+    /// Whether it is not there any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Removed | Self::Gone)
+    }
 }
 
 /// What the engine's list says of a container.

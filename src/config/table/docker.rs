@@ -59,7 +59,7 @@ pub(super) const DOCKER_ENGINE: &[Setting] = &[
     },
     Setting {
         name: "DOCKER_PULL",
-        users: S,
+        users: SC,
         group: DOCKER,
         value: YES_NO,
         default: "no",

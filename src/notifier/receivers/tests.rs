@@ -116,12 +116,12 @@ fn a_slow_receiver_that_answers_is_served_aside_as_widely_as_a_quick_one() {
     while let Some(visit) = receivers.now(&format!("other-{}", without_room.len())) {
         without_room.push(visit);
         let there_is = without_room.last_mut().expect("just pushed").step_aside();
-        assert_eq!(there_is, without_room.len() <= SLOTS * ROOM_FOR_EACH_SLOT);
+        assert_eq!(there_is, without_room.len() <= SLOTS * ROOM_FOR_EACH_SLOT * BEYOND);
         if !there_is {
             break;
         }
     }
-    assert!(without_room.len() > SLOTS * ROOM_FOR_EACH_SLOT, "the room was filled");
+    assert!(without_room.len() > SLOTS * ROOM_FOR_EACH_SLOT * BEYOND, "the room was filled");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,13 +134,108 @@ async fn a_job_that_waits_for_its_turn_is_put_back_by_the_time_that_a_delivery_t
     }
     let mut waits = Vec::new();
     for _ in 0..8 {
-        waits.push(receivers.turn("dead").await.expect_err("it hangs").as_secs());
+        waits.push(receivers.turn("dead").await.expect_err("it hangs").delay.as_secs());
     }
     assert_eq!(waits[..6], [10, 20, 30, 40, 50, 60]);
     assert!(waits[6..].iter().all(|wait| (30..=60).contains(wait)), "{waits:?}");
     visit.learn(Ended::Answered, Duration::from_millis(1));
     drop(visit);
     assert!(receivers.turn("dead").await.is_ok());
+}
+
+/// All of these time out, round after round, for so long as a test goes on.
+async fn a_round_of_time_outs(receivers: &Receivers, names: impl Iterator<Item = String>, within: Duration) {
+    let held: Vec<_> = names.filter_map(|name| receivers.now(&name)).map(aside).collect();
+    tokio::time::sleep(within).await;
+    for visit in &held {
+        visit.learn(Ended::Hung, within);
+    }
+}
+
+fn aside(mut visit: Visit<'_>) -> Visit<'_> {
+    visit.step_aside();
+    visit
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_answers_again_gets_its_turn_within_a_few_time_outs_however_many_hang() {
+    let receivers = Receivers::new(50);
+    let time_out = Duration::from_secs(1);
+    receivers.answers("good");
+    let silent = || (0..150).map(|number| number.to_string());
+    for _ in 0..8 {
+        a_round_of_time_outs(&receivers, silent().chain(["recovering".to_owned()]), time_out).await;
+    }
+    let begun = Instant::now();
+    // The others are first in every round, and take whatever there is.
+    let probe = loop {
+        assert!(begun.elapsed() <= time_out * 4, "it was never asked");
+        let held: Vec<_> = silent().filter_map(|name| receivers.now(&name)).map(aside).collect();
+        if let Some(probe) = receivers.now("recovering") {
+            break probe;
+        }
+        tokio::time::sleep(time_out).await;
+        held.iter().for_each(|visit| visit.learn(Ended::Hung, time_out));
+    };
+    assert!(probe.is_aside());
+}
+
+#[tokio::test(start_paused = true)]
+async fn known_receivers_that_go_dark_together_leave_the_slots_to_others() {
+    // Five with many results each, and many with one.
+    for (dark, results) in [(5, 50), (300, 1)] {
+        let receivers = Receivers::new(50);
+        let names: Vec<_> = (0..dark).map(|number| format!("dark-{number}")).collect();
+        for name in names.iter().map(String::as_str).chain(["sixth"]) {
+            (0..6).for_each(|_| receivers.answers(name));
+        }
+        let mut held: Vec<_> = Vec::new();
+        for name in names.iter().cycle().take(dark * results) {
+            held.extend(receivers.now(name));
+            let begun = held.iter().filter(|visit| !visit.is_aside()).count();
+            if begun == 50 {
+                held = held.into_iter().map(aside).collect();
+            }
+        }
+        held = held.into_iter().map(aside).collect();
+        assert!(held.iter().all(Visit::is_aside), "{dark}: all slots are free after a moment");
+        let sixth: Vec<_> = (0..25).filter_map(|_| receivers.now("sixth")).collect();
+        assert!(sixth.len() == 25 && sixth.iter().all(|visit| !visit.is_aside()), "{dark}");
+    }
+}
+
+#[test]
+fn one_that_takes_its_time_holds_half_of_the_slots_where_there_are_others() {
+    let receivers = Receivers::new(SLOTS);
+    let begin = || -> (usize, usize) {
+        let begun: Vec<_> = std::iter::from_fn(|| receivers.now("slow")).collect();
+        (begun.len(), begun.iter().filter(|visit| !visit.is_aside()).count())
+    };
+    for _ in 0..5 {
+        receivers.now("slow").expect("a turn").learn(Ended::Answered, QUICK * 9 / 10);
+    }
+    assert_eq!(begin(), (SLOTS, SLOTS), "alone it has them all");
+    receivers.answers("other");
+    assert_eq!(begin(), (SLOTS, SLOTS / 2));
+    let all: Vec<_> = std::iter::from_fn(|| receivers.now("slow")).collect();
+    assert!(matches!(receivers.try_turn("slow", false), Turn::PutBack(PutBack { hung: None, .. })));
+    drop(all);
+    receivers.answers("slow");
+    assert_eq!(begin(), (SLOTS, SLOTS), "it is quick now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_back_is_told_how_long_ago_its_receiver_timed_out_and_nothing_of_one_that_answers() {
+    let receivers = Receivers::new(SLOTS);
+    let mut visit = receivers.now("dead").expect("a turn");
+    visit.step_aside();
+    (0..2).for_each(|_| visit.learn(Ended::Hung, MINUTE));
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(receivers.turn("dead").await.expect_err("it hangs").hung, Some(Duration::from_secs(7)));
+    visit.learn(Ended::Answered, MINUTE);
+    let held = receivers.hang("dead");
+    assert_eq!(receivers.turn("dead").await.expect_err("as many as it may have").hung, None);
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +252,7 @@ async fn a_burst_for_a_new_receiver_waits_for_its_first_answer_and_no_longer_tha
     let first = receivers.now("silent").expect("a turn");
     assert!(receivers.now("silent").is_none());
     let started = Instant::now();
-    let delay = receivers.turn("silent").await.expect_err("it does not answer");
+    let delay = receivers.turn("silent").await.expect_err("it does not answer").delay;
     assert!(started.elapsed() <= QUICK * 2 && delay <= QUICK * 2, "{delay:?}");
     assert_eq!(receivers.state().held_by_new, 1, "nobody waits any more");
     drop(first);
@@ -194,7 +289,7 @@ proptest! {
             }
             let state = receivers.state();
             prop_assert_eq!(state.aside, visits.iter().filter(|visit| visit.is_aside()).count());
-            prop_assert!(state.aside <= receivers.room);
+            prop_assert!(state.aside <= receivers.most);
             prop_assert!(state.known.values().all(|it| it.limit >= 1 && it.limit <= slots));
             let answering = state.known.values().filter(|it| it.standing == Standing::Answers).count();
             prop_assert_eq!(state.answering, answering);

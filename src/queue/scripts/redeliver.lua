@@ -1,7 +1,8 @@
 -- Puts a job back in line as if it had never been tried, for a person; its id stays, and so does its time.
 -- KEYS: base. ARGV: id, its data as it was read, its data from now on, a line for its log, how many lines
--- that keeps. Answers where it stood: 'failed', 'completed', 'delayed', 'waiting' (it stays there), 'active'
--- (nothing was changed), 'changed' (its data is another by now: nothing was changed) or 'gone'.
+-- that keeps, the only state from which it is put back ('' = any). Answers where it stood: 'failed', 'completed', 'delayed', 'waiting' (it stays there), 'active'
+-- (nothing was changed), 'changed' (its data is another by now: nothing was changed), 'gone', or '!' and the state
+-- in which it is instead of the wanted one (nothing was changed).
 local queue = open_queue(KEYS[1])
 local id = ARGV[1]
 local key = queue.base .. id
@@ -15,6 +16,7 @@ local from = 'waiting'
 for _, state in ipairs({ 'failed', 'completed', 'delayed' }) do
   if call('ZSCORE', queue.base .. state, id) then from = state end
 end
+if ARGV[6] ~= '' and from ~= ARGV[6] then return '!' .. from end
 call('HSET', key, 'data', ARGV[3])
 if from ~= 'waiting' then
   call('ZREM', queue.base .. from, id)

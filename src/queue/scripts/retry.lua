@@ -1,6 +1,6 @@
 -- Puts a job back to be taken again, after a delay or at once.
 -- KEYS: base. ARGV: id, token, now, delay, 'attempt' (BullMQ counts it), 'free' (we do) or 'untried'
--- (nobody does), reason, the reason as a JSON string, whether the job is a LIFO one, ms since the take
+-- (nobody does, but for how long it is put back), reason, the reason as a JSON string, whether the job is a LIFO one, ms since the take
 -- (by a clock that nobody can set), '1' where its container may run, so that it keeps its permits.
 local queue = open_queue(KEYS[1])
 local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -17,8 +17,11 @@ if ARGV[5] == 'attempt' then
   call('HINCRBY', key, 'atm', 1)
   call('HSET', key, 'failedReason', ARGV[6], 'stacktrace', append_trace(key, ARGV[7]),
     'delay', delay, 'ended-by', token)
+  -- The next attempt waits for its turn anew.
+  call('HDEL', key, 'tried-for')
 elseif ARGV[5] == 'untried' then
   call('HINCRBY', key, 'ats', -1)
+  call('HINCRBY', key, 'tried-for', tonumber(ARGV[9]) + delay)
   call('HSET', key, 'delay', delay, 'ended-by', token)
   -- The window may be over by now; then there is nothing to give back.
   local limiter = queue.base .. 'limiter'

@@ -123,6 +123,12 @@ fn one_pull_is_waited_for_by_all_and_its_end_calls_all_back() {
     assert_eq!(images.leave("far", second, Ended::Otherwise, now), Call::Nobody);
     assert_eq!(wait(&mut images, "far", now).failure, None);
     assert_eq!(images.pulled("far", Pulled::Done, now), Call::All);
+    // Somebody may have removed it: it is pulled again, and not for ever.
+    for _ in 1..3 {
+        go(&mut images, "far", now);
+        assert!(matches!(images.missing("far", now), Pull::Begin(_)));
+        assert_eq!(images.pulled("far", Pulled::Done, now), Call::All);
+    }
     go(&mut images, "far", now);
     assert_eq!(images.missing("far", now), Pull::Vain);
 }

@@ -32,6 +32,8 @@ enum Fate {
     InLine,
     /// It was in line already.
     WasInLine,
+    /// It was delivered since it was listed as a dead letter.
+    Delivered,
     /// A notifier is delivering it right now.
     AtWork,
     /// There is no such delivery.
@@ -45,6 +47,7 @@ impl Fate {
         match self {
             Self::InLine => "redelivered",
             Self::WasInLine => "in line already",
+            Self::Delivered => "delivered already: left alone",
             Self::AtWork => "being delivered right now: left alone",
             Self::Unknown => "unknown: there is no such job in finished_corrections",
             Self::Unchangeable => "left alone: its callback cannot be exchanged",
@@ -55,6 +58,7 @@ impl Fate {
         match self {
             Self::InLine => "redelivered",
             Self::WasInLine => "waiting",
+            Self::Delivered => "delivered",
             Self::AtWork => "active",
             Self::Unknown => "unknown",
             Self::Unchangeable => "unchangeable",
@@ -70,10 +74,15 @@ pub(super) async fn redeliver(
     let to = destination(order)?;
     let mut fates = Vec::new();
     for id in meant(place, order).await? {
-        let fate = match put_back(place, &id, &to, order.dry_run).await {
+        let fate = match put_back(place, &id, &to, order).await {
             Ok(fate) => fate,
             Err(error) => {
-                writeln!(out, "{} of the deliveries were dealt with before this one: {id}", fates.len())?;
+                writeln!(
+                    out,
+                    "{} of the deliveries were dealt with before this one: {}",
+                    fates.len(),
+                    printable(id.as_str())
+                )?;
                 return Err(error);
             }
         };
@@ -96,7 +105,7 @@ pub(super) async fn redeliver(
         let verb = if order.dry_run { "would be redelivered" } else { "redelivered" };
         writeln!(out, "{done} {verb}; now: {}", in_words(&counts))?;
     }
-    let well = fates.iter().all(|(_, fate)| matches!(fate, Fate::InLine | Fate::WasInLine));
+    let well = fates.iter().all(|(_, fate)| matches!(fate, Fate::InLine | Fate::WasInLine | Fate::Delivered));
     Ok(if well { Answer::Yes } else { Answer::No })
 }
 
@@ -140,23 +149,28 @@ fn destination(order: &Redeliver) -> Result<To, DeliveriesError> {
     Ok(To::Origin(origin))
 }
 
-async fn put_back(place: &Place, id: &JobId, to: &To, dry: bool) -> Result<Fate, DeliveriesError> {
+async fn put_back(place: &Place, id: &JobId, to: &To, order: &Redeliver) -> Result<Fate, DeliveriesError> {
+    // All that are meant are dead letters; what is none any more was dealt with meanwhile.
+    let only = order.all.then_some(State::Failed);
     for _ in 0..TRIES {
         let Some((record, _)) = place.queue.record(id).await? else { return Ok(Fate::Unknown) };
         let view = View::of(record, place);
         let read = view.record.data.as_str();
         let Some((data, note)) = readdressed(&view, to) else { return Ok(Fate::Unchangeable) };
         let line = format!("{:.3} Redelivery asked for by a person{note}", Timestamp::now());
-        if dry {
+        if order.dry_run {
             return Ok(match view.record.state {
                 State::Active => Fate::AtWork,
                 State::Waiting | State::Prioritized => Fate::WasInLine,
+                State::Completed if order.all => Fate::Delivered,
+                State::Delayed if order.all => Fate::WasInLine,
                 State::Delayed | State::Completed | State::Failed => Fate::InLine,
             });
         }
-        match place.queue.put_back(id, read, &data, &line).await? {
+        match place.queue.put_back(id, read, &data, &line, only).await? {
             PutBack::From(_) => return Ok(Fate::InLine),
-            PutBack::Waits => return Ok(Fate::WasInLine),
+            PutBack::Elsewhere(State::Completed) => return Ok(Fate::Delivered),
+            PutBack::Waits | PutBack::Elsewhere(_) => return Ok(Fate::WasInLine),
             PutBack::AtWork => return Ok(Fate::AtWork),
             PutBack::Gone => return Ok(Fate::Unknown),
             PutBack::Changed => {}

@@ -51,7 +51,7 @@ pub(super) async fn show(
         (if view.state() == "delayed" { "next attempt" } else { "ended" }, at),
         ("attempts", format!("{} of {}", record.attempts_made, record.attempts)),
         ("reason", reason.unwrap_or_else(|| "–".into())),
-        ("body", body),
+        ("body", printable(&body)),
     ] {
         writeln!(out, "{name:<13} {value}")?;
     }

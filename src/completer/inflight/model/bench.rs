@@ -194,7 +194,8 @@ impl Bench {
         match end {
             End::Died { .. } => assert!(told.death && !runs, "no death was told"),
             End::Found => assert!(told.ended && !runs, "nobody found it ended"),
-            End::Gone => assert!((told.removal || told.ended) && container.truth == Truth::Gone),
+            End::Removed => assert!(told.removal && container.truth == Truth::Gone, "no removal was told"),
+            End::Gone => assert!(told.ended && container.truth == Truth::Gone),
             End::Unstoppable => {
                 let asked = known.kill_asked.expect("a kill was asked for");
                 assert!(asked + KILL_PATIENCE <= world.now, "given up too soon after its kill");
