@@ -12,7 +12,7 @@ use correction_runner::docker::EngineError;
 use correction_runner::heartbeat::{self, Hearts};
 use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
-use correction_runner::startup::{BadSetting, Unreachable};
+use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::{self, Answer};
 use correction_runner::{completer, notifier, reload, starter, telemetry};
@@ -53,6 +53,7 @@ fn run(configuration: Configuration) -> ExitCode {
     if let Err(error) = telemetry::start(&configuration.log, configuration.component.name()) {
         return refuse(BAD_CONFIGURATION, format_args!("error: {error}"));
     }
+    let files = startup::raise_file_limit();
     let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
@@ -67,6 +68,14 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
+        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
+            warn!(
+                files,
+                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
+                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
+                startup::FILES_WANTED
+            );
+        }
         let stages = stages(configuration, &stop.asked);
         io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)
     });

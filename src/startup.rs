@@ -13,6 +13,23 @@ use crate::backoff::Backoff;
 const BASE: Duration = Duration::from_millis(100);
 const CAP: Duration = Duration::from_secs(2);
 
+/// How many files, connections among them, a process may come to need: deliveries to very many receivers that hang.
+pub const FILES_WANTED: u64 = 4096;
+
+/// Lets this process open as many files as the system grants it without asking anybody (the hard limit): systemd
+/// and shells begin with 1024 for the sake of programs that use `select`. Gives the limit that holds now; `None` = there is none.
+#[must_use]
+pub fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Where it is refused, what there was remains.
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
+        return limit.maximum;
+    }
+    limit.current
+}
+
 /// A service that is needed could not be reached.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unreachable {
@@ -131,6 +148,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_grants() {
+        use rustix::process::{Resource, getrlimit};
+        let limit = raise_file_limit();
+        let now = getrlimit(Resource::Nofile);
+        assert_eq!((now.current, limit), (now.maximum, now.maximum));
+    }
     use std::future::{pending, ready};
 
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
