@@ -1,4 +1,4 @@
-//! (g) What receivers that hang cost one that answers.
+//! (h) What receivers that hang cost one that answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,7 +44,7 @@ enum Manner {
 /// Where a result was lost, doubled or wrong.
 pub async fn run(size: &Size) -> anyhow::Result<()> {
     table::head(
-        "(g) Delivery to a receiver that answers, beside others that do not",
+        "(h) Delivery to a receiver that answers, beside others that do not",
         &[
             "others",
             "their results at the start",
