@@ -85,7 +85,17 @@ async fn the_secret_is_another_for_each_correction_and_stands_in_no_job_log_or_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_is_not_in_the_environment_and_its_file_is_roots_alone() {
-    let system = system(&[("CONTAINER_VERDICT", "secret")]).await;
+    let read_only = ("CONTAINER_READ_ONLY", "yes");
+    for more in [&[][..], &[read_only], &[read_only, ("CONTAINER_TMPFS", "/tmp:8m,/run:1m")]] {
+        let settings: Vec<_> =
+            [("CONTAINER_VERDICT", "secret")].into_iter().chain(more.iter().copied()).collect();
+        let system = system(&settings).await;
+        the_file_is_roots_alone(&system).await;
+        system.end().await;
+    }
+}
+
+async fn the_file_is_roots_alone(system: &System) {
     let script = r"
 found=$(cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\0' '\n' | grep -c -f /run/correctomatic/secret)
 mode=$(ls -ln /run/correctomatic/secret | awk '{print $1, $3, $4, $5}')
@@ -93,9 +103,8 @@ others=$(ls -A /run/correctomatic | grep -v '^secret$')
 "
     .to_owned()
         + &says_with_secret("$found;$mode;$others");
-    system.submit(&job(&system, "file", &script)).await;
-    assert_eq!(comment(&system, "file").await, "0;-r-------- 0 0 40;");
-    system.end().await;
+    system.submit(&job(system, "file", &script)).await;
+    assert_eq!(comment(system, "file").await, "0;-r-------- 0 0 40;");
 }
 
 /// A container without a secret has none of what comes with it.
