@@ -13,14 +13,15 @@ use tokio::time::Instant;
 use super::relay::Relay;
 use super::wire::Wire;
 use super::{lasts, nothing_ran_twice, prepare, start};
-use crate::faults::campaign::Campaign;
+use crate::faults::campaign::{Campaign, Expected};
 use crate::faults::figures::{note, note_times};
-use crate::support::simulated_engine::{Call, Fault};
+use crate::support::simulated_engine::{Call, Fault, Options, Present, SimulatedEngine, script};
+use crate::support::system::System;
 
 /// Which replies of a script are lost, of those that it is worth to lose.
 const LOST: &[usize] = &[1, 2, 5, 9];
 
-/// They run with `MAX_RUNNING` or beside other engines, which this runner has not.
+/// They run where there are limits of what runs at once; a row of their own loses their replies.
 const OF_PERMITS: &[&str] = &["ADMIT", "ASIDE", "CALL_BACK", "RECONCILE"];
 
 /// Loses a record that somebody holds: one that ended meanwhile would be half a job for ever.
@@ -128,6 +129,43 @@ async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
     assert!(swallowed.len() >= 20 && never.is_empty(), "{swallowed:?}");
     note("replies lost", "of all scripts", swallowed.values().sum::<usize>());
     note("replies lost", "results repeated of 44", proof.repeats);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lost_reply_of_a_script_of_the_permits_loses_and_doubles_nothing() {
+    const MOST: u64 = 4;
+    let images = Present::Only(vec!["near/grader:1".to_owned()]);
+    let engine = SimulatedEngine::start(Options { images, ..Options::default() }).await;
+    engine.allow_pull("far/grader:1");
+    let mut campaign = Campaign::of(System::prepare_on(&engine).await);
+    campaign.allow_repeats();
+    let (relay, digests) = behind_a_relay(&mut campaign).await;
+    let rules = "[[rule]]\nimages = [\"near/*\"]\nmost_running = 2\n\n[[rule]]\nimages = [\"**\"]\n";
+    let policy = campaign.system.submission(rules);
+    campaign.system.set(&[
+        ("MAX_RUNNING", &MOST.to_string()),
+        ("POLICY_FILE", &policy.display().to_string()),
+        ("DOCKER_PULL", "yes"),
+    ]);
+    for name in OF_PERMITS {
+        relay.swallow(&digests[*name], &LOST[..2], 0);
+    }
+    for number in 0..24 {
+        let name = format!("p{number}");
+        let mut data = campaign.system.job(&name, "");
+        data["image"] = json!(if number % 3 == 0 { "far/grader:1" } else { "near/grader:1" });
+        let verdict = format!(r#"{{"success":true,"grade":{number}}}"#);
+        data["params"] = json!([format!("{}=200", script::RUN_MS), format!("{}={verdict}", script::STDOUT)]);
+        campaign.submit_one(&name, &data, Expected::Grade(number)).await;
+    }
+    campaign.system.spawn("all");
+    campaign.prove().await;
+    let stats = engine.stats();
+    assert_eq!((stats.started, stats.max_starts_of_one), (24, 1), "{stats:?}");
+    assert!(stats.max_alive <= MOST, "{stats:?}");
+    for name in OF_PERMITS {
+        assert!(relay.swallowed(&digests[*name]) > 0, "{name} was not used");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
