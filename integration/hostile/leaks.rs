@@ -111,9 +111,11 @@ others=$(ls -A /run/correctomatic | grep -v '^secret$')
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_secret_channel_nothing_of_it_is_there() {
     let system = system(&[]).await;
-    let script = "sleep 1; found=$(ls /run 2>&1)\n".to_owned() + &super::says("$found");
-    system.submit(&job(&system, "none", &script)).await;
+    let script = "found=$(ls /run 2>&1)\n".to_owned() + &super::says("$found");
+    let asked = job(&system, "none", &super::when_looked_at(&script));
+    system.submit(&asked).await;
     assert_eq!(secret_of(&system, "none").await, "");
+    super::looked_at(&asked);
     let found = comment(&system, "none").await;
     assert!(found.contains("No such file"), "{found}");
     system.end().await;
@@ -123,7 +125,8 @@ async fn without_the_secret_channel_nothing_of_it_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secrets_volume_goes_with_its_container() {
     let system = system(&[("CONTAINER_VERDICT", "secret")]).await;
-    system.submit(&job(&system, "volume", &format!("sleep 1\n{}", says_with_secret("mine")))).await;
+    let asked = job(&system, "volume", &super::when_looked_at(&says_with_secret("mine")));
+    system.submit(&asked).await;
     let secret = secret_of(&system, "volume").await;
     let container = system.containers().await.remove(0).id;
     let mounts = docker::command(&["inspect", "--format", "{{json .Mounts}}", container.as_str()]).await;
@@ -131,6 +134,7 @@ async fn the_secrets_volume_goes_with_its_container() {
     let volume = mounts.iter().find(|mount| mount["Type"] == "volume").expect("a volume");
     let name = volume["Name"].as_str().expect("a name").to_owned();
     assert_eq!(volume["Destination"], "/run/correctomatic");
+    super::looked_at(&asked);
     assert_eq!(comment(&system, "volume").await, "mine");
     assert!(!name.contains(&secret));
     system.until_clean().await;

@@ -237,8 +237,9 @@ fn start_error(inspected: &Inspected) -> Option<&str> {
 /// With an init in the container a command that cannot be run is no refused start: the init (tini)
 /// starts, says so and ends with 126 or 127, as a shell does. Only where it is all that was printed, and at once: a
 /// submission can print the same, but hardly before its grader and the language that it is written in have started.
+/// (What ended at once the engine may note as ended before it began: then it is not known how long it ran.)
 fn complaint_of_init(ending: &Ending, output: &Output) -> Option<String> {
-    let at_once = ending.elapsed.is_some_and(|elapsed| elapsed < INIT_COMPLAINS_WITHIN);
+    let at_once = ending.elapsed.is_none_or(|elapsed| elapsed < INIT_COMPLAINS_WITHIN);
     let silent = output.stdout().is_some_and(<[u8]>::is_empty);
     let said = String::from_utf8_lossy(output.stderr()?).trim().to_owned();
     let complaint = said.strip_prefix("[FATAL tini (")?.split_once(")] ")?.1;
@@ -345,7 +346,7 @@ mod tests {
             None,
             "a submission printed it"
         );
-        assert_eq!(complaint_after(None, 127, "", said), None, "nobody knows how long it ran");
+        assert_eq!(complaint_after(None, 127, "", said), expected, "noted as ended before it began");
         assert_eq!(complaint(1, "", said), None);
         assert_eq!(complaint(127, "x", said), None);
         assert_eq!(complaint(127, "", &format!("{said}more")), None);
