@@ -203,7 +203,7 @@ async fn thirty_of_thirty_are_delivered_although_all_processes_are_killed_three_
     let whole = (last_kill - started + after_last_kill).as_secs_f64();
     note(ROW, "the last result after the first submission by", format!("{whole:.1} s"));
     assert!(
-        after_last_kill < Duration::from_secs(45),
+        after_last_kill < Duration::from_secs(75),
         "the last came {after_last_kill:?} after the last kill"
     );
 }
