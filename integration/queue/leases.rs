@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use correction_runner::identity::JobId;
-use correction_runner::queue::{Keep, RetryCount, Settled};
+use correction_runner::queue::{Assignment, Keep, RetryCount, Settled};
 
 use super::{KEEP, Place, next, within, worker};
 
@@ -47,6 +47,14 @@ async fn the_lock_of_a_dead_process_of_this_machine_is_given_up_at_once_and_no_o
     assert_eq!(place.queue.recover().await.expect("recovered"), []);
 }
 
+/// Job 1 is in the hands of a process of this machine that is no more.
+fn its_owner_dies(place: &Place, held: Assignment) {
+    let token = held.job.token.to_string();
+    drop(held);
+    let owner = token.split('.').next().expect("a place");
+    place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
+}
+
 /// Processes that are killed every second harm no submission that is in their hands by chance.
 #[tokio::test]
 async fn deaths_in_short_order_count_as_one_stall() {
@@ -55,10 +63,7 @@ async fn deaths_in_short_order_count_as_one_stall() {
     for stalled in [0, 1, 1, 1, 2] {
         let held = place.take_one().await;
         assert_eq!(held.job.stalled, stalled);
-        let token = held.job.token.to_string();
-        drop(held);
-        let owner = token.split('.').next().expect("a place");
-        place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
+        its_owner_dies(&place, held);
         if stalled == 1 && place.ask::<u32>("HINCRBY", "1", &["deaths", "1"]) == 3 {
             // As if the first of them were long ago.
             place.ask::<u32>("HSET", "1", &["stalled-at", "0"]);
@@ -75,10 +80,7 @@ async fn a_stall_that_a_wrong_clock_noted_in_the_future_hides_no_other() {
     for (stalled, noted) in [(0, in_an_hour), (1, in_an_hour), (2, in_an_hour - 3_600_000 + 2000), (2, 0)] {
         let held = place.take_one().await;
         assert_eq!(held.job.stalled, stalled);
-        let token = held.job.token.to_string();
-        drop(held);
-        let owner = token.split('.').next().expect("a place");
-        place.ask::<String>("SET", "1:lock", &[&format!("{owner}.{}.1", i32::MAX), "PX", "15000"]);
+        its_owner_dies(&place, held);
         // The third is that of a clock which goes two seconds before ours.
         place.ask::<u32>("HSET", "1", &["stalled-at", &noted.to_string()]);
         assert_eq!(place.queue.recover().await.expect("recovered"), [JobId::new("1")]);

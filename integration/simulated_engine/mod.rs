@@ -17,6 +17,7 @@ pub mod reading;
 mod reply;
 mod server;
 mod stats;
+mod volumes;
 mod world;
 
 use std::path::{Path, PathBuf};

@@ -139,7 +139,6 @@ fn ran_for(inspected: &Inspected) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
 
     use jiff::Timestamp;
 
@@ -153,21 +152,7 @@ mod tests {
     }
 
     fn inspected(state: State, exit_code: i64) -> Inspected {
-        Inspected {
-            id: ContainerId::new("c"),
-            state,
-            exit_code,
-            oom_killed: false,
-            error: String::new(),
-            started_at: None,
-            finished_at: None,
-            labels: HashMap::new(),
-            memory_limit: Some(1 << 30),
-            no_network: true,
-            pids_limit: None,
-            disk_bound: None,
-            volumes: Vec::new(),
-        }
+        Inspected { memory_limit: Some(1 << 30), ..Inspected::of(state, exit_code) }
     }
 
     fn ended(end: End, timed_out: bool) -> Ended {

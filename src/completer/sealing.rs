@@ -122,21 +122,7 @@ mod tests {
     }
 
     fn inspected(labels: HashMap<String, String>) -> Inspected {
-        Inspected {
-            id: ContainerId::new("c"),
-            state: State::Exited,
-            exit_code: 0,
-            oom_killed: false,
-            error: String::new(),
-            started_at: None,
-            finished_at: None,
-            labels,
-            memory_limit: None,
-            no_network: true,
-            pids_limit: None,
-            disk_bound: None,
-            volumes: Vec::new(),
-        }
+        Inspected { labels, ..Inspected::of(State::Exited, 0) }
     }
 
     #[test]

@@ -89,6 +89,28 @@ pub struct Inspected {
     pub volumes: Vec<String>,
 }
 
+#[cfg(test)]
+impl Inspected {
+    /// One of which a test asks nothing but its state and exit code.
+    pub(crate) fn of(state: State, exit_code: i64) -> Self {
+        Self {
+            id: ContainerId::new("c"),
+            state,
+            exit_code,
+            oom_killed: false,
+            error: String::new(),
+            started_at: None,
+            finished_at: None,
+            labels: HashMap::new(),
+            memory_limit: None,
+            no_network: true,
+            pids_limit: None,
+            disk_bound: None,
+            volumes: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Debug for Inspected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("Inspected");

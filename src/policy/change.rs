@@ -53,8 +53,14 @@ pub enum Change {
 /// Reads what a key of [`KEYS`] says. Reports what is wrong with its value.
 pub fn read(key: &str, value: &Spanned<DeValue<'_>>, faults: &mut Faults<'_>) -> Option<Change> {
     let read = match (key, value.get_ref()) {
-        ("env", DeValue::Table(table)) => return Some(Change::Env(env(table, faults))),
-        ("tmpfs", DeValue::Table(table)) => return Some(Change::Tmpfs(tmpfs(table, faults))),
+        ("env", DeValue::Table(table)) => {
+            let wanted = "a text in quotes, or a number";
+            return Some(Change::Env(each(("env", table), wanted, reading::variable, faults)));
+        }
+        ("tmpfs", DeValue::Table(table)) => {
+            let wanted = "a size, such as \"64m\"";
+            return Some(Change::Tmpfs(each(("tmpfs", table), wanted, reading::one_tmpfs, faults)));
+        }
         ("caps", DeValue::Array(_)) => {
             let all = super::read::texts(value, "capabilities, such as [\"CHOWN\"]", faults)?;
             capabilities::read(&all.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(","))
@@ -107,29 +113,19 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn env(table: &DeTable<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+/// What stands in a table of names and texts, read one by one; `wanted` says what a text here is.
+fn each<T>(
+    (table_name, table): (&str, &DeTable<'_>),
+    wanted: &str,
+    read: impl Fn(&str, &str) -> Result<T, String>,
+    faults: &mut Faults<'_>,
+) -> Vec<T> {
     let mut all = Vec::new();
-    for (key, value) in in_order(table) {
-        let read = text_of(value.get_ref())
-            .ok_or_else(|| "a text in quotes, or a number".to_owned())
-            .and_then(|text| reading::variable(key.get_ref(), &text));
-        match read {
-            Ok(variable) => all.push(variable),
-            Err(allowed) => faults.value(&format!("env.{}", key.get_ref()), value, &allowed),
-        }
-    }
-    all
-}
-
-fn tmpfs(table: &DeTable<'_>, faults: &mut Faults<'_>) -> Vec<Tmpfs> {
-    let mut all = Vec::new();
-    for (path, size) in in_order(table) {
-        let read = text_of(size.get_ref())
-            .ok_or_else(|| "a size, such as \"64m\"".to_owned())
-            .and_then(|text| reading::one_tmpfs(path.get_ref(), &text));
-        match read {
-            Ok(tmpfs) => all.push(tmpfs),
-            Err(allowed) => faults.value(&format!("tmpfs.{}", path.get_ref()), size, &allowed),
+    for (name, value) in in_order(table) {
+        let text = text_of(value.get_ref()).ok_or_else(|| wanted.to_owned());
+        match text.and_then(|text| read(name.get_ref(), &text)) {
+            Ok(one) => all.push(one),
+            Err(allowed) => faults.value(&format!("{table_name}.{}", name.get_ref()), value, &allowed),
         }
     }
     all

@@ -287,21 +287,7 @@ mod tests {
     }
 
     fn found(state: State, error: &str, labels: &Labels) -> Inspected {
-        Inspected {
-            id: ContainerId::new("c"),
-            state,
-            exit_code: 0,
-            oom_killed: false,
-            error: error.to_owned(),
-            started_at: None,
-            finished_at: None,
-            labels: labels.to_map(),
-            memory_limit: None,
-            no_network: true,
-            pids_limit: None,
-            disk_bound: None,
-            volumes: Vec::new(),
-        }
+        Inspected { error: error.to_owned(), labels: labels.to_map(), ..Inspected::of(state, 0) }
     }
 
     #[test]

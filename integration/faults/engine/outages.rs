@@ -10,6 +10,8 @@ use crate::support::simulated_engine::{Call, Fault, Options, Rule, SimulatedEngi
 
 /// The waits of whoever looks for the engine, and of starts that failed for it, are 5 s at the most here.
 const BACK: Duration = Duration::from_secs(8);
+/// The id of another engine.
+const ANOTHER: &str = "ANOT:HERO:NE00";
 
 fn all_but_ping() -> Vec<Call> {
     let calls = [
@@ -70,19 +72,20 @@ async fn an_engine_that_is_away_again_and_again_fails_no_correction() {
     row.prove().await;
 }
 
+/// An engine goes away, and another one answers at its address.
+async fn another_in_its_place(engine: &SimulatedEngine) -> SimulatedEngine {
+    engine.go_away();
+    std::fs::remove_file(engine.socket()).expect("its socket was there");
+    let (socket, id) = (Some(engine.socket().to_owned()), ANOTHER.to_owned());
+    SimulatedEngine::start(Options { socket, id, ..Options::default() }).await
+}
+
 /// Other containers, another id; the corrections of the first are waited for, and not given up as gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_engine_in_its_place_for_a_while_fails_no_correction_of_either() {
     let mut row = Row::with(&[SWEEP]).await;
     row.hold(30).await;
-    row.engine.go_away();
-    std::fs::remove_file(row.engine.socket()).expect("its socket was there");
-    let other = SimulatedEngine::start(Options {
-        socket: Some(row.engine.socket().to_owned()),
-        id: "ANOT:HERO:NE00".to_owned(),
-        ..Options::default()
-    })
-    .await;
+    let other = another_in_its_place(&row.engine).await;
     row.submit(20, Duration::from_millis(100)).await;
     row.campaign.until_delivered(20).await;
     row.campaign.system.until_clean().await;
@@ -130,14 +133,7 @@ async fn a_container_that_vanished_in_an_outage_is_run_again_and_one_that_was_re
 async fn a_correction_of_another_engine_is_given_up_only_once_nobody_watches_that_one() {
     let mut row = Row::with(&[SWEEP]).await;
     row.hold(3).await;
-    row.engine.go_away();
-    std::fs::remove_file(row.engine.socket()).expect("its socket was there");
-    let other = SimulatedEngine::start(Options {
-        socket: Some(row.engine.socket().to_owned()),
-        id: "ANOT:HERO:NE00".to_owned(),
-        ..Options::default()
-    })
-    .await;
+    let other = another_in_its_place(&row.engine).await;
     let system = &row.campaign.system;
     let passed_on = async |least: u32| {
         let script = "local least = 1e9 \
@@ -164,7 +160,7 @@ async fn a_correction_of_another_engine_is_given_up_only_once_nobody_watches_tha
     assert_eq!(other.stats().started, 0, "its engine is watched");
     let noted = system.ask(&["--scan", "--pattern", "bull:correction-runner:engines:*"]).await;
     assert_eq!(noted.lines().count(), 2, "{noted}");
-    for engine in noted.lines().filter(|key| !key.ends_with("ANOT:HERO:NE00")) {
+    for engine in noted.lines().filter(|key| !key.ends_with(ANOTHER)) {
         system.ask(&["SET", engine, "1000"]).await;
     }
     system.until("they are run again", async || (other.stats().started == 3).then_some(())).await;
