@@ -11,4 +11,5 @@ mod neighbours;
 mod orders;
 mod policies;
 mod settings;
+mod ssh;
 mod verdicts;
