@@ -33,7 +33,7 @@ docs: ## Writes what the pages repeat of the code: settings, commands, outcomes 
 	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; cargo run --quiet --locked --example reference'
 
 build: ## Builds the program: target/release/correction-runner
-	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; cargo build --release --locked --bin correction-runner'
+	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; build --release --bin correction-runner'
 
 stop: ## Stops the services that set_up_services started and that still run
 	@scripts/stop_services
