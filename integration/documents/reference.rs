@@ -35,6 +35,7 @@ fn a_text_of_the_code_is_marked_up_and_stays_what_it_is() {
         ("(docs/policy.md). It", "([docs/policy.md](../policy.md)). It"),
         ("hosts, *.domains | <x> a_b", "hosts, \\*.domains \\| \\<x> a\\_b"),
         ("https://h:1/x - … 5s, ./", "https://h:1/x - … 5s, ./"),
+        ("`REDIS_DB` and `a_b`, <https://h>", "`REDIS_DB` and `a_b`, <https://h>"),
         ("CHOWN,SETUID -- /dev/shm", "CHOWN,SETUID -- /dev/shm"),
     ] {
         assert_eq!(pages::marked_up(text), marked);

@@ -66,9 +66,16 @@ pub fn marked_up(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '.' | '-');
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
+        // What is marked up in the code already stays as it is.
+        if let Some((code, after)) = rest.strip_prefix('`').and_then(|inside| inside.split_once('`')) {
+            out.push_str(&format!("`{code}`"));
+            rest = after;
+            continue;
+        }
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         if end == 0 {
             match first {
+                '<' if rest.starts_with("<http") => out.push(first),
                 '*' | '<' | '|' => out.extend(['\\', first]),
                 '\n' => out.push(' '),
                 _ => out.push(first),
