@@ -52,7 +52,7 @@ pub struct Campaign {
 }
 
 /// What the proof counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// Results that arrived, each of another correction.
     pub results: usize,
@@ -60,6 +60,8 @@ pub struct Proof {
     pub repeats: usize,
     /// Submissions that Redis lost, as it may.
     pub lost: usize,
+    /// What the processes said, for a check that fails after it.
+    pub logs: String,
 }
 
 impl Campaign {
@@ -277,7 +279,12 @@ impl Campaign {
         let ids: BTreeSet<_> = seen.values().map(|(_, id, _)| id).collect();
         assert_eq!(ids.len(), seen.len(), "two corrections have one id");
         let posts: usize = seen.values().map(|(times, ..)| times).sum();
-        Proof { results: seen.len(), repeats: posts - seen.len(), lost: self.expected.len() - seen.len() }
+        Proof {
+            results: seen.len(),
+            repeats: posts - seen.len(),
+            lost: self.expected.len() - seen.len(),
+            logs: self.system.logs(),
+        }
     }
 
     /// No lock is left, nothing counts as stalled, and each job that is there is whole and in just one

@@ -24,7 +24,7 @@ async fn killed(row: &str, times: u32, away: Duration) {
     }
     load.await.expect("all are submitted");
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, count);
+    nothing_ran_twice(&engine, count, &proof);
     note_times(row, "Redis back to the next result", waits);
     note(row, &format!("results repeated of {count}"), proof.repeats);
 }

@@ -39,7 +39,7 @@ async fn forgets(words: &[&str], away: Duration, and_some: u64) {
     // What Redis forgot is not there: else the cut would prove nothing.
     assert!(lost > 0);
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, proof.results);
+    nothing_ran_twice(&engine, proof.results, &proof);
     note(
         "lost second",
         &format!("POSTs repeated of 3, from {} on forgotten", words.join(" ")),

@@ -13,7 +13,7 @@ mod wire;
 
 use std::time::Duration;
 
-use super::campaign::Campaign;
+use super::campaign::{Campaign, Proof};
 use crate::support::simulated_engine::{Options, SimulatedEngine};
 use crate::support::system::System;
 
@@ -45,9 +45,10 @@ async fn start(options: &[&str]) -> (SimulatedEngine, Campaign) {
 }
 
 /// No submission ran twice, and no container was started twice.
-fn nothing_ran_twice(engine: &SimulatedEngine, submitted: usize) {
+fn nothing_ran_twice(engine: &SimulatedEngine, submitted: usize, proof: &Proof) {
     let stats = engine.stats();
-    assert_eq!((stats.started, stats.max_starts_of_one), (submitted as u64, 1), "{stats:?}");
+    let seen = (stats.started, stats.max_starts_of_one);
+    assert_eq!(seen, (submitted as u64, 1), "{stats:?}; logs:\n{}", proof.logs);
 }
 
 /// Lets time pass in which a fault lasts: that is the fault, and no synchronisation.

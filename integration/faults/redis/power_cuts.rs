@@ -83,7 +83,7 @@ async fn cuts(row: &str, power: bool, away: &[Duration]) {
     // Their numbers are those of submissions that were lost.
     campaign.submit(20, Duration::from_millis(100)).await;
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, proof.results);
+    nothing_ran_twice(&engine, proof.results, &proof);
     let cuts = away.len();
     note(
         row,
