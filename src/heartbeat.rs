@@ -16,6 +16,7 @@
 
 mod apart;
 mod pulse;
+mod standing;
 mod vitals;
 mod watch;
 mod words;
@@ -30,6 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use apart::{Apart, Panicked, spawn_apart};
 pub use pulse::{Beat, State};
+pub use standing::{Standing, Standings, takes_no_work_yet, takes_work};
 pub use vitals::{Gauge, Vital};
 pub use watch::{LoopFailed, stop_if_blocked};
 
@@ -51,6 +53,7 @@ pub struct Hearts {
 struct Inner {
     loops: Mutex<Vec<Arc<Pulse>>>,
     gauges: vitals::Gauges,
+    standings: tokio::sync::watch::Sender<Standings>,
     /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
     rounds: std::sync::atomic::AtomicU64,
 }

@@ -15,7 +15,7 @@ use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, notifier, reload, starter, telemetry};
+use correction_runner::{completer, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -77,6 +77,8 @@ fn run(configuration: Configuration) -> ExitCode {
             );
         }
         let stages = stages(configuration, &stop.asked);
+        let components = stages.iter().map(|(name, _)| *name).collect();
+        service_manager::tell_in_background(&hearts, components, &stop.asked);
         io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)
     });
     runtime.shutdown_timeout(LAST_WORDS);
@@ -102,7 +104,7 @@ fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Sta
 
 /// What a person who starts it should know.
 fn announce(configuration: &Configuration) {
-    let (component, version) = (configuration.component.name(), env!("CARGO_PKG_VERSION"));
+    let (component, version) = (configuration.component.name(), version::VERSION);
     info!(version, "correction-runner {version}: {component}");
     if configuration.starter.is_some() {
         if configuration.hardened {

@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod keygen;
+mod pages;
 mod policy;
 mod verify;
 
@@ -33,5 +34,7 @@ pub fn run(tool: Tool, out: &mut impl Write) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Completions(completions) => pages::complete(&completions, out),
+        Tool::Man(man) => pages::write_pages(&man, out),
     }
 }
