@@ -4,7 +4,7 @@ mod courier;
 mod dead_letters;
 mod hostile;
 mod isolation;
-mod names;
+pub mod names;
 pub mod receiver;
 mod refused;
 mod signatures;

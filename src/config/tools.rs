@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod keys;
+mod pages;
 mod policy;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
@@ -18,6 +19,7 @@ pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use keys::{KeyKind, Keygen, Verify};
+pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
 
@@ -33,6 +35,10 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Prints completions for a shell: source <(correction-runner completions bash)
+    Completions(Completions),
+    /// Writes the manual pages into a folder
+    Man(Man),
 }
 
 /// A command that is no component, with the settings that it uses.
@@ -46,6 +52,10 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Prints completions.
+    Completions(Completions),
+    /// Writes manual pages.
+    Man(Man),
 }
 
 /// The path of each command, and which settings it takes as flags.
@@ -109,5 +119,7 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Completions(completions) => Tool::Completions(completions),
+        ToolLine::Man(man) => Tool::Man(man),
     }
 }

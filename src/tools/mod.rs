@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod keygen;
+mod pages;
 mod policy;
 pub mod terminal;
 mod verify;
@@ -35,5 +36,7 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Completions(completions) => pages::complete(&completions, out),
+        Tool::Man(man) => pages::write_pages(&man, out),
     }
 }
