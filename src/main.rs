@@ -24,6 +24,9 @@ use tracing::{error, info, warn};
 
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
+const BROKEN: u8 = 2;
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Broken) => ExitCode::from(BROKEN),
+            Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.

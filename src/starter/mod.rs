@@ -2,6 +2,7 @@
 
 mod admission;
 mod chores;
+mod compose;
 mod gate;
 mod host;
 mod image_use;
@@ -13,6 +14,7 @@ mod reload;
 mod secret;
 mod services;
 mod session;
+pub mod single;
 mod submission;
 
 use std::sync::Arc;
