@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::{lasts, nothing_ran_twice, prepare, start};
+use super::{lasts, prepare, start};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::{note, note_times};
 use crate::support::simulated_engine::{Call, Fault, SimulatedEngine};
@@ -40,7 +40,7 @@ async fn lists_locks_and_notes_deleted_one_by_one_lose_and_double_nothing() {
     campaign.system.lose("bull:correction-runner:instance").await;
     load.await.expect("all are submitted");
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, 140, &proof);
+    proof.nothing_ran_twice(&engine.stats(), 140);
     note("keys deleted", "results repeated of 140", proof.repeats);
 }
 
@@ -54,7 +54,7 @@ async fn a_line_deleted_while_nobody_holds_its_jobs_is_made_again_from_the_conta
     campaign.system.spawn("completer");
     campaign.system.spawn("notifier");
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, 10, &proof);
+    proof.nothing_ran_twice(&engine.stats(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn records_deleted_while_their_containers_run_are_made_good_by_the_contain
     campaign.system.until_running("all run", |counts| counts.active == 10).await;
     campaign.system.lose("bull:running_corrections:*").await;
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, 10, &proof);
+    proof.nothing_ran_twice(&engine.stats(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +161,7 @@ async fn with_a_pinned_installation_redis_that_comes_back_empty_costs_no_correct
     engine.until(|stats| stats.started == 30).await;
     campaign.system.server.restart();
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, 30, &proof);
+    proof.nothing_ran_twice(&engine.stats(), 30);
     note("restarted empty, pinned", "started corrections without a result, of 30", proof.lost);
     note("restarted empty, pinned", "results repeated of 30", proof.repeats);
 }

@@ -13,7 +13,7 @@ mod wire;
 
 use std::time::Duration;
 
-use super::campaign::{Campaign, Proof};
+use super::campaign::Campaign;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
 use crate::support::system::System;
 
@@ -42,13 +42,6 @@ async fn start(options: &[&str]) -> (SimulatedEngine, Campaign) {
     let known = async || (campaign.system.ask(asked).await == "1").then_some(());
     campaign.system.until("the installation has an id", known).await;
     (engine, campaign)
-}
-
-/// No submission ran twice, and no container was started twice.
-fn nothing_ran_twice(engine: &SimulatedEngine, submitted: usize, proof: &Proof) {
-    let stats = engine.stats();
-    let seen = (stats.started, stats.max_starts_of_one);
-    assert_eq!(seen, (submitted as u64, 1), "{stats:?}; logs:\n{}", proof.logs);
 }
 
 /// Lets time pass in which a fault lasts: that is the fault, and no synchronisation.
