@@ -309,7 +309,9 @@ const HIDDEN: [&str; 2] = ["callback", "params"];
 
 fn object(data: &str) -> Result<Fields, Box<InvalidJob>> {
     Fields::parse(data).map_err(|error| {
-        let problem = Problem::NotAnObject(format!("{error}, in {}", shortened(data)));
+        // Nothing of the data: there may be passwords in it.
+        let what = if error.is_data() { "it is something else".to_owned() } else { error.to_string() };
+        let problem = Problem::NotAnObject(format!("{what} (of {} bytes)", data.len()));
         Box::new(InvalidJob { problem, errand: Errand::default() })
     })
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::EngineError;
 use crate::fields::raw;
@@ -18,6 +19,7 @@ use crate::queue::{
 };
 use crate::rerun::Rerun;
 
+use super::STAGE;
 use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
@@ -40,6 +42,8 @@ pub struct Held {
     pub job: RunningJob,
     /// What was asked for, where the submission's file may have to be deleted in the end.
     pub asked: Option<Box<Rerun>>,
+    /// Whose lines in the log are about it.
+    pub concern: Concern,
 }
 
 impl Held {
@@ -55,7 +59,6 @@ impl Held {
 /// can go.
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Reached, Option<Removal>) {
     let (job, taken) = (&held.job, &held.assignment.job);
-    let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let Attempt { result, reached } =
         result_of(session.scene(), ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
@@ -66,15 +69,13 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             return (if passed_on { Finish::Settled } else { Finish::Again }, reached, None);
         }
         Err(error) => {
-            warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
-                "the result cannot be read yet");
+            warn!(error = format!("{error:#}"), "the result cannot be read yet");
             return (Finish::Again, reached, None);
         }
     };
     pass(Point::CompleterCollected).await;
     if ended.end == End::Unstoppable {
-        error!(job_id = %taken.id, container_id = %job.container, work_id,
-            "a container ran out of time and could not be stopped: the Docker host needs a look");
+        error!("a container ran out of time and could not be stopped: the Docker host needs a look");
     }
     let correction = job.correction();
     let next = match result {
@@ -85,8 +86,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         Next::Tell(result) => Err(result),
         Next::Again(next) => Ok(next),
         Next::Unknown(error) => {
-            warn!(job_id = %taken.id, container_id = %job.container, work_id, error,
-                "it is not known yet whether a correction is run again");
+            warn!(error, "it is not known yet whether a correction is run again");
             return (Finish::Again, reached, None);
         }
     };
@@ -116,11 +116,14 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
         Some(Settled::Done | Settled::Already) => {
             session.witness.forget(&job.container);
             match &again {
-                Ok(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
-                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
-                    "the Docker host failed a correction: it is run again"),
-                Err(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
-                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
+                Ok(next) => warn!(
+                    again = next.id.as_ref().map(JobId::as_str),
+                    delay_ms = next.options.delay.as_millis(),
+                    "the Docker host failed a correction: it is run again"
+                ),
+                Err(result) => {
+                    info!(outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed")
+                }
             }
             let force = ended.end == End::Unstoppable;
             let removal = (!ended.end.is_gone()).then(|| Removal {
@@ -128,11 +131,12 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
                 force,
                 because: Because::HandedOver(correction),
                 noted: leftover,
+                concern: held.concern.clone(),
             });
             (Finish::Settled, reached, removal)
         }
         Some(Settled::Lost) => {
-            debug!(job_id = %taken.id, container_id = %job.container, "another completer owns this correction now");
+            debug!("another completer owns this correction now");
             (Finish::Settled, reached, None)
         }
         None => (Finish::Again, reached, None),
@@ -159,6 +163,19 @@ async fn without_container(session: &Session, held: &Held, end: &End) -> Next {
     }
 }
 
+/// Whose data nobody can read has no correction's identity but this.
+fn identity_of_refused(session: &Session, taken: &TakenJob) -> CorrectionId {
+    let job = JobId::new(format!("running-{}", taken.id));
+    CorrectionId::derive(&session.instance(), &job, taken.timestamp, taken.generation)
+}
+
+/// What is known of a running job whose data cannot be used.
+pub fn concern_of_refused(session: &Session, taken: &TakenJob, invalid: &InvalidJob) -> Concern {
+    let concern = Concern::of(STAGE, &taken.id, &identity_of_refused(session, taken));
+    concern.work(&invalid.errand);
+    concern
+}
+
 /// Hands a running job over whose data cannot be used: its caller is told so.
 pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     let failure = Failure::new(
@@ -167,15 +184,9 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
             "The correction's record in running_corrections cannot be used: {invalid}. The program that wrote it has to be mended."
         ),
     );
-    warn!(job_id = %taken.id, work_id = invalid.errand.work_id_shown(), error = %invalid,
-        "a running job cannot be used");
+    warn!(error = %invalid, "a running job cannot be used");
     let result = FinishedJob::of_failure(invalid.errand.clone(), &failure);
-    let correction = CorrectionId::derive(
-        &session.instance(),
-        &JobId::new(format!("running-{}", taken.id)),
-        taken.timestamp,
-        taken.generation,
-    );
+    let correction = identity_of_refused(session, taken);
     let said = said("Correction refused");
     tell(session, taken, &result, &Conclusion::of(&correction, said.get(), KEEP_RUNNING)).await;
 }
@@ -195,7 +206,6 @@ pub async fn conclude_orphan(
         timeout: labels.timeout(),
         tries,
     };
-    let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
@@ -206,12 +216,14 @@ pub async fn conclude_orphan(
         // Only the container told of this correction: as if it had been removed before the list was made.
         // Whoever removed it did so because the result is safe, even if Redis has forgotten that by now.
         Ok(None) => {
-            debug!(container_id = %container, work_id, "a container without a record is gone before it was read");
+            debug!("a container without a record is gone before it was read");
             return (reached, None);
         }
         Err(error) => {
-            warn!(container_id = %container, work_id, error = format!("{error:#}"),
-                "the result of a container without a record cannot be read yet; the next sweep tries again");
+            warn!(
+                error = format!("{error:#}"),
+                "the result of a container without a record cannot be read yet; the next sweep tries again"
+            );
             return (reached, None);
         }
     };
@@ -223,7 +235,7 @@ pub async fn conclude_orphan(
         }
         Next::Again(next) => (PENDING_QUEUE, *next, None),
         Next::Unknown(error) => {
-            debug!(container_id = %container, work_id, error, "the next sweep tries again");
+            debug!(error, "the next sweep tries again");
             return (reached, None);
         }
     };
@@ -232,17 +244,19 @@ pub async fn conclude_orphan(
     let removal = match finished {
         Ok(Finished::Added) => {
             session.witness.forget(container);
-            warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
-                "a container without a record was finished from its labels");
-            Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))
+            warn!(queue, "a container without a record was finished from its labels");
+            let because = Because::HandedOver(labels.correction.clone());
+            Some(Removal { concern: Concern::current(), ..Removal::of(container.clone(), because) })
         }
         Ok(Finished::Not(Standing::Done)) => {
             Some(Removal::of(container.clone(), Because::Done(Box::new(labels.clone()))))
         }
         Ok(Finished::Not(_)) => None,
         Err(error) => {
-            warn!(container_id = %container, work_id, error = format!("{error:#}"),
-                "a container without a record could not be finished; the next sweep tries again");
+            warn!(
+                error = format!("{error:#}"),
+                "a container without a record could not be finished; the next sweep tries again"
+            );
             None
         }
     };
@@ -283,7 +297,7 @@ pub async fn hand_over(
     match session.running.conclude(taken, to, next, conclusion).await {
         Ok(settled) => Some(settled),
         Err(error) => {
-            warn!(job_id = %taken.id, error = format!("{error:#}"), "a correction could not be handed over yet");
+            warn!(error = format!("{error:#}"), "a correction could not be handed over yet");
             None
         }
     }

@@ -6,17 +6,18 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::time::sleep;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use super::dead_letters::DeadLetters;
 use super::receivers::{Ended, PutBack, QUICK, Receivers, Visit};
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
+use crate::concern::Concern;
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{InstanceId, webhook_id};
+use crate::identity::{CorrectionId, InstanceId, webhook_id};
 use crate::job::FinishedJob;
 use crate::ledger::{Entry, Said};
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
@@ -100,10 +101,17 @@ impl Session {
 
     /// Delivers one result and settles its job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) {
-        if let Err(stuck) = bounded(self.work_on(&assignment)).await {
-            // As after a crash: the job goes back in line.
-            error!(job_id = %assignment.job.id, error = %stuck, "a delivery was given up: its result is taken anew");
-        }
+        let taken = &assignment.job;
+        // Its id is the correction's, but for results of the original's components.
+        let correction = CorrectionId::of_finished(&webhook_id(&self.instance, &taken.id, taken.timestamp));
+        let concern = Concern::of("notifier", &taken.id, &correction);
+        let work = async {
+            if let Err(stuck) = bounded(self.work_on(&assignment)).await {
+                // As after a crash: the job goes back in line.
+                error!(error = %stuck, "a delivery was given up: its result is taken anew");
+            }
+        };
+        work.instrument(concern.span()).await;
     }
 
     async fn work_on(&self, assignment: &Assignment) {
@@ -111,12 +119,12 @@ impl Session {
         let taken = &assignment.job;
         if let Some(reason) = &taken.deferred_failure {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
-            info!(job_id = %taken.id, reason, "a result that stalled too often is delivered all the same");
+            warn!(reason, "a result that stalled too often is delivered all the same");
         }
         let outcome = panics_caught(taken, self.deliver(assignment)).await;
         if let Step::RetryLater { .. } | Step::Fail { .. } = &outcome.step {
             if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
-                debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
+                debug!(error = format!("{error:#}"), "the job's log could not be written");
             }
             pass(Point::NotifierLogged).await;
         }
@@ -131,9 +139,9 @@ impl Session {
             Ok(job) => (job.errand.clone(), Body::of(&job), String::new()),
             Err(invalid) => (invalid.errand.clone(), Body::of_invalid(&invalid), invalid.to_string()),
         };
-        let work_id = errand.work_id_shown();
+        Concern::current().work(&errand);
         for change in &body.changes {
-            warn!(job_id = %taken.id, work_id, "{change}");
+            warn!("{change}");
         }
         let Some(callback) = &errand.callback else {
             return Step::Fail { why: format!("the result cannot be delivered: {problem}") }.into();
@@ -142,10 +150,10 @@ impl Session {
             Ok(visit) => visit,
             Err(PutBack { delay, hung }) => {
                 if answers_nobody(taken.tried_for, hung, self.patience) {
-                    return unasked(taken, &work_id, &shown(callback));
+                    return unasked(taken, &shown(callback));
                 }
                 let why = format!("{} is slow to answer, and other results go first", shown(callback));
-                debug!(job_id = %taken.id, work_id, error = why, "a result waits for its turn");
+                debug!(error = why, "a result waits for its turn");
                 let left = self.patience.saturating_sub(taken.tried_for);
                 let delay =
                     if hung.is_some() && !left.is_zero() { delay.min(left.max(QUICK)) } else { delay };
@@ -157,7 +165,7 @@ impl Session {
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
         let attempt = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
-        after_attempt(taken, &work_id, &shown(callback), &attempt)
+        after_attempt(taken, &shown(callback), &attempt)
     }
 
     /// Repeats a step until Redis answers or the lock is lost; then others deliver it again.
@@ -168,11 +176,13 @@ impl Session {
             match self.take_step(taken, outcome).await {
                 Ok(Settled::Done | Settled::Already) => return,
                 Ok(Settled::Lost) => {
-                    warn!(job_id = %taken.id, "the lock of a result was lost: it may be delivered again");
+                    warn!("the lock of a result was lost: it may be delivered again");
                     return;
                 }
-                Err(error) => warn!(job_id = %taken.id, error = format!("{error:#}"),
-                    "Redis could not be told yet what became of a delivery"),
+                Err(error) => warn!(
+                    error = format!("{error:#}"),
+                    "Redis could not be told yet what became of a delivery"
+                ),
             }
             let wait = sleep(backoff.next_delay());
             if assignment.lost.run_until_cancelled(wait).await.is_none() {
@@ -199,7 +209,7 @@ impl Session {
 }
 
 /// What follows from an attempt.
-fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Attempt) -> Outcome {
+fn after_attempt(taken: &TakenJob, callback: &str, attempt: &Attempt) -> Outcome {
     let ms = attempt.took.as_millis();
     let entry = |said| {
         let (number, attempts) = (taken.attempts_made + 1, taken.attempts);
@@ -213,7 +223,7 @@ fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Atte
         }
     };
     if let Delivery::Delivered { status, answer } = &attempt.delivery {
-        info!(job_id = %taken.id, work_id, status, ms, answer, "result delivered");
+        info!(status, ms, answer, "result delivered");
         let said = format!("Notification sent to {callback} at {:.3}", Timestamp::now());
         return Outcome::of(Step::Complete { said }, &entry(Said::Delivered(answer.clone())));
     }
@@ -225,9 +235,14 @@ fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Atte
         after_failure(taken, attempt.retry_after().unwrap_or_default(), why, fastrand::f64())
     };
     if let Step::RetryLater { delay, why } = &step {
-        warn!(job_id = %taken.id, work_id, ms, error = why, attempt = entry.attempt,
-            attempts = taken.attempts, retry_in_ms = delay.as_millis(),
-            "result not delivered, tried again later");
+        warn!(
+            ms,
+            error = why,
+            attempt = entry.attempt,
+            attempts = taken.attempts,
+            retry_in_ms = delay.as_millis(),
+            "result not delivered, tried again later"
+        );
     }
     Outcome::of(step, &entry)
 }
@@ -240,7 +255,7 @@ fn answers_nobody(put_back_for: Duration, hung: Option<Duration>, patience: Dura
 
 /// What follows from an attempt that was not worth making. So a job ends when its attempts say, however many there are
 /// for a receiver that answers nobody.
-fn unasked(taken: &TakenJob, work_id: &str, callback: &str) -> Outcome {
+fn unasked(taken: &TakenJob, callback: &str) -> Outcome {
     let waited = taken.tried_for.as_secs();
     let why = format!(
         "the receiver answers nobody: this result was not sent, since others timed out in the {waited} s that it waited \
@@ -249,7 +264,7 @@ fn unasked(taken: &TakenJob, work_id: &str, callback: &str) -> Outcome {
     let (attempt, attempts) = (taken.attempts_made + 1, taken.attempts);
     let said = Said::Failed(why.clone());
     let entry = Entry { at: Timestamp::now(), attempt, attempts, took: Duration::ZERO, status: None, said };
-    warn!(job_id = %taken.id, work_id, error = why, attempt, attempts, "result not sent: its receiver answers nobody");
+    warn!(error = why, attempt, attempts, "result not sent: its receiver answers nobody");
     Outcome::of(after_failure(taken, Duration::ZERO, why, fastrand::f64()), &entry)
 }
 
@@ -364,9 +379,9 @@ mod tests {
                 "{put_back_for} {hung:?}"
             );
         }
-        let Outcome { step, line } = unasked(&taken(1), "w", "http://h/");
+        let Outcome { step, line } = unasked(&taken(1), "http://h/");
         assert!(matches!(step, Step::RetryLater { .. }) && line.contains("Attempt 2 of 3"), "{line}");
-        let Outcome { step, .. } = unasked(&taken(2), "w", "http://h/");
+        let Outcome { step, .. } = unasked(&taken(2), "http://h/");
         assert!(matches!(&step, Step::Fail { why } if why.contains("answers nobody")), "{step:?}");
     }
 
