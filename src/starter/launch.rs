@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::crash_points::{Point, pass};
@@ -14,7 +15,7 @@ use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::TakenJob;
+use crate::queue::Assignment;
 use crate::seal::Seal;
 
 use super::refusal::{Meaning, Patience, Postponed, START_GRACE, is_of_unknown_cause, meaning, name_taken};
@@ -40,6 +41,8 @@ pub enum Launch {
         /// What was created and is not needed.
         container: Option<ContainerId>,
     },
+    /// A person cancelled it, and this attempt has started nothing.
+    Cancelled,
     /// It may work later.
     Later(Postponed),
     /// Its image is not here, and may be pulled.
@@ -63,13 +66,17 @@ enum Prepared {
 }
 
 /// Brings the container of a pending job to run.
-pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
+pub async fn launch(session: &Session, spec: &ContainerSpec, assignment: &Assignment) -> Launch {
+    let cancelled = &assignment.cancelled;
     for _ in 0..CREATES {
+        if cancelled.is_cancelled() {
+            return Launch::Cancelled;
+        }
         pass(Point::StarterCreating).await;
         let error = match session.engine.create(spec).await {
             Ok(container) => {
                 pass(Point::StarterCreated).await;
-                match start(session, spec, container).await {
+                match start(session, spec, container, cancelled).await {
                     Some(launch) => return launch,
                     None => continue,
                 }
@@ -78,8 +85,8 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
         };
         let replaced = match &error {
             EngineError::NoSuchImage { .. } if session.settings.docker.pull => return Launch::NoImage(error),
-            EngineError::NameTaken { .. } => resolve(session, spec, taken).await,
-            error if error.is_ambiguous() => resolve(session, spec, taken).await,
+            EngineError::NameTaken { .. } => resolve(session, spec, assignment).await,
+            error if error.is_ambiguous() => resolve(session, spec, assignment).await,
             _ => return unsuccessful(&error, spec, None),
         };
         match replaced {
@@ -95,17 +102,17 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
 async fn resolve(
     session: &Session,
     spec: &ContainerSpec,
-    taken: &TakenJob,
+    assignment: &Assignment,
 ) -> Result<Option<Launch>, EngineError> {
     let Some(inspected) = session.engine.inspect(&spec.name).await? else { return Ok(None) };
     pass(Point::StarterResolved).await;
     let wanted = Labels::from_map(&spec.labels);
     Ok(match prepared(&inspected, wanted.as_ref(), session.settings.dont_start) {
         Prepared::Started(container) => {
-            debug!(job_id = %taken.id, container_id = %container, "an earlier attempt started the container");
+            debug!(job_id = %assignment.job.id, container_id = %container, "an earlier attempt started the container");
             Some(adopted(session, &inspected, spec).await)
         }
-        Prepared::Mine(container) => start(session, spec, container).await,
+        Prepared::Mine(container) => start(session, spec, container, &assignment.cancelled).await,
         Prepared::Stale(container) => give_up(session, container).await?,
         Prepared::Leaving => Some(later("the container of an earlier attempt is being removed", None)),
         Prepared::Foreign => Some(Launch::Failed { failure: name_taken(&spec.name), container: None }),
@@ -183,7 +190,12 @@ async fn put_secret(
 
 /// Starts the container that this attempt created. `None` = it was removed, and another is to be created,
 /// since the engine could not allow what it was asked for and knows better now.
-async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Option<Launch> {
+async fn start(
+    session: &Session,
+    spec: &ContainerSpec,
+    container: ContainerId,
+    cancelled: &CancellationToken,
+) -> Option<Launch> {
     if let Some(seal) = &spec.seal
         && let Some(launch) = put_secret(session, spec, &container, seal).await
     {
@@ -191,6 +203,9 @@ async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) 
     }
     if session.settings.dont_start {
         return Some(Launch::Started(container));
+    }
+    if cancelled.is_cancelled() {
+        return Some(Launch::Cancelled);
     }
     let error = match session.engine.start(&container).await {
         Ok(()) => {
