@@ -14,6 +14,7 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
+use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
 use correction_runner::{completer, http, notifier, reload, starter, telemetry};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
-        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut io::stdout().lock()) {
+        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),

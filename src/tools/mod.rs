@@ -4,11 +4,13 @@
 mod deliveries;
 mod keygen;
 mod policy;
+pub mod terminal;
 mod verify;
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::config::Tool;
+use terminal::Terminal;
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// The answer cannot be written, or a file or the system itself fails.
-pub fn run(tool: Tool, out: &mut impl Write) -> io::Result<Answer> {
+pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
     match tool {
         Tool::PolicyCheck(check) => policy::check(&check, out),
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
