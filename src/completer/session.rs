@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::CompleterSettings;
 use crate::docker::{Engine, EngineError, Outage};
 use crate::exercise;
+use crate::heartbeat;
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
 use crate::rerun::Rerun;
@@ -45,6 +47,8 @@ pub struct Session {
     pub witness: Witness,
     /// Which installation we are, and which engine we watch.
     pub whereabouts: Whereabouts,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Session {
@@ -67,6 +71,7 @@ impl Session {
             outages: Outages::default(),
             witness: Witness::default(),
             whereabouts: Whereabouts::new(instance, engine_id),
+            metrics: heartbeat::metrics(),
         }
     }
 

@@ -7,12 +7,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
 use crate::identity::ContainerId;
 use crate::labels::Labels;
+use crate::metrics::Stage;
 use crate::outcome::{Failure, Outcome};
 use crate::queue::TakenJob;
 use crate::seal::Seal;
@@ -66,8 +68,10 @@ enum Prepared {
 pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
     for _ in 0..CREATES {
         pass(Point::StarterCreating).await;
+        let begun = Instant::now();
         let error = match session.engine.create(spec).await {
             Ok(container) => {
+                session.metrics.stages.of(Stage::Create).took(begun.elapsed());
                 pass(Point::StarterCreated).await;
                 match start(session, spec, container).await {
                     Some(launch) => return launch,
@@ -192,8 +196,10 @@ async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) 
     if session.settings.dont_start {
         return Some(Launch::Started(container));
     }
+    let begun = Instant::now();
     let error = match session.engine.start(&container).await {
         Ok(()) => {
+            session.metrics.stages.of(Stage::Start).took(begun.elapsed());
             pass(Point::StarterStarted).await;
             return Some(Launch::Started(container));
         }

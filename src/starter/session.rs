@@ -84,6 +84,7 @@ impl Session {
                 return Handled::Settled;
             }
         };
+        self.count_taken(taken, &job);
         match place::of(&job.file, &self.settings, self.host.root()).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
@@ -224,6 +225,7 @@ impl Session {
             } else {
                 "correction started"
             };
+            self.count_started(&job.image);
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
@@ -253,6 +255,7 @@ impl Session {
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
+            self.count_refused(taken, failure.outcome);
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
@@ -288,6 +291,7 @@ impl Session {
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterPostponed).await;
         if matches!(settled, Some(Settled::Done)) {
+            self.metrics.starts_postponed.one();
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
         }
