@@ -86,6 +86,11 @@ async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
         }
         Next::Unknown(_) => (None, false),
     };
+    if settled == Some(Settled::Cancelled) {
+        let result = FinishedJob::of_failure(job.errand.clone(), &Failure::cancelled());
+        let conclusion = Conclusion { heeds_mark: true, ..conclusion };
+        return tell(session, taken, &result, &conclusion).await.is_some();
+    }
     if matches!(settled, Some(Settled::Done | Settled::Already)) {
         error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(), again,
             "the Docker engine of a correction did not come back: it is given up");
