@@ -15,6 +15,7 @@
 //! A beat costs two stores to an atomic and a look at the clock.
 
 mod apart;
+mod figures;
 mod pulse;
 mod standing;
 mod vitals;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use apart::{Apart, Panicked, spawn_apart};
+pub use figures::{metrics, tell_when_asked};
 pub use pulse::{Beat, State};
 pub use standing::{Standing, Standings, takes_no_work_yet, takes_work};
 pub use vitals::{Gauge, Vital};
@@ -54,6 +56,7 @@ struct Inner {
     loops: Mutex<Vec<Arc<Pulse>>>,
     gauges: vitals::Gauges,
     standings: tokio::sync::watch::Sender<Standings>,
+    figures: figures::Figures,
     /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
     rounds: std::sync::atomic::AtomicU64,
 }

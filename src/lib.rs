@@ -14,6 +14,8 @@
 //!   service each. They import vocabulary, never one another and never a stage.
 //! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, never a
 //!   stage, and nobody imports them.
+//! - the **watch** ([`http`]) answers whoever asks how the process is. It imports adapters and vocabulary, and nobody
+//!   imports it.
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
 
@@ -29,11 +31,13 @@ pub mod ending;
 pub mod exercise;
 pub mod fields;
 pub mod heartbeat;
+pub mod http;
 pub mod identity;
 pub mod image;
 pub mod job;
 pub mod labels;
 pub mod ledger;
+pub mod metrics;
 pub mod notifier;
 pub mod outcome;
 pub mod output;

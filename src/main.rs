@@ -14,8 +14,9 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
+use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, notifier, reload, service_manager, starter, telemetry, version};
+use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
-        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut io::stdout().lock()) {
+        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
@@ -53,6 +54,14 @@ fn run(configuration: Configuration) -> ExitCode {
     if let Err(error) = telemetry::start(&configuration.log, configuration.component.name()) {
         return refuse(BAD_CONFIGURATION, format_args!("error: {error}"));
     }
+    let listening = match configuration.http.map(http::listen).transpose() {
+        Ok(listening) => listening,
+        Err(error) => {
+            let code = if error.may_pass() { SERVICE_UNREACHABLE } else { BAD_CONFIGURATION };
+            error!("{error}");
+            return refuse(code, format_args!("error: {error}"));
+        }
+    };
     let files = startup::raise_file_limit();
     let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
@@ -76,15 +85,24 @@ fn run(configuration: Configuration) -> ExitCode {
                 startup::FILES_WANTED
             );
         }
+        let watched = http::Watched::of(&configuration);
+        let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
         let components = stages.iter().map(|(name, _)| *name).collect();
         service_manager::tell_in_background(&hearts, components, &stop.asked);
-        io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)
+        io::Result::Ok((supervision::run(stages, &hearts, &stop, GRACE).await, serving))
     });
     runtime.shutdown_timeout(LAST_WORDS);
+    let ended = ended.map(|(ended, serving)| {
+        serving.into_iter().for_each(http::Serving::close);
+        ended
+    });
     match ended {
         Ok(ended) => exit_code(&ended),
-        Err(error) => refuse(INTERNAL_ERROR, format_args!("error: no signal handlers or watchdog: {error}")),
+        Err(error) => refuse(
+            INTERNAL_ERROR,
+            format_args!("error: no signal handlers, watchdog or HTTP server: {error}"),
+        ),
     }
 }
 

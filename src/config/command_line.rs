@@ -44,8 +44,9 @@ directory; the first of these counts. Durations take ms, s, m, h, d; sizes take 
 /// The widest line of the help text.
 const WIDTH: usize = 100;
 
-/// The whole command line.
-pub(super) fn command() -> Command {
+/// The whole command line, as clap knows it: what the help, the manual pages and the reference are made of.
+#[must_use]
+pub fn command() -> Command {
     let mut command = Command::new("correction-runner")
         .version(VERSION)
         .about(ABOUT)

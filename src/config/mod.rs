@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use command_line::Line;
@@ -31,6 +32,7 @@ mod signing;
 mod table;
 mod tools;
 
+pub use command_line::command;
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};
@@ -54,6 +56,8 @@ pub struct Configuration {
     pub component: Component,
     /// The log.
     pub log: LogSettings,
+    /// Where to answer whoever watches the process, over HTTP.
+    pub http: Option<SocketAddr>,
     /// Whether containers run hardened, and not as the original ran them.
     pub hardened: bool,
     /// What the starter is given, if it is to run.
@@ -127,12 +131,6 @@ pub fn read(
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
 }
 
-/// The whole command line, for what tells of it: manual pages, completions.
-#[must_use]
-pub fn command() -> clap::Command {
-    command_line::command()
-}
-
 /// The component that `PROCESS` names, as in the original's image.
 fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Refusal> {
     let Some(found) = surroundings.plain("PROCESS") else {
@@ -145,12 +143,13 @@ fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Re
 fn configuration(component: Component, mut inputs: Inputs) -> Result<Configuration, Vec<Problem>> {
     let runs = |stage| component == Component::All || component == stage;
     let log = components::log(&mut inputs);
+    let http = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
     let hardened = !inputs.is_original();
     let starter = runs(Component::Starter).then(|| components::starter(&mut inputs));
     let completer = runs(Component::Completer).then(|| components::completer(&mut inputs));
     let notifier = runs(Component::Notifier).then(|| components::notifier(&mut inputs));
     let warnings = inputs.finish()?;
-    Ok(Configuration { component, log, hardened, starter, completer, notifier, warnings })
+    Ok(Configuration { component, log, http, hardened, starter, completer, notifier, warnings })
 }
 
 #[cfg(test)]

@@ -2,14 +2,17 @@
 //! and vocabulary, and never a stage.
 
 mod deliveries;
+mod health;
 mod keygen;
 mod pages;
 mod policy;
+pub mod terminal;
 mod verify;
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::config::Tool;
+use terminal::Terminal;
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +31,13 @@ pub enum Answer {
 ///
 /// # Errors
 /// The answer cannot be written, or a file or the system itself fails.
-pub fn run(tool: Tool, out: &mut impl Write) -> io::Result<Answer> {
+pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
     match tool {
         Tool::PolicyCheck(check) => policy::check(&check, out),
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Health(health) => health::ask(&health, out),
         Tool::Completions(completions) => pages::complete(&completions, out),
         Tool::Man(man) => pages::write_pages(&man, out),
     }
