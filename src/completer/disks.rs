@@ -340,8 +340,7 @@ mod tests {
     fn one_that_cannot_be_looked_at_is_looked_at_less_and_less_often() {
         let mut watched = Watched::anew(Concern::current());
         let why = std::io::Error::other("no answer");
-        let waits: Vec<u64> =
-            (0..6).map(|_| watched.not_answered(&ContainerId::new("c"), &why).as_secs()).collect();
+        let waits: Vec<u64> = (0..6).map(|_| watched.not_answered(&why).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 480, 600]);
     }
 

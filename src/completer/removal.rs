@@ -22,6 +22,7 @@ use crate::docker::Removed;
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
 use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
+use crate::metrics::CameOf;
 use crate::queue::{Leftover, QueueError, Standing};
 
 use super::STAGE;
@@ -215,7 +216,6 @@ impl Lane {
 /// Removes a container, if it still is not needed.
 async fn remove(session: &Session, removal: &Removal) -> Tried {
     pass(Point::CompleterRemoving).await;
-    let container = removal.container.as_str();
     match is_unneeded(session, &removal.because).await {
         Ok(true) => {}
         Ok(false) => {
@@ -233,6 +233,7 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
     pass(Point::CompleterRemoved).await;
     match removed {
         Ok(Removed::Done | Removed::Gone) => {
+            session.metrics.removals.of(CameOf::Done).one();
             debug!("container removed");
             forget(session, removal).await;
             Tried::Settled
@@ -244,6 +245,7 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
             Tried::Settled
         }
         Err(error) => {
+            session.metrics.removals.of(CameOf::Failed).one();
             warn!(error = format!("{error:#}"), "a container could not be removed");
             Tried::Failed
         }
