@@ -1,11 +1,13 @@
 //! The whole runner, from a submission in Redis to the callback: real binary, Redis, Docker, receiver.
 
 mod abilities;
+mod canaries;
 mod clearing;
 mod crashes;
 mod deadlines;
 mod failures;
 mod faults;
+mod logs;
 mod mixed;
 mod neighbours;
 mod orders;
