@@ -69,13 +69,8 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
-        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
-            warn!(
-                files,
-                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
-                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
-                startup::FILES_WANTED
-            );
+        if let (Some(files), Some(warning)) = (files, files.and_then(startup::too_few_files)) {
+            warn!(files, "{warning}");
         }
         let stages = stages(configuration, &stop.asked);
         io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)

@@ -14,7 +14,7 @@ const BASE: Duration = Duration::from_millis(100);
 const CAP: Duration = Duration::from_secs(2);
 
 /// How many files, connections among them, a process may come to need: deliveries to very many receivers that hang.
-pub const FILES_WANTED: u64 = 4096;
+const FILES_WANTED: u64 = 4096;
 
 /// Lets this process open as many files as the system grants it without asking anybody (the hard limit): systemd
 /// and shells begin with 1024 for the sake of programs that use `select`. Gives the limit that holds now; `None` = there is none.
@@ -28,6 +28,17 @@ pub fn raise_file_limit() -> Option<u64> {
         return limit.maximum;
     }
     limit.current
+}
+
+/// What it means that at most so many files may be open, if it means anything.
+#[must_use]
+pub fn too_few_files(files: u64) -> Option<String> {
+    (files < FILES_WANTED).then(|| {
+        format!(
+            "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
+             LimitNOFILE) to {FILES_WANTED}, or deliveries to many receivers that hang may fail"
+        )
+    })
 }
 
 /// A service that is needed could not be reached.

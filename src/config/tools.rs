@@ -1,11 +1,14 @@
 //! The commands that are no components: what a person runs to look something up, or to make something.
 
 mod deliveries;
+mod doctor;
 mod keys;
 mod policy;
+mod status;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
+use super::Configuration;
 use super::connections::redis;
 use super::formats;
 use super::inputs::Inputs;
@@ -17,9 +20,11 @@ use crate::identity::InstanceId;
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
+pub use doctor::{Diagnosed, Doctor};
 pub use keys::{KeyKind, Keygen, Verify};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
+pub use status::Status;
 
 /// A command of the command line, as clap reads it.
 #[derive(Clone, Debug, Subcommand)]
@@ -33,6 +38,10 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
+    Doctor(Doctor),
+    /// Shows the queues, what runs, and what holds it up
+    Status(Status),
 }
 
 /// A command that is no component, with the settings that it uses.
@@ -46,6 +55,10 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Checks everything that is needed.
+    Doctor(Doctor),
+    /// Shows what goes on.
+    Status(Status),
 }
 
 /// The path of each command, and which settings it takes as flags.
@@ -55,6 +68,8 @@ const TOOLS: &[Taken] = &[
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
+    (&["doctor"], |_| true),
+    (&["status"], |setting| is_of_redis(setting) || setting.name == "KEEP_COMPLETED"),
 ];
 
 fn is_of_redis(setting: &Setting) -> bool {
@@ -89,6 +104,21 @@ pub(super) fn chosen(matches: &ArgMatches) -> Option<(ToolLine, &ArgMatches)> {
     Some((line, innermost))
 }
 
+impl ToolLine {
+    /// For which component it needs the settings, where it says so.
+    pub(super) fn component(&self) -> Option<Component> {
+        match self {
+            Self::Doctor(doctor) => doctor.component,
+            _ => None,
+        }
+    }
+
+    /// Whether it is for a single component, if one is named.
+    pub(super) fn is_for_component(&self) -> bool {
+        matches!(self, Self::Doctor(_))
+    }
+}
+
 /// The command with its settings; what is wrong with them is told by the inputs.
 pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
     let password =
@@ -108,6 +138,17 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
             instance: inputs
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
+        }),
+        ToolLine::Doctor(doctor) => {
+            let configuration = super::gathered(inputs);
+            let (warnings, problems) = inputs.take();
+            let configuration = Configuration { warnings, ..configuration };
+            Tool::Doctor(Doctor { settings: Some(Box::new(Diagnosed { configuration, problems })), ..doctor })
+        }
+        ToolLine::Status(status) => Tool::Status(Status {
+            redis: Some(redis(inputs)),
+            kept: inputs.read("KEEP_COMPLETED", |text| formats::whole(text, 0, 10_000_000)),
+            ..status
         }),
     }
 }

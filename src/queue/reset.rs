@@ -42,7 +42,8 @@ impl Redis {
                 + self.delete_all(&self.permits_keys()).await?
                 + self.delete_all(&self.exercises_keys()).await?
                 + self.delete_all(&self.images_keys()).await?
-                + self.delete_all(&self.engines_keys()).await?,
+                + self.delete_all(&self.engines_keys()).await?
+                + self.command::<u64>("unlink", redis::cmd("UNLINK").arg(self.engine_list_key())).await?,
         })
     }
 

@@ -2,8 +2,10 @@
 //! and vocabulary, and never a stage.
 
 mod deliveries;
+mod doctor;
 mod keygen;
 mod policy;
+mod status;
 pub mod terminal;
 mod verify;
 
@@ -35,5 +37,7 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Doctor(doctor) => doctor::examine(&doctor, out),
+        Tool::Status(status) => status::show(&status, out),
     }
 }
