@@ -1,6 +1,10 @@
 //! How a correction ended when it was the runner, not the grader, that declared the failure.
 
+mod meaning;
+
 use std::fmt;
+
+pub use meaning::Meaning;
 
 /// The kinds of failure that the runner itself declares (contract, section 6).
 ///

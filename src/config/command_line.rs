@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::table::{Component, Setting, settings};
 use super::tools::{self, ToolLine};
+use crate::version::VERSION;
 
 /// What the command line asks for.
 pub(super) enum Line {
@@ -43,10 +44,11 @@ directory; the first of these counts. Durations take ms, s, m, h, d; sizes take 
 /// The widest line of the help text.
 const WIDTH: usize = 100;
 
-/// The whole command line.
-pub(super) fn command() -> Command {
+/// The whole command line, as clap knows it: what the help, the manual pages and the reference are made of.
+#[must_use]
+pub fn command() -> Command {
     let mut command = Command::new("correction-runner")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about(ABOUT)
         .after_help(format!("{DETAILS}\n\n{AFTER}"))
         .after_long_help(format!("{DETAILS}\n\n{AFTER}\n\n{}", every_setting()))

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::dotenv::{self, Entry};
 use super::formats::Allowed;
 use super::problem::{Origin, Problem, Shown};
-use super::table::{Component, LATER, Setting, setting};
+use super::table::{Component, Setting, setting};
 
 /// A value and where it was found.
 #[derive(Clone)]
@@ -90,22 +90,12 @@ impl Inputs {
         let problems = std::mem::take(&mut surroundings.problems);
         let mut inputs =
             Self { component, flags, surroundings, original: false, problems, warnings: Vec::new() };
-        inputs.refuse_what_comes_later();
         inputs.original = inputs.read("CONTAINER_PROFILE", |text| match text.to_lowercase().as_str() {
             "hardened" => Ok(false),
             "original" => Ok(true),
             _ => Err("hardened or original".into()),
         });
         inputs
-    }
-
-    fn refuse_what_comes_later(&mut self) {
-        for later in LATER {
-            let Some(found) = self.surroundings.plain(later.name) else { continue };
-            if !later.harmless.contains(&found.text.trim().to_lowercase().as_str()) {
-                self.problems.push(Problem::NotYet { setting: later.name, origin: found.origin });
-            }
-        }
     }
 
     /// Whose settings they are.

@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use command_line::Line;
@@ -54,6 +55,8 @@ pub struct Configuration {
     pub component: Component,
     /// The log.
     pub log: LogSettings,
+    /// Where to answer whoever watches the process, over HTTP.
+    pub http: Option<SocketAddr>,
     /// Whether containers run hardened, and not as the original ran them.
     pub hardened: bool,
     /// What the starter is given, if it is to run.
@@ -129,6 +132,12 @@ pub fn read(
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
 }
 
+/// The whole command line, for what tells of it: manual pages, completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    command_line::command()
+}
+
 /// The component that `PROCESS` names, as in the original's image.
 fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Refusal> {
     let Some(found) = surroundings.plain("PROCESS") else {
@@ -151,6 +160,7 @@ fn gathered(inputs: &mut Inputs) -> Configuration {
     Configuration {
         component,
         log: components::log(inputs),
+        http: inputs.read_optional("HTTP_LISTEN", formats::listen_address),
         hardened: !inputs.is_original(),
         starter: runs(Component::Starter).then(|| components::starter(inputs)),
         completer: runs(Component::Completer).then(|| components::completer(inputs)),

@@ -56,16 +56,6 @@ pub enum Problem {
         /// What is wrong with it.
         what: String,
     },
-    /// A setting that this version would have to ignore.
-    #[error(
-        "{setting} ({origin}): this version does not have it yet, and to ignore it might be unsafe; take it away"
-    )]
-    NotYet {
-        /// The setting.
-        setting: &'static str,
-        /// Where it was found.
-        origin: Origin,
-    },
     /// The `.env` file is there and cannot be read.
     #[error(".env: {0}")]
     Dotenv(String),
@@ -76,9 +66,7 @@ impl Problem {
     #[must_use]
     pub fn setting(&self) -> Option<&'static str> {
         match self {
-            Self::Value { setting, .. } | Self::Unusable { setting, .. } | Self::NotYet { setting, .. } => {
-                Some(setting)
-            }
+            Self::Value { setting, .. } | Self::Unusable { setting, .. } => Some(setting),
             Self::Dotenv(_) => None,
         }
     }

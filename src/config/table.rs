@@ -136,17 +136,6 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
     .flatten()
 }
 
-/// A setting that other versions have. To ignore it might be unsafe, so it is refused unless its value
-/// asks for nothing.
-pub(super) struct Later {
-    pub name: &'static str,
-    /// The values, in lower case, that ask for nothing.
-    pub harmless: &'static [&'static str],
-}
-
-/// The settings of the contract that this version does not have yet.
-pub(super) const LATER: &[Later] = &[Later { name: "HTTP_LISTEN", harmless: &[] }];
-
 /// The setting of that name.
 pub(super) fn setting(name: &str) -> Option<&'static Setting> {
     settings().find(|setting| setting.name == name)

@@ -3,8 +3,10 @@
 mod deliveries;
 mod doctor;
 mod keys;
+mod pages;
 mod policy;
 mod status;
+mod trial;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
@@ -14,7 +16,7 @@ use super::formats;
 use super::inputs::Inputs;
 use super::settings::Secret;
 use super::signing;
-use super::table::{Component, REDIS, SANDBOX, Setting, settings};
+use super::table::{Component, DOCKER, REDIS, SANDBOX, Setting, settings};
 use crate::identity::InstanceId;
 
 pub use deliveries::{
@@ -22,9 +24,12 @@ pub use deliveries::{
 };
 pub use doctor::{Diagnosed, Doctor};
 pub use keys::{KeyKind, Keygen, Verify};
+pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
 pub use status::Status;
+use trial::TryLine;
+pub use trial::{Language, NewGrader, Trial};
 
 /// A command of the command line, as clap reads it.
 #[derive(Clone, Debug, Subcommand)]
@@ -42,6 +47,18 @@ pub(super) enum ToolLine {
     Doctor(Doctor),
     /// Shows the queues, what runs, and what holds it up
     Status(Status),
+    /// Prints completions for a shell: source <(correction-runner completions bash)
+    Completions(Completions),
+    /// Writes the manual pages into a folder
+    Man(Man),
+    /// Runs one correction as the components would, without Redis, and shows what comes of it
+    ///
+    /// Exit codes: 0 the verdict is success, 1 the verdict is a failure, 2 the grader is broken (no valid verdict,
+    /// out of time or memory, it cannot start), 64 what was asked for cannot be tried (no such file or image, an
+    /// image that is not allowed), 69 Docker is not there or failed, 130 it was stopped.
+    Try(TryLine),
+    /// Writes a grader that works, with its Dockerfile, submissions and a test
+    NewGrader(NewGrader),
 }
 
 /// A command that is no component, with the settings that it uses.
@@ -59,6 +76,14 @@ pub enum Tool {
     Doctor(Doctor),
     /// Shows what goes on.
     Status(Status),
+    /// Prints completions.
+    Completions(Completions),
+    /// Writes manual pages.
+    Man(Man),
+    /// Runs one correction.
+    Try(Box<Trial>),
+    /// Writes a new grader.
+    NewGrader(NewGrader),
 }
 
 /// The path of each command, and which settings it takes as flags.
@@ -70,16 +95,25 @@ const TOOLS: &[Taken] = &[
     (&["deliveries", "redeliver"], is_of_redis),
     (&["doctor"], |_| true),
     (&["status"], |setting| is_of_redis(setting) || setting.name == "KEEP_COMPLETED"),
+    (&["try"], is_of_a_trial),
 ];
 
 fn is_of_redis(setting: &Setting) -> bool {
     setting.group == REDIS && !setting.name.starts_with("KEEP_")
 }
 
+fn is_of_a_trial(setting: &Setting) -> bool {
+    let of_engine = setting.group == DOCKER || setting.group == SANDBOX;
+    of_engine || matches!(setting.name, "CONTAINER_OUTPUT_LIMIT" | "EXERCISE_FOLDERS")
+}
+
 /// The command line with the commands added.
 pub(super) fn added_to(command: Command) -> Command {
     let command = ToolLine::augment_subcommands(command);
-    TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes))
+    let command = TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes));
+    command.mut_subcommand("try", |command| {
+        command.mut_arg("POLICY_FILE", |argument| argument.visible_alias("policy"))
+    })
 }
 
 /// The command at the end of a path, with a flag for each setting that it takes.
@@ -150,5 +184,9 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
             kept: inputs.read("KEEP_COMPLETED", |text| formats::whole(text, 0, 10_000_000)),
             ..status
         }),
+        ToolLine::Completions(completions) => Tool::Completions(completions),
+        ToolLine::Man(man) => Tool::Man(man),
+        ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),
+        ToolLine::NewGrader(new_grader) => Tool::NewGrader(new_grader),
     }
 }

@@ -62,14 +62,6 @@ impl Redis {
     /// The oldest version that knows all commands that we use.
     pub const OLDEST: &str = super::redis::OLDEST_VERSION;
 
-    /// Whether it answers and lets us in.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        self.command::<()>("ping", &redis::cmd("PING")).await
-    }
-
     /// What the server tells of itself; `None` where we may not ask.
     ///
     /// # Errors

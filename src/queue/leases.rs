@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Settlement, TakenJob};
 use crate::heartbeat::{Gauge, Vital};
 use crate::identity::{JobId, LockToken};
+use crate::metrics::QueueName;
 
 /// A job that is ours to work on, for as long as this lives.
 ///
@@ -72,14 +73,14 @@ struct Hold {
 }
 
 impl Leases {
-    pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
+    pub fn of(queue: &str) -> (Arc<Self>, mpsc::UnboundedReceiver<Release>) {
         let (sender, releases) = mpsc::unbounded_channel();
         (
             Arc::new(Self {
                 held: Mutex::default(),
                 released: sender,
                 freed: Notify::new(),
-                gauge: Gauge::of(Vital::Held),
+                gauge: Gauge::of(Vital::Held(QueueName::named(queue))),
             }),
             releases,
         )

@@ -9,6 +9,7 @@ use deadpool_redis::redis::ScriptInvocation;
 use super::options::{Retained, millis};
 use super::{Added, Keep, NewJob, QueueError, Redis, RetryCount, Settled, TakenJob, scripts};
 use crate::identity::{CorrectionId, JobId};
+use crate::metrics::{Counter, Family, QueueName, Registry};
 
 /// How long a correction is remembered as done.
 pub const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -39,6 +40,17 @@ impl Queue {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Counts jobs of this queue, where it is one of the three.
+    pub(super) fn tally(
+        &self,
+        number: usize,
+        counters: impl FnOnce(&Registry) -> &Family<QueueName, Counter>,
+    ) {
+        if let Some(queue) = QueueName::named(self.name) {
+            counters(&self.redis.inner.metrics).of(queue).add(number as u64);
+        }
     }
 
     /// Adds a job. With an id it is added once, however often this is called.

@@ -33,6 +33,7 @@ scripts! {
     COUNTS = "shared/queue.lua" "counts.lua";
     RIGHTS = "rights.lua";
     SURVEY = "shared/queue.lua" "survey.lua";
+    OLDEST = "shared/queue.lua" "oldest.lua";
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";
     RECORD = "shared/queue.lua" "record.lua";

@@ -71,7 +71,7 @@ impl Worker {
     /// The same; each job that is taken has a permit of an engine. It may begin with a pause.
     #[must_use]
     pub fn start_for(queue: Queue, options: WorkerOptions, house: Option<House>, paused: bool) -> Self {
-        let (leases, releases) = Leases::new();
+        let (leases, releases) = Leases::of(queue.name());
         let (given, jobs) = mpsc::unbounded_channel();
         let (paused, is_paused) = watch::channel(paused);
         let (house, counted_at) = watch::channel(house);
@@ -227,6 +227,7 @@ async fn renew(queue: Queue, leases: Arc<Leases>) {
         pause = match queue.renew(&open).await {
             Ok(tokens) => {
                 for id in leases.lose(&tokens) {
+                    queue.tally(1, |metrics| &metrics.lock_losses);
                     tracing::warn!(queue = queue.name(), job = %id, "the lock of job {id} was lost");
                 }
                 trouble.is_over();
@@ -244,6 +245,7 @@ async fn recover(queue: Queue) {
     loop {
         let pause = match queue.recover().await {
             Ok(recovered) => {
+                queue.tally(recovered.len(), |metrics| &metrics.stalled);
                 for id in recovered {
                     tracing::warn!(queue = queue.name(), job = %id, "job {id} stalled and is back in line");
                 }

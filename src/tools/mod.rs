@@ -1,12 +1,15 @@
-//! The commands that are no components: each does one thing for a person and ends. They may use adapters
-//! and vocabulary, and never a stage.
+//! The commands that are no components: each does one thing for a person and ends. They may use adapters,
+//! vocabulary, and what stages offer to whoever has no queue.
 
 mod deliveries;
 mod doctor;
 mod keygen;
+mod new_grader;
+mod pages;
 mod policy;
 mod status;
 pub mod terminal;
+mod trial;
 mod verify;
 
 use std::io;
@@ -21,6 +24,10 @@ pub enum Answer {
     Yes,
     /// It works, and the answer is no: exit code 1.
     No,
+    /// What was to be tried works in no way: exit code 2.
+    Broken,
+    /// It was stopped by a signal: exit code 130.
+    Interrupted,
     /// What was asked for makes no sense, for this reason: exit code 64.
     Senseless(String),
     /// A service is not there, for this reason: exit code 69.
@@ -39,5 +46,9 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
         Tool::Doctor(doctor) => doctor::examine(&doctor, out),
         Tool::Status(status) => status::show(&status, out),
+        Tool::Completions(completions) => pages::complete(&completions, out),
+        Tool::Man(man) => pages::write_pages(&man, out),
+        Tool::Try(trial) => trial::run(&trial, out),
+        Tool::NewGrader(new_grader) => new_grader::write(&new_grader, out),
     }
 }
