@@ -1,5 +1,7 @@
 //! One trial from the job's data to the container's removal.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,7 +188,8 @@ pub(super) async fn run(
     let job = bench.job()?;
     let starter = bench.starter();
     let image_id = bench.engine.image_id(&starter.spelled(&job.image)).await?;
-    let not_started = |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
+    let not_started =
+        |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
     let profile = match starter.admitted(&job).await {
         Ok(profile) => profile,
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
@@ -198,8 +201,12 @@ pub(super) async fn run(
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
     };
     let instance = InstanceId::new(INSTANCE);
-    let completer =
-        completer::single::Single::begin(bench.engine, bench.about.id.clone(), instance, bench.trial.output_limit)?;
+    let completer = completer::single::Single::begin(
+        bench.engine,
+        bench.about.id.clone(),
+        instance,
+        bench.trial.output_limit,
+    )?;
     completer.ready().await?;
     let course = tried(bench, &completer, (&spec, &number), aside, &mut stop).await;
     completer.close().await;
@@ -255,21 +262,14 @@ async fn tried(
         return Ok(Err(why));
     }
     let charge = Charge { container, timeout: spec.profile.timeout, seal: spec.seal.clone() };
-    let (begun, mut most) = (Instant::now(), None);
-    let mut known = pin!(completer.known_end_of(&charge));
-    let known = loop {
-        tokio::select! {
-            known = &mut known => break known?,
-            why = &mut *stop => return Ok(Err(why)),
-            _ = ticks.tick() => {
-                let now = memory_of(bench.engine, &charge.container).await;
-                most = most.max(now);
-                show(aside, &running(begun.elapsed(), &spec.profile, now));
-            }
-        }
+    let most = Cell::new(None);
+    let known = tokio::select! {
+        known = completer.known_end_of(&charge) => known?,
+        why = &mut *stop => return Ok(Err(why)),
+        never = look_on(bench.engine, &charge.container, &spec.profile, (&most, aside)) => match never {},
     };
     let ran = bench.engine.inspect(charge.container.as_str()).await?.map(Ran::of).unwrap_or_default();
-    Ok(Ok(Ok((known, Ran { memory: most, ..ran }))))
+    Ok(Ok(Ok((known, Ran { memory: most.get(), ..ran }))))
 }
 
 /// A terminal that is gone stops nothing, least of all the removal of the container.
@@ -281,6 +281,22 @@ fn ticks() -> tokio::time::Interval {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Looks now and then at what a running container uses, and tells it.
+async fn look_on(
+    engine: &Engine,
+    container: &ContainerId,
+    profile: &Profile,
+    (most, aside): (&Cell<Option<u64>>, &mut Terminal<'_>),
+) -> Infallible {
+    let (begun, mut ticks) = (Instant::now(), ticks());
+    loop {
+        ticks.tick().await;
+        let now = memory_of(engine, container).await;
+        most.set(most.get().max(now));
+        show(aside, &running(begun.elapsed(), profile, now));
+    }
 }
 
 /// What a container is seen to use; a look that fails tells nothing.
@@ -398,4 +414,3 @@ fn labels(job: &PendingJob, profile: &Profile) -> Labels {
         seal: None,
     }
 }
-
