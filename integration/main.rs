@@ -13,4 +13,5 @@ mod queue;
 mod scripts;
 mod simulated;
 mod support;
+mod trying;
 mod whole;
