@@ -34,10 +34,10 @@ struct Said {
 }
 
 impl Bench {
-    async fn new(script: &str) -> Self {
+    async fn new(script: impl AsRef<str>) -> Self {
         docker::build_images().await;
         let bench = Self { folder: tempfile::tempdir().expect("a folder") };
-        bench.write(script);
+        bench.write(script.as_ref());
         bench
     }
 

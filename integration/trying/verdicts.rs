@@ -13,7 +13,7 @@ fn block(verdict: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_is_shown_with_its_exit_code_and_with_the_callbacks_body_byte_for_byte() {
     let (good, bad) = tokio::join!(
-        Bench::new(&format!(
+        Bench::new(format!(
             "echo compiling; echo oops >&2; {}",
             block(r#"{"success": true, "grade": 7.50}"#)
         )),
@@ -39,9 +39,9 @@ async fn a_verdict_is_shown_with_its_exit_code_and_with_the_callbacks_body_byte_
 async fn what_is_wrong_with_a_verdict_is_told_with_its_place_and_is_no_fail() {
     let invalid = "{\n  \"success\": true,\n  \"grade\": \"ten\"\n}";
     let (invalid, broken, two, none) = tokio::join!(
-        Bench::new(&format!("echo log\n{}", block(invalid))),
+        Bench::new(format!("echo log\n{}", block(invalid))),
         Bench::new("printf '{\\n  \"success\": true,\\n  \"grade\": 7,,\\n}'"),
-        Bench::new(&format!("echo log\n{}echo\n{}", block("{}"), block("{}"))),
+        Bench::new(format!("echo log\n{}echo\n{}", block("{}"), block("{}"))),
         Bench::new("exit 3"),
     );
     let (invalid, broken, two, none) =

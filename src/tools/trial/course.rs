@@ -122,15 +122,16 @@ impl Finding {
         }
     }
 
-    fn of(told: &Result<Verdict, Failure>) -> Self {
+    fn of(told: &Result<Verdict, Failure>, passing: bool) -> Self {
         let failure = match told {
             Ok(verdict) if verdict.success => return Self::Pass,
             Ok(_) => return Self::Fail,
             Err(failure) => failure,
         };
         match failure.outcome {
-            // Its host's, where another run may end otherwise.
+            // Its host's, where another run, or a later start, may end otherwise.
             _ if failure.again => Self::Infrastructure,
+            Outcome::StartFailed | Outcome::DiskFull if passing => Self::Infrastructure,
             Outcome::Timeout
             | Outcome::OutOfMemory
             | Outcome::OutputLimit
@@ -155,7 +156,7 @@ impl Finding {
 impl Course {
     /// What it says of the grader.
     pub(super) fn finding(&self) -> Finding {
-        Finding::of(&self.told)
+        Finding::of(&self.told, self.passing)
     }
 
     /// The answer, which becomes the exit code.
@@ -194,6 +195,9 @@ pub(super) async fn run(
         Ok(profile) => profile,
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
     };
+    if let Err(problem) = bench.about.abilities.has_runtime_of(&profile) {
+        return Err(TrialError::Senseless(format!("no container can run so (CONTAINER_RUNTIME): {problem}")));
+    }
     let labels = labels(&job, &profile);
     let number = labels.job.clone();
     let spec = match starter.composed(&job, labels, profile).await {
@@ -207,7 +211,10 @@ pub(super) async fn run(
         instance,
         bench.trial.output_limit,
     )?;
-    completer.ready().await?;
+    tokio::select! {
+        ready = completer.ready() => ready?,
+        why = &mut stop => return Ok(Err(why)),
+    }
     let course = tried(bench, &completer, (&spec, &number), aside, &mut stop).await;
     completer.close().await;
     show(aside, "removing the container");
