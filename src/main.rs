@@ -16,7 +16,9 @@ use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, http, notifier, reload, starter, telemetry};
+use correction_runner::{
+    completer, http, notifier, reload, service_manager, starter, telemetry, version,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -93,6 +95,8 @@ fn run(configuration: Configuration) -> ExitCode {
         let watched = http::Watched::of(&configuration);
         let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
+        let components = stages.iter().map(|(name, _)| *name).collect();
+        service_manager::tell_in_background(&hearts, components, &stop.asked);
         io::Result::Ok((supervision::run(stages, &hearts, &stop, GRACE).await, serving))
     });
     runtime.shutdown_timeout(LAST_WORDS);
@@ -125,7 +129,7 @@ fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Sta
 
 /// What a person who starts it should know.
 fn announce(configuration: &Configuration) {
-    let (component, version) = (configuration.component.name(), env!("CARGO_PKG_VERSION"));
+    let (component, version) = (configuration.component.name(), version::VERSION);
     info!(version, "correction-runner {version}: {component}");
     if configuration.starter.is_some() {
         if configuration.hardened {

@@ -140,6 +140,7 @@ impl Loop {
         let mut locks = interval(LOOK_FOR_LOST);
         locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat::beats_every(LOOK_FOR_LOST);
+        heartbeat::takes_work();
         loop {
             self.start_effects();
             let timer = self.inflight.next_timer().unwrap_or_else(far_away);

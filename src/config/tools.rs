@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod keys;
+mod pages;
 mod policy;
 mod trial;
 
@@ -19,6 +20,7 @@ pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use keys::{KeyKind, Keygen, Verify};
+pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
 use trial::TryLine;
@@ -36,6 +38,10 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Prints completions for a shell: source <(correction-runner completions bash)
+    Completions(Completions),
+    /// Writes the manual pages into a folder
+    Man(Man),
     /// Runs one correction as the components would, without Redis, and shows what comes of it
     ///
     /// Exit codes: 0 the verdict is success, 1 the verdict is a failure, 2 the grader is broken (no valid verdict,
@@ -57,6 +63,10 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Prints completions.
+    Completions(Completions),
+    /// Writes manual pages.
+    Man(Man),
     /// Runs one correction.
     Try(Box<Trial>),
     /// Writes a new grader.
@@ -133,6 +143,8 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Completions(completions) => Tool::Completions(completions),
+        ToolLine::Man(man) => Tool::Man(man),
         ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),
         ToolLine::NewGrader(new_grader) => Tool::NewGrader(new_grader),
     }

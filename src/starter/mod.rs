@@ -90,6 +90,7 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
         heartbeat::spawn(&named("watching the host"), &stop, watch_host(Arc::clone(&session), short)),
         heartbeat::spawn(&named("comparing permits"), &stop, keep_permits(Arc::clone(&session))),
     ];
+    heartbeat::takes_work();
     take_and_start(&session, worker, is_short, &shutdown).await;
     stop.cancel();
     drop(beside);

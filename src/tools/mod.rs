@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod keygen;
+mod pages;
 mod new_grader;
 mod policy;
 pub mod terminal;
@@ -41,6 +42,8 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Completions(completions) => pages::complete(&completions, out),
+        Tool::Man(man) => pages::write_pages(&man, out),
         Tool::Try(trial) => trial::run(&trial, out),
         Tool::NewGrader(new_grader) => new_grader::write(&new_grader, out),
     }
