@@ -15,4 +15,5 @@ mod scripts;
 mod simulated;
 mod support;
 mod trying;
+mod watching;
 mod whole;

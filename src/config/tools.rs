@@ -1,6 +1,7 @@
 //! The commands that are no components: what a person runs to look something up, or to make something.
 
 mod deliveries;
+mod health;
 mod keys;
 mod pages;
 mod policy;
@@ -19,6 +20,7 @@ use crate::identity::InstanceId;
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
+pub use health::Health;
 pub use keys::{KeyKind, Keygen, Verify};
 pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
@@ -38,6 +40,8 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
+    Health(Health),
     /// Prints completions for a shell: source <(correction-runner completions bash)
     Completions(Completions),
     /// Writes the manual pages into a folder
@@ -63,6 +67,8 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Asks a component how it is.
+    Health(Health),
     /// Prints completions.
     Completions(Completions),
     /// Writes manual pages.
@@ -77,6 +83,7 @@ pub enum Tool {
 type Taken = (&'static [&'static str], fn(&Setting) -> bool);
 const TOOLS: &[Taken] = &[
     (&["policy", "check"], |setting| setting.group == SANDBOX),
+    (&["health"], |setting| setting.name == "HTTP_LISTEN"),
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
@@ -143,6 +150,10 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Health(health) => {
+            let listens_at = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
+            Tool::Health(Health { listens_at, ..health })
+        }
         ToolLine::Completions(completions) => Tool::Completions(completions),
         ToolLine::Man(man) => Tool::Man(man),
         ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),

@@ -28,7 +28,7 @@ impl Hearts {
     /// How many jobs this process holds.
     #[must_use]
     pub fn jobs_in_hand(&self) -> u64 {
-        self.inner.gauges.sum(Vital::Held)
+        self.inner.gauges.sum_of(|vital| matches!(vital, Vital::Held(_)))
     }
 
     fn stands(&self, name: &str, standing: &Standing) {

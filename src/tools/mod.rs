@@ -2,9 +2,10 @@
 //! vocabulary, and what stages offer to whoever has no queue.
 
 mod deliveries;
+mod health;
 mod keygen;
-mod pages;
 mod new_grader;
+mod pages;
 mod policy;
 pub mod terminal;
 mod trial;
@@ -42,6 +43,7 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Health(health) => health::ask(&health, out),
         Tool::Completions(completions) => pages::complete(&completions, out),
         Tool::Man(man) => pages::write_pages(&man, out),
         Tool::Try(trial) => trial::run(&trial, out),
