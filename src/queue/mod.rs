@@ -34,6 +34,7 @@ mod scripts;
 mod standing;
 mod taking;
 mod trouble;
+mod turns;
 mod wakeup;
 mod worker;
 
@@ -52,4 +53,5 @@ pub use records::{PutBack, Record, State};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use taking::{LineState, Taken};
+pub use turns::{Due, Turns};
 pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};
