@@ -14,4 +14,5 @@ mod queue;
 mod scripts;
 mod simulated;
 mod support;
+mod watching;
 mod whole;

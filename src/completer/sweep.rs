@@ -14,6 +14,7 @@ use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
+use crate::metrics::Find;
 use crate::queue::Standing;
 
 use super::collect::elapsed;
@@ -74,6 +75,7 @@ pub async fn list(session: &Session) -> anyhow::Result<Listing> {
     }
     for queue in [&session.pending, &session.running, &session.finished] {
         for job in queue.revive_overstalled().await.context("failed jobs cannot be read")? {
+            session.metrics.sweep_finds.of(Find::Overstalled).one();
             warn!(job_id = %job, "a job that another client gave up as stalled waits again");
         }
     }

@@ -84,6 +84,7 @@ impl Session {
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
+        self.count_taken(taken, &job);
         let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
         match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}
@@ -197,6 +198,7 @@ impl Session {
             } else {
                 "correction started"
             };
+            self.count_started(&job.image);
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
@@ -230,6 +232,7 @@ impl Session {
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
+            self.count_refused(taken, failure.outcome);
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
@@ -272,6 +275,7 @@ impl Session {
             }
         }
         if matches!(settled, Some(Settled::Done)) {
+            self.metrics.starts_postponed.one();
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
         }

@@ -11,6 +11,7 @@ use crate::docker::{ContainerSpec, Engine};
 use crate::identity::{ContainerId, JobId};
 use crate::job::{PendingJob, Problem};
 use crate::labels::Labels;
+use crate::metrics::Metrics;
 use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -93,7 +94,8 @@ impl Single<'_> {
         pulling: impl Fn() + Send,
     ) -> Result<ContainerId, NotStarted> {
         let never = CancellationToken::new();
-        let by = Launcher { engine, pull: self.docker.pull, dont_start: false, job, cancelled: &never };
+        let (pull, metrics) = (self.docker.pull, Metrics::default());
+        let by = Launcher { engine, pull, dont_start: false, job, cancelled: &never, metrics: &metrics };
         let mut pulls = 0;
         loop {
             let missing = match launch(by, spec).await {
