@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
+use crate::heartbeat;
 
 /// The first and the longest wait between two tries to reach a service.
 const BASE: Duration = Duration::from_millis(100);
@@ -139,6 +140,7 @@ where
                 None => String::from("for as long as it takes"),
             };
             warn!(service, error, "waiting for {service}, {patience}: {error}");
+            heartbeat::takes_no_work_yet(format!("waiting for {service}: {error}"));
             *last = error;
         }
         tokio::time::sleep(backoff.next_delay()).await;

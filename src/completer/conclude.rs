@@ -18,9 +18,10 @@ use crate::queue::{
 };
 use crate::rerun::Rerun;
 
-use super::collect::{Attempt, Ended, removed, result_of, vanished};
+use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
+use super::losses::{removed, vanished};
 use super::removal::{Because, Removal};
 use super::reruns::{self, Next, next_without_container};
 use super::sealing::Sealing;
@@ -60,7 +61,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let Attempt { result, reached } =
-        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
+        result_of(session.scene(), ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result,
         Err(EngineError::Exchanged { .. }) => {
@@ -210,7 +211,8 @@ pub async fn conclude_orphan(
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
+    let Attempt { result, reached } =
+        result_of(session.scene(), &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.

@@ -14,6 +14,7 @@ mod elsewhere;
 mod exercises;
 mod images;
 mod inflight;
+mod losses;
 mod orphans;
 mod pacing;
 mod parked;
@@ -21,8 +22,10 @@ mod removal;
 mod reports;
 mod reruns;
 mod run_time;
+mod scene;
 mod sealing;
 mod session;
+pub mod single;
 mod sweep;
 mod tally;
 mod tries;
@@ -139,6 +142,7 @@ impl Loop {
         let mut locks = interval(LOOK_FOR_LOST);
         locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat::beats_every(LOOK_FOR_LOST);
+        heartbeat::takes_work();
         loop {
             self.start_effects();
             let timer = self.inflight.next_timer().unwrap_or_else(far_away);

@@ -187,7 +187,7 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
     let run_for = elapsed(started, session.engine.now());
     if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
-        super::effects::kill(session, &one.id).await?;
+        super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
     }
     Ok(())

@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::table::{Component, Setting, settings};
 use super::tools::{self, ToolLine};
+use crate::version::VERSION;
 
 /// What the command line asks for.
 pub(super) enum Line {
@@ -47,7 +48,7 @@ const WIDTH: usize = 100;
 #[must_use]
 pub fn command() -> Command {
     let mut command = Command::new("correction-runner")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about(ABOUT)
         .after_help(format!("{DETAILS}\n\n{AFTER}"))
         .after_long_help(format!("{DETAILS}\n\n{AFTER}\n\n{}", every_setting()))

@@ -131,6 +131,12 @@ pub fn read(
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
 }
 
+/// The whole command line, for what tells of it: manual pages, completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    command_line::command()
+}
+
 /// The component that `PROCESS` names, as in the original's image.
 fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Refusal> {
     let Some(found) = surroundings.plain("PROCESS") else {

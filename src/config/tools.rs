@@ -2,7 +2,9 @@
 
 mod deliveries;
 mod keys;
+mod pages;
 mod policy;
+mod trial;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
@@ -11,15 +13,18 @@ use super::formats;
 use super::inputs::Inputs;
 use super::settings::Secret;
 use super::signing;
-use super::table::{Component, REDIS, SANDBOX, Setting, settings};
+use super::table::{Component, DOCKER, REDIS, SANDBOX, Setting, settings};
 use crate::identity::InstanceId;
 
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use keys::{KeyKind, Keygen, Verify};
+pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
+use trial::TryLine;
+pub use trial::{Language, NewGrader, Trial};
 
 /// A command of the command line, as clap reads it.
 #[derive(Clone, Debug, Subcommand)]
@@ -33,6 +38,18 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Prints completions for a shell: source <(correction-runner completions bash)
+    Completions(Completions),
+    /// Writes the manual pages into a folder
+    Man(Man),
+    /// Runs one correction as the components would, without Redis, and shows what comes of it
+    ///
+    /// Exit codes: 0 the verdict is success, 1 the verdict is a failure, 2 the grader is broken (no valid verdict,
+    /// out of time or memory, it cannot start), 64 what was asked for cannot be tried (no such file or image, an
+    /// image that is not allowed), 69 Docker is not there or failed, 130 it was stopped.
+    Try(TryLine),
+    /// Writes a grader that works, with its Dockerfile, submissions and a test
+    NewGrader(NewGrader),
 }
 
 /// A command that is no component, with the settings that it uses.
@@ -46,6 +63,14 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Prints completions.
+    Completions(Completions),
+    /// Writes manual pages.
+    Man(Man),
+    /// Runs one correction.
+    Try(Box<Trial>),
+    /// Writes a new grader.
+    NewGrader(NewGrader),
 }
 
 /// The path of each command, and which settings it takes as flags.
@@ -55,16 +80,25 @@ const TOOLS: &[Taken] = &[
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
+    (&["try"], is_of_a_trial),
 ];
 
 fn is_of_redis(setting: &Setting) -> bool {
     setting.group == REDIS && !setting.name.starts_with("KEEP_")
 }
 
+fn is_of_a_trial(setting: &Setting) -> bool {
+    let of_engine = setting.group == DOCKER || setting.group == SANDBOX;
+    of_engine || matches!(setting.name, "CONTAINER_OUTPUT_LIMIT" | "EXERCISE_FOLDERS")
+}
+
 /// The command line with the commands added.
 pub(super) fn added_to(command: Command) -> Command {
     let command = ToolLine::augment_subcommands(command);
-    TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes))
+    let command = TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes));
+    command.mut_subcommand("try", |command| {
+        command.mut_arg("POLICY_FILE", |argument| argument.visible_alias("policy"))
+    })
 }
 
 /// The command at the end of a path, with a flag for each setting that it takes.
@@ -109,5 +143,9 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Completions(completions) => Tool::Completions(completions),
+        ToolLine::Man(man) => Tool::Man(man),
+        ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),
+        ToolLine::NewGrader(new_grader) => Tool::NewGrader(new_grader),
     }
 }

@@ -15,7 +15,7 @@ use crate::queue::{Admitted, Assignment, Bound, TakenJob};
 
 use super::chores::Chore;
 use super::images::{Call, Ended, Entry, Hold, Pull, SLOW, Ticket};
-use super::launch::{Launch, launch};
+use super::launch::{Launch, Launcher, launch};
 use super::refusal::{Meaning, meaning, suspended};
 use super::services::Session;
 use super::session::{Handled, INSIST};
@@ -124,7 +124,9 @@ impl Session {
 impl Gate<'_> {
     /// Starts the container. A start that hangs gives its room to others where all of its image hang.
     pub async fn launch(&self, assignment: &Assignment, spec: &ContainerSpec) -> Launch {
-        let mut launched = Box::pin(launch(self.session, spec, &assignment.job));
+        let Session { engine, settings, .. } = self.session;
+        let (pull, dont_start, job) = (settings.docker.pull, settings.dont_start, &assignment.job.id);
+        let mut launched = Box::pin(launch(Launcher { engine, pull, dont_start, job }, spec));
         let mut patience = SLOW;
         loop {
             tokio::select! {

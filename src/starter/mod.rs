@@ -2,6 +2,7 @@
 
 mod admission;
 mod chores;
+mod compose;
 mod gate;
 mod host;
 mod image_use;
@@ -13,6 +14,7 @@ mod reload;
 mod secret;
 mod services;
 mod session;
+pub mod single;
 mod submission;
 mod tally;
 
@@ -96,6 +98,7 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
         heartbeat::spawn(&named("watching the host"), &stop, watch_host(Arc::clone(&session), short)),
         heartbeat::spawn(&named("comparing permits"), &stop, keep_permits(Arc::clone(&session))),
     ];
+    heartbeat::takes_work();
     take_and_start(&session, worker, is_short, &shutdown).await;
     stop.cancel();
     drop(beside);

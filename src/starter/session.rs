@@ -9,28 +9,25 @@ use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::crash_points::{Point, pass};
-use crate::docker::ContainerSpec;
-use crate::exercise;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, InstanceId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::{Profile, VerdictChannel};
+use crate::profile::Profile;
 use crate::queue::{
     Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
 use crate::rerun::Rerun;
 
+use super::compose::composed;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
 use super::place::{self, Place};
 use super::refusal::{self, Postponed};
-use super::secret;
 use super::services::Session;
-use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -85,7 +82,8 @@ impl Session {
             }
         };
         self.count_taken(taken, &job);
-        match place::of(&job.file, &self.settings, self.host.root()).await {
+        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
+        match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -118,15 +116,11 @@ impl Session {
         if !self.admitted(assignment, &engine, &profile).await {
             return Handled::Postponed;
         }
-        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let seal = match profile.verdict {
-            VerdictChannel::Output => None,
-            VerdictChannel::Secret => match secret::draw() {
-                Ok(seal) => Some(seal),
-                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
-            },
+        let labels = labels(&job, taken, (&instance, &correction), &profile);
+        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+            Ok(spec) => spec,
+            Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
-        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
         let timeout_ms = spec.profile.timeout_ms();
         let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
         match gate.launch(assignment, &spec).await {
@@ -163,39 +157,6 @@ impl Session {
                     Handled::Settled
                 }
             },
-        }
-    }
-
-    fn spec(
-        &self,
-        job: &PendingJob,
-        taken: &TakenJob,
-        (instance, correction): (&InstanceId, &CorrectionId),
-        profile: Profile,
-    ) -> ContainerSpec {
-        let labels = Labels {
-            instance: instance.clone(),
-            correction: correction.clone(),
-            job: taken.id.clone(),
-            name: taken.name.clone(),
-            timestamp: taken.timestamp,
-            generation: taken.generation,
-            attempt: taken.token.to_string(),
-            timeout_ms: profile.timeout_ms(),
-            disk: profile.disk,
-            errand: job.errand.clone(),
-            rerun: Some(Box::new(rerun(job, taken))),
-            seal: None,
-        };
-        ContainerSpec {
-            name: correction.container_name(),
-            image: self.policy.now().spelled(&job.image),
-            // Without detours: what was looked at is what the engine is told.
-            file: exercise::plain(&job.file).to_string_lossy().into_owned(),
-            params: job.params.clone(),
-            labels: labels.to_map(),
-            seal: None,
-            profile,
         }
     }
 
@@ -353,6 +314,29 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
+    }
+}
+
+/// What the container of a pending job says about it.
+fn labels(
+    job: &PendingJob,
+    taken: &TakenJob,
+    (instance, correction): (&InstanceId, &CorrectionId),
+    profile: &Profile,
+) -> Labels {
+    Labels {
+        instance: instance.clone(),
+        correction: correction.clone(),
+        job: taken.id.clone(),
+        name: taken.name.clone(),
+        timestamp: taken.timestamp,
+        generation: taken.generation,
+        attempt: taken.token.to_string(),
+        timeout_ms: profile.timeout_ms(),
+        disk: profile.disk,
+        errand: job.errand.clone(),
+        rerun: Some(Box::new(rerun(job, taken))),
+        seal: None,
     }
 }
 

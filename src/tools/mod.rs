@@ -1,10 +1,13 @@
-//! The commands that are no components: each does one thing for a person and ends. They may use adapters
-//! and vocabulary, and never a stage.
+//! The commands that are no components: each does one thing for a person and ends. They may use adapters,
+//! vocabulary, and what stages offer to whoever has no queue.
 
 mod deliveries;
 mod keygen;
+mod pages;
+mod new_grader;
 mod policy;
 pub mod terminal;
+mod trial;
 mod verify;
 
 use std::io;
@@ -19,6 +22,10 @@ pub enum Answer {
     Yes,
     /// It works, and the answer is no: exit code 1.
     No,
+    /// What was to be tried works in no way: exit code 2.
+    Broken,
+    /// It was stopped by a signal: exit code 130.
+    Interrupted,
     /// What was asked for makes no sense, for this reason: exit code 64.
     Senseless(String),
     /// A service is not there, for this reason: exit code 69.
@@ -35,5 +42,9 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Completions(completions) => pages::complete(&completions, out),
+        Tool::Man(man) => pages::write_pages(&man, out),
+        Tool::Try(trial) => trial::run(&trial, out),
+        Tool::NewGrader(new_grader) => new_grader::write(&new_grader, out),
     }
 }
