@@ -116,7 +116,8 @@ async fn before_redis_is_there_it_is_alive_and_not_ready_and_says_what_it_waits_
     system.server.kill();
     system.spawn("notifier");
     let address = address_of(&system, "notifier").await;
-    let text = until_unready(&system, &address, "[-] notifier: it takes no work yet: waiting for Redis").await;
+    let text =
+        until_unready(&system, &address, "[-] notifier: it takes no work yet: waiting for Redis").await;
     assert!(text.contains("[-] redis: "), "{text}");
     assert_eq!(asked(&address, "/healthz", "*/*").await.0, 200);
     system.server.restart();
