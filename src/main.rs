@@ -16,9 +16,7 @@ use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{
-    completer, http, notifier, reload, service_manager, starter, telemetry, version,
-};
+use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 

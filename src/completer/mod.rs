@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cancelling;
 mod cause;
 mod clearing;
 mod collect;
@@ -162,7 +163,10 @@ impl Loop {
                     self.enqueue(actions);
                 }
                 () = sleep_until(self.sweep.due()) => self.start_sweep(),
-                _ = locks.tick() => self.drop_lost(),
+                _ = locks.tick() => {
+                    self.drop_lost();
+                    self.heed_marks();
+                }
             }
         }
         let deadline = Instant::now() + CLOSE_WITHIN;
@@ -242,8 +246,12 @@ impl Loop {
         if job.origin.is_some() {
             self.disks.watch(&container);
         }
+        let cancelled = assignment.cancelled.is_cancelled();
         self.held.insert(ticket, Arc::new(Held { assignment, job, asked, course }));
-        let actions = self.inflight.taken(ticket, &container, timeout, look, now);
+        let mut actions = self.inflight.taken(ticket, &container, timeout, look, now);
+        if cancelled {
+            actions.extend(self.inflight.cancelled(ticket));
+        }
         self.enqueue(actions);
     }
 
@@ -303,6 +311,16 @@ impl Loop {
         let [queued, parked] = &self.gauges;
         queued.set(self.waiting.len());
         parked.set(self.inflight.parked());
+    }
+
+    /// Ends the containers of corrections that were cancelled.
+    fn heed_marks(&mut self) {
+        let marked = self.held.iter().filter(|(_, held)| held.assignment.cancelled.is_cancelled());
+        let marked: Vec<Ticket> = marked.map(|(ticket, _)| *ticket).collect();
+        for ticket in marked {
+            let actions = self.inflight.cancelled(ticket);
+            self.enqueue(actions);
+        }
     }
 
     /// Drops the records whose lock was lost: somebody else completes them.

@@ -32,7 +32,6 @@ mod signing;
 mod table;
 mod tools;
 
-pub use command_line::command;
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};

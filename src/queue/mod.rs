@@ -16,6 +16,7 @@ mod astray;
 mod batches;
 mod burial;
 mod calls;
+mod cancelling;
 mod engines;
 mod error;
 mod fetch;
@@ -38,6 +39,7 @@ mod wakeup;
 mod worker;
 
 pub use burial::{Gone, Grace};
+pub use cancelling::{Cancelled, Cancelling, Holder};
 pub use error::QueueError;
 pub use images::PulledImage;
 pub use jobs::{

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::crash_points::{Point, pass};
@@ -35,6 +36,8 @@ pub struct Launcher<'a> {
     pub dont_start: bool,
     /// The pending job, for the log.
     pub job: &'a JobId,
+    /// Cancelled once the correction is: nothing is started from then on.
+    pub cancelled: &'a CancellationToken,
 }
 
 /// How a launch ended.
@@ -51,6 +54,8 @@ pub enum Launch {
         /// What was created and is not needed.
         container: Option<ContainerId>,
     },
+    /// A person cancelled it, and this attempt has started nothing.
+    Cancelled,
     /// It may work later.
     Later(Postponed),
     /// Its image is not here, and may be pulled.
@@ -76,6 +81,9 @@ enum Prepared {
 /// Brings the container of a pending job to run.
 pub async fn launch(by: Launcher<'_>, spec: &ContainerSpec) -> Launch {
     for _ in 0..CREATES {
+        if by.cancelled.is_cancelled() {
+            return Launch::Cancelled;
+        }
         pass(Point::StarterCreating).await;
         let error = match by.engine.create(spec).await {
             Ok(container) => {
@@ -196,6 +204,9 @@ async fn start(by: Launcher<'_>, spec: &ContainerSpec, container: ContainerId) -
     }
     if by.dont_start {
         return Some(Launch::Started(container));
+    }
+    if by.cancelled.is_cancelled() {
+        return Some(Launch::Cancelled);
     }
     let error = match by.engine.start(&container).await {
         Ok(()) => {

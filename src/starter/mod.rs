@@ -1,6 +1,7 @@
 //! Starter: pending job → container started → job in `running_corrections`.
 
 mod admission;
+mod cancelling;
 mod chores;
 mod compose;
 mod gate;

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::DockerSettings;
 use crate::docker::{ContainerSpec, Engine};
 use crate::identity::{ContainerId, JobId};
@@ -90,13 +92,15 @@ impl Single<'_> {
         job: &JobId,
         pulling: impl Fn() + Send,
     ) -> Result<ContainerId, NotStarted> {
-        let by = Launcher { engine, pull: self.docker.pull, dont_start: false, job };
+        let never = CancellationToken::new();
+        let by = Launcher { engine, pull: self.docker.pull, dont_start: false, job, cancelled: &never };
         let mut pulls = 0;
         loop {
             let missing = match launch(by, spec).await {
                 Launch::Started(container) | Launch::Adopted(container) => return Ok(container),
                 Launch::Failed { failure, .. } => return Err(failure.into()),
                 Launch::Later(postponed) => return Err(postponed.into()),
+                Launch::Cancelled => return Err(Failure::cancelled().into()),
                 Launch::NoImage(error) => error,
             };
             if pulls == PULLS {

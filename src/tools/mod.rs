@@ -3,8 +3,8 @@
 
 mod deliveries;
 mod keygen;
-mod pages;
 mod new_grader;
+mod pages;
 mod policy;
 pub mod terminal;
 mod trial;

@@ -186,7 +186,8 @@ pub(super) async fn run(
     let job = bench.job()?;
     let starter = bench.starter();
     let image_id = bench.engine.image_id(&starter.spelled(&job.image)).await?;
-    let not_started = |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
+    let not_started =
+        |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
     let profile = match starter.admitted(&job).await {
         Ok(profile) => profile,
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
@@ -198,8 +199,12 @@ pub(super) async fn run(
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
     };
     let instance = InstanceId::new(INSTANCE);
-    let completer =
-        completer::single::Single::begin(bench.engine, bench.about.id.clone(), instance, bench.trial.output_limit)?;
+    let completer = completer::single::Single::begin(
+        bench.engine,
+        bench.about.id.clone(),
+        instance,
+        bench.trial.output_limit,
+    )?;
     completer.ready().await?;
     let course = tried(bench, &completer, (&spec, &number), aside, &mut stop).await;
     completer.close().await;
@@ -398,4 +403,3 @@ fn labels(job: &PendingJob, profile: &Profile) -> Labels {
         seal: None,
     }
 }
-

@@ -57,8 +57,7 @@ impl Owner {
 fn place() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let numbering = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let numbering: String =
-        numbering.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    let numbering: String = numbering.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
     format!("{}/{numbering}", boot.trim())
 }
 
@@ -150,7 +149,8 @@ mod tests {
     #[test]
     fn of_a_process_elsewhere_the_time_decides() {
         let elsewhere = Owner { place: "x/1".into(), ..Owner::this() };
-        let left = |timeout_ms, seconds| is_left(&labels(&elsewhere, timeout_ms), Duration::from_secs(seconds));
+        let left =
+            |timeout_ms, seconds| is_left(&labels(&elsewhere, timeout_ms), Duration::from_secs(seconds));
         assert!(!left(5000, 605) && left(5000, 606));
         assert!(!left(0, 24 * 3600) && left(0, 24 * 3600 + 1));
         let unreadable = Labels { attempt: "x".into(), ..Labels::of_correction("c") };

@@ -13,7 +13,9 @@ pub(super) fn absolute(trial: &Trial) -> Result<String, TrialError> {
     let given = trial.file.display();
     let absolute = std::path::absolute(&trial.file)?;
     let Some(text) = absolute.to_str() else {
-        return Err(TrialError::Senseless(format!("the path of {given} is not UTF-8, as job data has to be")));
+        return Err(TrialError::Senseless(format!(
+            "the path of {given} is not UTF-8, as job data has to be"
+        )));
     };
     if is_here(&trial.docker.endpoint)
         && let Err(error) = Path::new(text).metadata()

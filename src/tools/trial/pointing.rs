@@ -84,7 +84,8 @@ fn floor(text: &str, at: usize) -> usize {
 /// Where in a JSON text a JSON pointer (RFC 6901) leads. Of what is missing it is the first character of what should
 /// hold it.
 pub(super) fn place_of(text: &str, pointer: &str) -> Range<usize> {
-    let Some(mut found) = serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}').trim()).ok() else {
+    let Some(mut found) = serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}').trim()).ok()
+    else {
         return 0..0;
     };
     let start = |found: &RawValue| (found.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
@@ -123,8 +124,14 @@ mod tests {
         let text = "\n{\n  \"success\": true,\n\t\"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n}\n";
         for (pointer, expected) in [
             ("/success", "3 │   \"success\": true,\n  │              ^^^^"),
-            ("/é/a~1b/1", "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                       ^^^^^"),
-            ("/grade", "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                                       ^^^^^"),
+            (
+                "/é/a~1b/1",
+                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                       ^^^^^",
+            ),
+            (
+                "/grade",
+                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                                       ^^^^^",
+            ),
             ("/comments", "2 │ {\n  │ ^"),
             ("", "2 │ {\n  │ ^"),
         ] {

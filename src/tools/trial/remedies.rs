@@ -67,7 +67,9 @@ pub(super) fn of(course: &Course, trial: &Trial, is_here: bool) -> Vec<String> {
         );
     }
     if course.passing {
-        remedies.push("A starter would try this again for a while (START_RETRY_FOR) before it tells so.".to_owned());
+        remedies.push(
+            "A starter would try this again for a while (START_RETRY_FOR) before it tells so.".to_owned(),
+        );
     }
     remedies
 }
@@ -101,7 +103,9 @@ pub(super) fn with_remedy(error: &EngineError, endpoint: &Endpoint) -> String {
                 "Does Docker run (sudo systemctl start docker)?".to_owned()
             }
         }
-        (EngineError::Unreachable { .. }, _) => "Is that where Docker is (DOCKER_HOST, DOCKER_OPTIONS)?".to_owned(),
+        (EngineError::Unreachable { .. }, _) => {
+            "Is that where Docker is (DOCKER_HOST, DOCKER_OPTIONS)?".to_owned()
+        }
         _ => return text,
     };
     format!("{text}\n{remedy}")
@@ -126,7 +130,9 @@ mod tests {
 
     #[test]
     fn who_looks_for_a_network_is_known_by_what_programs_print_then() {
-        for said in ["wget: bad address 'x'", "curl: (6) Could not resolve host: x", "java.net.UnknownHostException"] {
+        for said in
+            ["wget: bad address 'x'", "curl: (6) Could not resolve host: x", "java.net.UnknownHostException"]
+        {
             assert!(looks_for_a_network(&Output::whole("", said)), "{said}");
         }
         assert!(!looks_for_a_network(&Output::whole("the network is fine", "")));

@@ -52,7 +52,11 @@ fn headline(course: &Course, out: &mut Terminal<'_>) -> io::Result<()> {
     let word = out.painted(style, word);
     match &course.told {
         Ok(verdict) => {
-            writeln!(out, "{word}  {}", if verdict.success { "the verdict is success" } else { "the verdict is a failure" })?;
+            writeln!(
+                out,
+                "{word}  {}",
+                if verdict.success { "the verdict is success" } else { "the verdict is a failure" }
+            )?;
             of_verdict(verdict, out)
         }
         Err(failure) => {
@@ -73,7 +77,9 @@ fn of_verdict(verdict: &Verdict, out: &mut Terminal<'_>) -> io::Result<()> {
         pairs.push(("error", printable(error)));
     }
     let comments = fields.get("comments").and_then(Value::as_array);
-    pairs.extend(comments.into_iter().flatten().filter_map(|comment| Some(("comment", printable(comment.as_str()?)))));
+    pairs.extend(
+        comments.into_iter().flatten().filter_map(|comment| Some(("comment", printable(comment.as_str()?)))),
+    );
     out.pairs(&pairs)
 }
 
@@ -103,7 +109,10 @@ fn told(tried: &Tried, problem: &NoVerdict, output: Option<&Output>) -> Vec<Stri
     match problem {
         NoVerdict::NotJson { line, column, reason, .. } => {
             let place = Spot::at(text, *line, *column).lines();
-            [format!("it is not JSON: line {line}, column {column}: {reason}")].into_iter().chain(place).collect()
+            [format!("it is not JSON: line {line}, column {column}: {reason}")]
+                .into_iter()
+                .chain(place)
+                .collect()
         }
         NoVerdict::Invalid { .. } => faults(text)
             .into_iter()
@@ -126,7 +135,10 @@ fn beginnings(output: &Output) -> Vec<String> {
     let lines = |name: &str, text: Option<&[u8]>| {
         let text = String::from_utf8_lossy(text.unwrap_or_default()).into_owned();
         let of_begin = (1..).zip(text.lines()).filter(|(_, line)| line.contains(BEGIN));
-        of_begin.map(|(number, _)| format!("a block begins in line {number} of the {name}")).take(10).collect::<Vec<_>>()
+        of_begin
+            .map(|(number, _)| format!("a block begins in line {number} of the {name}"))
+            .take(10)
+            .collect::<Vec<_>>()
     };
     [lines("standard output", output.stdout()), lines("standard error", output.stderr())].concat()
 }
@@ -150,7 +162,10 @@ fn facts(trial: &Trial, course: &Course, out: &mut Terminal<'_>) -> io::Result<(
 }
 
 fn image(trial: &Trial, course: &Course) -> String {
-    let id = course.image_id.as_deref().map(|id| id.trim_start_matches("sha256:").chars().take(12).collect::<String>());
+    let id = course
+        .image_id
+        .as_deref()
+        .map(|id| id.trim_start_matches("sha256:").chars().take(12).collect::<String>());
     let id = id.map_or("not here".to_owned(), |id| id);
     format!("{} ({})", printable(&trial.image), printable(&id))
 }
