@@ -19,6 +19,8 @@
 //! one after the other, by the time that a delivery takes with it. That is no attempt, unless it goes on for too long with
 //! one that answers nobody (`PutBack::hung`).
 
+mod figures;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

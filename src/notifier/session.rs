@@ -10,15 +10,17 @@ use tracing::{debug, error, info, warn};
 
 use super::dead_letters::DeadLetters;
 use super::receivers::{Ended, PutBack, QUICK, Receivers, Visit};
+use super::tally;
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
-use crate::heartbeat::bounded;
+use crate::heartbeat::{self, bounded};
 use crate::identity::{InstanceId, webhook_id};
 use crate::job::FinishedJob;
 use crate::ledger::{Entry, Said};
+use crate::metrics::Metrics;
 use crate::queue::{Assignment, Keep, Queue, QueueError, RetryCount, Settled, TakenJob};
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
@@ -30,12 +32,13 @@ const JITTER: f64 = 0.1;
 pub(super) struct Session {
     queue: Queue,
     courier: Courier,
-    receivers: Receivers,
+    pub(super) receivers: Receivers,
     /// How long a job is put back before that counts as an attempt.
     patience: Duration,
     instance: InstanceId,
     retention: Retention,
     dead_letters: DeadLetters,
+    metrics: Metrics,
 }
 
 /// What becomes of a job, and the line of its log that tells of the attempt.
@@ -95,7 +98,8 @@ impl Session {
         let dead_letters = DeadLetters::new(queue.clone(), retention.failed);
         let patience = courier.timeout() * 2;
         let receivers = Receivers::new(concurrency);
-        Self { queue, courier, receivers, patience, instance, retention, dead_letters }
+        let metrics = heartbeat::metrics();
+        Self { queue, courier, receivers, patience, instance, retention, dead_letters, metrics }
     }
 
     /// Delivers one result and settles its job, for as long as that makes headway.
@@ -157,6 +161,7 @@ impl Session {
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
         let attempt = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
+        tally::attempted(taken, &attempt, &self.metrics);
         after_attempt(taken, &work_id, &shown(callback), &attempt)
     }
 
