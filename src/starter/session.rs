@@ -81,10 +81,10 @@ impl Session {
                 return Handled::Settled;
             }
         };
-        self.count_taken(taken, &job);
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
+        self.count_taken(taken, &job);
         let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
         match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}

@@ -93,7 +93,8 @@ impl Single<'_> {
         pulling: impl Fn() + Send,
     ) -> Result<ContainerId, NotStarted> {
         let never = CancellationToken::new();
-        let by = Launcher { engine, pull: self.docker.pull, dont_start: false, job, cancelled: &never };
+        let pull = self.docker.pull;
+        let by = Launcher { engine, pull, dont_start: false, job, cancelled: &never };
         let mut pulls = 0;
         loop {
             let missing = match launch(by, spec).await {
