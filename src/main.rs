@@ -22,6 +22,8 @@ use tracing::{error, info, warn};
 
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
+const NO_ANSWER: u8 = 2;
+const NO_ANSWER_YET: u8 = 3;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Broken) => ExitCode::from(NO_ANSWER),
+            Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.

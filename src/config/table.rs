@@ -98,7 +98,7 @@ const NUMBER: &str = "NUMBER";
 const SIZE: &str = "SIZE";
 
 pub(super) const REDIS: &str = "Redis and the queues";
-const DOCKER: &str = "Docker";
+pub(super) const DOCKER: &str = "Docker";
 pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";

@@ -1,9 +1,16 @@
 //! The commands that are no components: each does one thing for a person and ends. They may use adapters
 //! and vocabulary, and never a stage.
 
+mod cancel;
+mod containers;
+mod corrections;
 mod deliveries;
 mod keygen;
+mod logs;
 mod policy;
+mod premises;
+mod queues;
+mod submit;
 pub mod terminal;
 mod verify;
 
@@ -19,6 +26,10 @@ pub enum Answer {
     Yes,
     /// It works, and the answer is no: exit code 1.
     No,
+    /// There was no answer, since what was to be asked is broken: exit code 2.
+    Broken,
+    /// There is no answer yet: exit code 3.
+    NotYet,
     /// What was asked for makes no sense, for this reason: exit code 64.
     Senseless(String),
     /// A service is not there, for this reason: exit code 69.
@@ -35,5 +46,10 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Submit(submit) => submit::run(*submit, out),
+        Tool::Cancel(cancel) => cancel::run(*cancel, out),
+        Tool::Logs(logs) => logs::run(*logs, out),
+        Tool::Queues(queues) => queues::run(*queues, out),
+        Tool::Containers(containers) => containers::run(*containers, out),
     }
 }
