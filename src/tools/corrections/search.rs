@@ -85,7 +85,24 @@ pub(in crate::tools) async fn the_open(
             None => latest.push(one),
         }
     }
+    if latest.is_empty() {
+        latest = that_went_on(place, name, by).await?;
+    }
     Ok(latest)
+}
+
+/// The open corrections that an ended pending job of that name became: its id is what its submitter was told.
+async fn that_went_on(place: &Place, name: &str, by: Option<NamedBy>) -> Result<Vec<Found>, Refused> {
+    let mut all = Vec::new();
+    scan(place, Stage::Pending, ENDED, (name, by), &mut all).await?;
+    let mut open: Vec<Found> = Vec::new();
+    for ended in of_one_kind(all, name)? {
+        let Some(next) = successor(place, &ended).await? else { continue };
+        if next.is_open() && !open.iter().any(|other| other.correction == next.correction) {
+            open.push(next);
+        }
+    }
+    Ok(open)
 }
 
 /// All jobs of a name, ended or not, in the order of the queues.
