@@ -245,7 +245,7 @@ fn help_and_version_are_shown_with_0_and_whatever_the_settings() {
         ),
         ("-h", vec!["starter", "completer", "notifier", "all"]),
         ("starter --help", vec!["CONTAINER_MEMORY; default: 1g", "Docker:", "--docker-pull"]),
-        ("--version", vec![env!("CARGO_PKG_VERSION")]),
+        ("--version", vec![correction_runner::version::VERSION]),
     ] {
         let (code, output, error) = Runner::new(arguments).env("REDIS_PORT", "canary").output();
         assert_eq!((code, error.as_str()), (Some(0), ""), "{arguments}");

@@ -17,6 +17,7 @@
 mod apart;
 mod figures;
 mod pulse;
+mod standing;
 mod vitals;
 mod watch;
 mod words;
@@ -32,6 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub use apart::{Apart, Panicked, spawn_apart};
 pub use figures::{metrics, tell_when_asked};
 pub use pulse::{Beat, State};
+pub use standing::{Standing, Standings, takes_no_work_yet, takes_work};
 pub use vitals::{Gauge, Vital};
 pub use watch::{LoopFailed, stop_if_blocked};
 
@@ -54,6 +56,7 @@ struct Inner {
     loops: Mutex<Vec<Arc<Pulse>>>,
     gauges: vitals::Gauges,
     figures: figures::Figures,
+    standings: tokio::sync::watch::Sender<Standings>,
     /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
     rounds: std::sync::atomic::AtomicU64,
 }

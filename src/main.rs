@@ -16,14 +16,16 @@ use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, http, notifier, reload, starter, telemetry};
+use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
-const NO_ANSWER: u8 = 2;
+const BROKEN: u8 = 2;
 const NO_ANSWER_YET: u8 = 3;
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -37,8 +39,9 @@ fn main() -> ExitCode {
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
-            Ok(Answer::Broken) => ExitCode::from(NO_ANSWER),
+            Ok(Answer::Broken) => ExitCode::from(BROKEN),
             Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
+            Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.
@@ -81,17 +84,15 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
-        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
-            warn!(
-                files,
-                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
-                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
-                startup::FILES_WANTED
-            );
+        if let (Some(files), Some(warning)) = (files, files.and_then(startup::too_few_files)) {
+            warn!(files, "{warning}");
         }
         let watched = http::Watched::of(&configuration);
-        let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
+        let serving =
+            listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
+        let components = stages.iter().map(|(name, _)| *name).collect();
+        service_manager::tell_in_background(&hearts, components, &stop.asked);
         io::Result::Ok((supervision::run(stages, &hearts, &stop, GRACE).await, serving))
     });
     runtime.shutdown_timeout(LAST_WORDS);
@@ -124,7 +125,7 @@ fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Sta
 
 /// What a person who starts it should know.
 fn announce(configuration: &Configuration) {
-    let (component, version) = (configuration.component.name(), env!("CARGO_PKG_VERSION"));
+    let (component, version) = (configuration.component.name(), version::VERSION);
     info!(version, "correction-runner {version}: {component}");
     if configuration.starter.is_some() {
         if configuration.hardened {

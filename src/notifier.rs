@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::callback::{Courier, CourierError};
 use crate::config::NotifierSettings;
+use crate::heartbeat;
 use crate::job::FINISHED_QUEUE;
 use crate::queue::{Redis, Worker, WorkerOptions};
 use crate::startup::{BadSetting, wait_for};
@@ -48,6 +49,7 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         name: "notifier".to_owned(),
     };
     let worker = Worker::start(queue.clone(), options);
+    heartbeat::takes_work();
     let session = Arc::new(Session::new(
         queue.clone(),
         courier,

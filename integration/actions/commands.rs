@@ -21,11 +21,8 @@ async fn submit_prints_the_result_and_its_exit_code_tells_it() {
     let with_who = ["submit", GRADER_IMAGE, &pass, "--param", "WHO=you", "--work-id", "w1"];
     let with_fail = ["submit", GRADER_IMAGE, &fail, "--json"];
     let with_broken = ["submit", GRADER_IMAGE, &broken, "--json"];
-    let (passed, failed, broke) = tokio::join!(
-        run(&system, &with_who),
-        run(&system, &with_fail),
-        run(&system, &with_broken),
-    );
+    let (passed, failed, broke) =
+        tokio::join!(run(&system, &with_who), run(&system, &with_fail), run(&system, &with_broken),);
     assert_eq!(passed.code, Some(0), "{passed:?}; logs:\n{}", system.logs());
     assert!(passed.stdout.starts_with("success, grade 7") && passed.stdout.contains("  you"), "{passed:?}");
     assert_eq!(failed.code, Some(1), "{failed:?}");

@@ -1,8 +1,6 @@
 //! What a person does to corrections: submits them, cancels them, watches them, empties queues, removes containers.
 
-mod cancelling;
 mod commands;
-mod racing;
 mod watching;
 
 use std::process::{Output, Stdio};
@@ -15,20 +13,20 @@ use crate::support::system::System;
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-struct Told {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Told {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Told {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 }
 
 /// Runs a command of the binary with the settings of a system, as a script does: without a terminal.
-async fn run(system: &System, arguments: &[&str]) -> Told {
+pub async fn run(system: &System, arguments: &[&str]) -> Told {
     let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
     command.args(arguments).env_clear().envs(system.settings()).current_dir(system.folder());
     let told = command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("the binary starts");
@@ -38,7 +36,7 @@ async fn run(system: &System, arguments: &[&str]) -> Told {
 }
 
 /// A correction that a simulated engine runs for so long; it has this grade then.
-fn simulated(system: &System, name: &str, run_ms: u64, grade: u64) -> Value {
+pub fn simulated(system: &System, name: &str, run_ms: u64, grade: u64) -> Value {
     let mut data = system.job(name, "exit");
     let verdict = format!(r#"{{"success":true,"grade":{grade}}}"#);
     data["params"] = json!([format!("{}={run_ms}", script::RUN_MS), format!("{}={verdict}", script::STDOUT)]);

@@ -4,7 +4,10 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod admission;
-pub mod campaign;
+mod campaign;
+mod cancel_races;
+#[cfg(feature = "crash-points")]
+mod cancelling;
 mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;

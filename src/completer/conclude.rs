@@ -19,13 +19,15 @@ use crate::queue::{
 use crate::rerun::Rerun;
 
 use super::cancelling::{Unknown, cancelled, result_of_mark};
-use super::collect::{Attempt, Ended, removed, result_of, vanished};
+use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
+use super::losses::{removed, vanished};
 use super::removal::{Because, Removal};
 use super::reruns::{self, Next, next_without_container};
 use super::sealing::Sealing;
 use super::session::Session;
+use super::tally::{self, Course};
 use super::tries::{Reached, Tries};
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
@@ -40,6 +42,8 @@ pub struct Held {
     pub job: RunningJob,
     /// What was asked for, where the submission's file may have to be deleted in the end.
     pub asked: Option<Box<Rerun>>,
+    /// What is counted in the end.
+    pub course: Course,
 }
 
 impl Held {
@@ -83,7 +87,7 @@ async fn last_of(session: &Session, held: &Held, ended: &Ended) -> (Result<Last,
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let Attempt { result, reached } =
-        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
+        result_of(session.scene(), ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result,
         Err(EngineError::Exchanged { .. }) => {
@@ -148,11 +152,17 @@ async fn end(
         Some(Settled::Done | Settled::Already) => {
             session.witness.forget(&job.container);
             match &last {
-                Err(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
-                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
-                    "the Docker host failed a correction: it is run again"),
-                Ok(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
-                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
+                Err(next) => {
+                    session.metrics.reruns.one();
+                    warn!(job_id = %taken.id, container_id = %job.container, work_id,
+                        again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
+                        "the Docker host failed a correction: it is run again");
+                }
+                Ok(result) => {
+                    held.course.told(result, held.age(), &session.metrics);
+                    info!(job_id = %taken.id, container_id = %job.container, work_id,
+                        outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
+                }
             }
             // One that was cancelled may be started by hand even now.
             let is_cancelled =
@@ -253,7 +263,9 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     let said = said("Correction refused");
     // Nothing of it was started by us, so that there is nothing to cancel.
     let conclusion = Conclusion { heeds_mark: true, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
-    tell(session, taken, &result, &conclusion).await;
+    if let Some(Settled::Done | Settled::Already) = tell(session, taken, &result, &conclusion).await {
+        tally::told_of_unusable(&session.metrics);
+    }
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
@@ -275,7 +287,8 @@ pub async fn conclude_orphan(
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
+    let Attempt { result, reached } =
+        result_of(session.scene(), &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.
@@ -291,22 +304,27 @@ pub async fn conclude_orphan(
         }
     };
     pass(Point::OrphanCollected).await;
-    let (queue, job, file) = match reruns::next(session, container, &labels.correction, result).await {
+    let next = reruns::next(session, container, &labels.correction, result).await;
+    let (queue, job, file) = match &next {
         Next::Tell(result) => {
-            let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, &result));
-            (FINISHED_QUEUE, session.finished_job(&labels.correction, &labels.name, &result), file)
+            let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, result));
+            (FINISHED_QUEUE, &session.finished_job(&labels.correction, &labels.name, result), file)
         }
-        Next::Again(next) => (PENDING_QUEUE, *next, None),
+        Next::Again(next) => (PENDING_QUEUE, &**next, None),
         Next::Unknown(error) => {
             debug!(container_id = %container, work_id, error, "the next sweep tries again");
             return (reached, None);
         }
     };
-    let finished = session.redis.end_orphan(labels, queue, &job, file.as_ref()).await;
+    let finished = session.redis.end_orphan(labels, queue, job, file.as_ref()).await;
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
             session.witness.forget(container);
+            match &next {
+                Next::Tell(result) => tally::told_of_orphan(labels, result, &session.metrics),
+                _ => session.metrics.reruns.one(),
+            }
             warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

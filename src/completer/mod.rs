@@ -15,6 +15,7 @@ mod elsewhere;
 mod exercises;
 mod images;
 mod inflight;
+mod losses;
 mod orphans;
 mod pacing;
 mod parked;
@@ -22,9 +23,12 @@ mod removal;
 mod reports;
 mod reruns;
 mod run_time;
+mod scene;
 mod sealing;
 mod session;
+pub mod single;
 mod sweep;
+mod tally;
 mod tries;
 mod witness;
 mod work;
@@ -56,6 +60,7 @@ use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
 use self::removal::Removals;
 use self::session::Session;
+use self::tally::Course;
 use self::tries::Tries;
 use self::work::{Doing, Work};
 
@@ -138,6 +143,7 @@ impl Loop {
         let mut locks = interval(LOOK_FOR_LOST);
         locks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat::beats_every(LOOK_FOR_LOST);
+        heartbeat::takes_work();
         loop {
             self.start_effects();
             let timer = self.inflight.next_timer().unwrap_or_else(far_away);
@@ -225,6 +231,7 @@ impl Loop {
     }
 
     fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
+        let course = Course::of_record(&assignment.job.data, &self.session.metrics);
         let remembered = !self.session.settings.remove_exercises_in.is_empty();
         let asked = remembered.then(|| Rerun::of_record(&assignment.job.data)).flatten();
         let asked = asked.map(|asked| Box::new(Rerun { params: Vec::new(), ..asked }));
@@ -240,7 +247,7 @@ impl Loop {
             self.disks.watch(&container);
         }
         let cancelled = assignment.cancelled.is_cancelled();
-        self.held.insert(ticket, Arc::new(Held { assignment, job, asked }));
+        self.held.insert(ticket, Arc::new(Held { assignment, job, asked, course }));
         let mut actions = self.inflight.taken(ticket, &container, timeout, look, now);
         if cancelled {
             actions.extend(self.inflight.cancelled(ticket));
@@ -281,6 +288,7 @@ impl Loop {
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
+                    held.course.has_ended();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
                     self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));

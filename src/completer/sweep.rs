@@ -14,6 +14,7 @@ use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
+use crate::metrics::Find;
 use crate::queue::Standing;
 
 use super::collect::elapsed;
@@ -74,6 +75,7 @@ pub async fn list(session: &Session) -> anyhow::Result<Listing> {
     }
     for queue in [&session.pending, &session.running, &session.finished] {
         for job in queue.revive_overstalled().await.context("failed jobs cannot be read")? {
+            session.metrics.sweep_finds.of(Find::Overstalled).one();
             warn!(job_id = %job, "a job that another client gave up as stalled waits again");
         }
     }
@@ -189,14 +191,14 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
     };
     if one.stray {
         info!(container_id = %one.id, "a container whose correction was cancelled runs, and is killed");
-        super::effects::kill(session, &one.id).await?;
+        super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
         return Ok(());
     }
     let run_for = elapsed(started, session.engine.now());
     if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
-        super::effects::kill(session, &one.id).await?;
+        super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
     }
     Ok(())

@@ -3,14 +3,20 @@
 mod cancel;
 mod containers;
 mod deliveries;
+mod doctor;
+mod health;
 mod keys;
 mod logs;
+mod pages;
 mod policy;
 mod queues;
+mod status;
 mod submit;
+mod trial;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
+use super::Configuration;
 use super::components::common;
 use super::connections::{docker, redis};
 use super::formats;
@@ -25,12 +31,18 @@ pub use containers::{Containers, ContainersOrder, ListContainers, PruneContainer
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
+pub use doctor::{Diagnosed, Doctor};
+pub use health::Health;
 pub use keys::{KeyKind, Keygen, Verify};
 pub use logs::Logs;
+pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
 pub use queues::{DrainQueue, ListQueues, QueueName, Queues, QueuesOrder, ResetQueues, RetryFailed};
+pub use status::Status;
 pub use submit::Submit;
+use trial::TryLine;
+pub use trial::{Language, NewGrader, Trial};
 
 /// A command of the command line, as clap reads it.
 #[derive(Clone, Debug, Subcommand)]
@@ -60,6 +72,24 @@ pub(super) enum ToolLine {
     Queues(Queues),
     /// Lists the containers of corrections, and removes those that nobody needs
     Containers(Containers),
+    /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
+    Health(Health),
+    /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
+    Doctor(Doctor),
+    /// Shows the queues, what runs, and what holds it up
+    Status(Status),
+    /// Prints completions for a shell: source <(correction-runner completions bash)
+    Completions(Completions),
+    /// Writes the manual pages into a folder
+    Man(Man),
+    /// Runs one correction as the components would, without Redis, and shows what comes of it
+    ///
+    /// Exit codes: 0 the verdict is success, 1 the verdict is a failure, 2 the grader is broken (no valid verdict,
+    /// out of time or memory, it cannot start), 64 what was asked for cannot be tried (no such file or image, an
+    /// image that is not allowed), 69 Docker is not there or failed, 130 it was stopped.
+    Try(TryLine),
+    /// Writes a grader that works, with its Dockerfile, submissions and a test
+    NewGrader(NewGrader),
 }
 
 /// A command that is no component, with the settings that it uses.
@@ -83,12 +113,27 @@ pub enum Tool {
     Queues(Box<Queues>),
     /// Lists or removes containers.
     Containers(Box<Containers>),
+    /// Asks a component how it is.
+    Health(Health),
+    /// Checks everything that is needed.
+    Doctor(Doctor),
+    /// Shows what goes on.
+    Status(Status),
+    /// Prints completions.
+    Completions(Completions),
+    /// Writes manual pages.
+    Man(Man),
+    /// Runs one correction.
+    Try(Box<Trial>),
+    /// Writes a new grader.
+    NewGrader(NewGrader),
 }
 
 /// The path of each command, and which settings it takes as flags.
 type Taken = (&'static [&'static str], fn(&Setting) -> bool);
 const TOOLS: &[Taken] = &[
     (&["policy", "check"], |setting| setting.group == SANDBOX),
+    (&["health"], |setting| setting.name == "HTTP_LISTEN"),
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
@@ -101,6 +146,9 @@ const TOOLS: &[Taken] = &[
     (&["queues", "retry-failed"], is_of_redis),
     (&["containers", "list"], is_of_redis_or_docker),
     (&["containers", "prune"], is_of_redis_or_docker),
+    (&["doctor"], |_| true),
+    (&["status"], |setting| is_of_redis(setting) || setting.name == "KEEP_COMPLETED"),
+    (&["try"], is_of_a_trial),
 ];
 
 /// Redis, and what is written into the jobs of results.
@@ -118,10 +166,18 @@ fn is_of_redis(setting: &Setting) -> bool {
     setting.group == REDIS && !setting.name.starts_with("KEEP_")
 }
 
+fn is_of_a_trial(setting: &Setting) -> bool {
+    let of_engine = setting.group == DOCKER || setting.group == SANDBOX;
+    of_engine || matches!(setting.name, "CONTAINER_OUTPUT_LIMIT" | "EXERCISE_FOLDERS")
+}
+
 /// The command line with the commands added.
 pub(super) fn added_to(command: Command) -> Command {
     let command = ToolLine::augment_subcommands(command);
-    TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes))
+    let command = TOOLS.iter().fold(command, |command, (path, takes)| with_flags(command, path, *takes));
+    command.mut_subcommand("try", |command| {
+        command.mut_arg("POLICY_FILE", |argument| argument.visible_alias("policy"))
+    })
 }
 
 /// The command at the end of a path, with a flag for each setting that it takes.
@@ -144,6 +200,21 @@ pub(super) fn chosen(matches: &ArgMatches) -> Option<(ToolLine, &ArgMatches)> {
         innermost = inner;
     }
     Some((line, innermost))
+}
+
+impl ToolLine {
+    /// For which component it needs the settings, where it says so.
+    pub(super) fn component(&self) -> Option<Component> {
+        match self {
+            Self::Doctor(doctor) => doctor.component,
+            _ => None,
+        }
+    }
+
+    /// Whether it is for a single component, if one is named.
+    pub(super) fn is_for_component(&self) -> bool {
+        matches!(self, Self::Doctor(_))
+    }
 }
 
 /// The command with its settings; what is wrong with them is told by the inputs.
@@ -177,5 +248,24 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
             let (common, docker) = (Some(common(inputs)), Some(docker(inputs)));
             Tool::Containers(Box::new(Containers { common, docker, ..containers }))
         }
+        ToolLine::Health(health) => {
+            let listens_at = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
+            Tool::Health(Health { listens_at, ..health })
+        }
+        ToolLine::Doctor(doctor) => {
+            let configuration = super::gathered(inputs);
+            let (warnings, problems) = inputs.take();
+            let configuration = Configuration { warnings, ..configuration };
+            Tool::Doctor(Doctor { settings: Some(Box::new(Diagnosed { configuration, problems })), ..doctor })
+        }
+        ToolLine::Status(status) => Tool::Status(Status {
+            redis: Some(redis(inputs)),
+            kept: inputs.read("KEEP_COMPLETED", |text| formats::whole(text, 0, 10_000_000)),
+            ..status
+        }),
+        ToolLine::Completions(completions) => Tool::Completions(completions),
+        ToolLine::Man(man) => Tool::Man(man),
+        ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),
+        ToolLine::NewGrader(new_grader) => Tool::NewGrader(new_grader),
     }
 }

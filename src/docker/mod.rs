@@ -5,6 +5,7 @@
 
 mod about;
 mod answer;
+mod checkup;
 mod clock;
 mod connect;
 mod container;
@@ -14,6 +15,7 @@ mod event;
 mod events;
 mod following;
 mod frames;
+mod host;
 mod image;
 mod inbox;
 mod inspection;
@@ -31,10 +33,12 @@ mod types;
 mod usage;
 mod version;
 
+pub use checkup::Checkup;
 pub use connect::Engine;
 pub use error::{Call, EngineError};
 pub use events::{Rhythm, Watch};
 pub use following::{Printed, Said};
+pub use host::{free_disk, free_memory};
 pub use inbox::{Notice, Outage};
 pub use population::{Inhabitant, Owner};
 pub use stored::ImageRemoved;

@@ -15,7 +15,7 @@ use crate::queue::{Admitted, Assignment, Bound, Settled, TakenJob};
 
 use super::chores::Chore;
 use super::images::{Call, Ended, Entry, Hold, Pull, SLOW, Ticket};
-use super::launch::{Launch, launch};
+use super::launch::{Launch, Launcher, launch};
 use super::refusal::{Meaning, meaning, suspended};
 use super::services::Session;
 use super::session::{Handled, INSIST};
@@ -129,7 +129,11 @@ impl Session {
 impl Gate<'_> {
     /// Starts the container. A start that hangs gives its room to others where all of its image hang.
     pub async fn launch(&self, assignment: &Assignment, spec: &ContainerSpec) -> Launch {
-        let mut launched = Box::pin(launch(self.session, spec, assignment));
+        let Session { engine, settings, metrics, .. } = self.session;
+        let (pull, dont_start, job) = (settings.docker.pull, settings.dont_start, &assignment.job.id);
+        let cancelled = &assignment.cancelled;
+        let mut launched =
+            Box::pin(launch(Launcher { engine, pull, dont_start, job, cancelled, metrics }, spec));
         let mut patience = SLOW;
         loop {
             tokio::select! {

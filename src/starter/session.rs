@@ -9,28 +9,25 @@ use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::crash_points::{Point, pass};
-use crate::docker::ContainerSpec;
-use crate::exercise;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, InstanceId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::{Profile, VerdictChannel};
+use crate::profile::Profile;
 use crate::queue::{
     Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
 use crate::rerun::Rerun;
 
+use super::compose::composed;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
 use super::place::{self, Place};
 use super::refusal::{self, Postponed};
-use super::secret;
 use super::services::Session;
-use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -87,7 +84,9 @@ impl Session {
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
-        match place::of(&job.file, &self.settings, self.host.root()).await {
+        self.count_taken(taken, &job);
+        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
+        match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -124,15 +123,11 @@ impl Session {
                 return self.cancel(assignment, job, (&instance, &correction), engine).await;
             }
         }
-        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let seal = match profile.verdict {
-            VerdictChannel::Output => None,
-            VerdictChannel::Secret => match secret::draw() {
-                Ok(seal) => Some(seal),
-                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
-            },
+        let labels = labels(&job, taken, (&instance, &correction), &profile);
+        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+            Ok(spec) => spec,
+            Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
-        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
         let timeout_ms = spec.profile.timeout_ms();
         let origin =
             |sealed| Origin { correction: correction.clone(), engine: engine.clone(), timeout_ms, sealed };
@@ -177,40 +172,6 @@ impl Session {
         }
     }
 
-    fn spec(
-        &self,
-        job: &PendingJob,
-        taken: &TakenJob,
-        (instance, correction): (&InstanceId, &CorrectionId),
-        profile: Profile,
-    ) -> ContainerSpec {
-        let labels = Labels {
-            instance: instance.clone(),
-            correction: correction.clone(),
-            job: taken.id.clone(),
-            name: taken.name.clone(),
-            timestamp: taken.timestamp,
-            generation: taken.generation,
-            attempt: taken.token.to_string(),
-            timeout_ms: profile.timeout_ms(),
-            disk: profile.disk,
-            errand: job.errand.clone(),
-            rerun: Some(Box::new(rerun(job, taken))),
-            seal: None,
-        };
-        ContainerSpec {
-            name: correction.container_name(),
-            image: self.policy.now().spelled(&job.image),
-            // Without detours: what was looked at is what the engine is told.
-            file: exercise::plain(&job.file).to_string_lossy().into_owned(),
-            params: job.params.clone(),
-            labels: labels.to_map(),
-            seal: None,
-            profile,
-        }
-    }
-
-    /// Hands a correction over whose container was started.
     pub async fn started(
         &self,
         assignment: &Assignment,
@@ -237,6 +198,7 @@ impl Session {
             } else {
                 "correction started"
             };
+            self.count_started(&job.image);
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
@@ -270,6 +232,7 @@ impl Session {
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
+            self.count_refused(taken, failure.outcome);
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
@@ -312,6 +275,7 @@ impl Session {
             }
         }
         if matches!(settled, Some(Settled::Done)) {
+            self.metrics.starts_postponed.one();
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
         }
@@ -380,6 +344,29 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
+    }
+}
+
+/// What the container of a pending job says about it.
+fn labels(
+    job: &PendingJob,
+    taken: &TakenJob,
+    (instance, correction): (&InstanceId, &CorrectionId),
+    profile: &Profile,
+) -> Labels {
+    Labels {
+        instance: instance.clone(),
+        correction: correction.clone(),
+        job: taken.id.clone(),
+        name: taken.name.clone(),
+        timestamp: taken.timestamp,
+        generation: taken.generation,
+        attempt: taken.token.to_string(),
+        timeout_ms: profile.timeout_ms(),
+        disk: profile.disk,
+        errand: job.errand.clone(),
+        rerun: Some(Box::new(rerun(job, taken))),
+        seal: None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::fields::raw;
 use crate::identity::LockToken;
 use crate::job::FinishedJob;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::{Cancelled, Cancelling, Holder, JobOptions, Keep, NewJob};
+use crate::queue::{Cancelled, Cancelling, HeldBy, JobOptions, Keep, NewJob};
 
 /// How often it is looked whether a marked correction has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -78,7 +78,7 @@ enum Fate {
     /// Not asked for yet.
     Unasked,
     /// It is marked, and that is all that is known.
-    Marked(Holder),
+    Marked(HeldBy),
     /// It ended as cancelled.
     Cancelled,
     /// It had ended before, with this outcome.
@@ -104,13 +104,13 @@ impl Fate {
     fn in_words(&self) -> String {
         match self {
             Self::Unasked => "not cancelled yet".into(),
-            Self::Marked(Holder::Ours) => "asked for; it has not ended yet".into(),
-            Self::Marked(Holder::Other) => {
+            Self::Marked(HeldBy::Ours) => "asked for; it has not ended yet".into(),
+            Self::Marked(HeldBy::Other) => {
                 "asked for, but it is in the hands of a client that heeds no cancelling, such as the original's \
                  components: it ends by itself"
                     .into()
             }
-            Self::Marked(Holder::Nobody) => {
+            Self::Marked(HeldBy::Nobody) => {
                 "asked for; no component has taken it up: is a completer running?".into()
             }
             Self::Cancelled => "cancelled".into(),
@@ -213,7 +213,7 @@ pub(super) async fn end_or_mark(
 /// Says once of each that is in hands which heed no marks.
 fn tell_what_ignores(all: &mut [Progress]) -> io::Result<()> {
     for one in all {
-        let ignored = matches!(one.fate, Fate::Marked(Holder::Other | Holder::Nobody));
+        let ignored = matches!(one.fate, Fate::Marked(HeldBy::Other | HeldBy::Nobody));
         if ignored && !one.is_told && one.since.elapsed() >= IGNORED_AFTER {
             one.is_told = true;
             let id = printable(one.found.record.id.as_str());

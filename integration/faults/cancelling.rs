@@ -6,8 +6,8 @@ use correction_runner::identity::JobId;
 use correction_runner::job::PENDING_QUEUE;
 use correction_runner::queue::{JobOptions, NewJob};
 
-use super::{run, simulated};
-use crate::faults::campaign::{Campaign, Expected};
+use super::campaign::{Campaign, Expected};
+use crate::actions::{run, simulated};
 use crate::support::simulated_engine::{Call, Fault, Options, SimulatedEngine};
 use crate::support::system::System;
 

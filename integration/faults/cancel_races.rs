@@ -7,8 +7,8 @@ use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use correction_runner::queue::{Cancelled, Cancelling, JobOptions, Keep, NewJob};
 use serde_json::json;
 
-use super::simulated;
-use crate::faults::campaign::{Campaign, Expected};
+use super::campaign::{Campaign, Expected};
+use crate::actions::simulated;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
 use crate::support::system::System;
 

@@ -1,0 +1,7 @@
+//! What surrounds the program where it is installed: its version, its image, its units, its pages.
+
+mod image;
+mod notify;
+mod pages;
+mod units;
+mod version;
