@@ -55,7 +55,7 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    has_init: bool,
+    pub(super) has_init: bool,
     pub(super) is_podman: bool,
     pub(super) version: Version,
     contact: u64,
@@ -171,7 +171,11 @@ impl Engine {
     ) -> Result<T, EngineError> {
         let asked = Instant::now();
         let done = self.within_uncounted(call, limit, work).await;
-        self.metrics().docker_calls.took(call.name(), asked.elapsed());
+        let took = asked.elapsed();
+        self.metrics().docker_calls.took(call.name(), took);
+        if let (Some(stage), true) = (call.stage(), done.is_ok()) {
+            self.metrics().stages.of(stage).took(took);
+        }
         done
     }
 

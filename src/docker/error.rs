@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::metrics::Fault;
+use crate::metrics::{Fault, Stage};
 
 /// The calls that are made to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,8 @@ pub enum Call {
     InspectImage,
     /// Remove an image.
     RemoveImage,
+    /// Look at one network.
+    InspectNetwork,
     /// Follow the events.
     Events,
 }
@@ -269,6 +271,16 @@ impl EngineError {
 }
 
 impl Call {
+    /// The stage of a correction that it is.
+    pub(super) fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Pull => Some(Stage::Pull),
+            Self::Create => Some(Stage::Create),
+            Self::Start => Some(Stage::Start),
+            _ => None,
+        }
+    }
+
     fn changes_something(self) -> bool {
         matches!(self, Self::Create | Self::Start | Self::Kill | Self::Unpause | Self::Remove | Self::Pull)
     }
@@ -297,6 +309,7 @@ impl Call {
             Self::Pull => "pull",
             Self::InspectImage => "image inspect",
             Self::RemoveImage => "image removal",
+            Self::InspectNetwork => "network inspect",
             Self::Events => "events",
         }
     }

@@ -42,7 +42,7 @@ pub enum Cancelled {
     /// It has ended, and its result says so.
     Now,
     /// It is marked for whoever has it.
-    Marked(Holder),
+    Marked(HeldBy),
     /// It had ended before.
     Ended,
     /// It is another by now: to be read anew.
@@ -53,7 +53,7 @@ pub enum Cancelled {
 
 /// Who has a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum HeldBy {
     /// A process of this runner, which looks for marks.
     Ours,
     /// Another client of the queue: the original's component, which does not.
@@ -62,7 +62,7 @@ pub enum Holder {
     Nobody,
 }
 
-impl Holder {
+impl HeldBy {
     fn of(token: &str) -> Self {
         // Our own tokens name their process, or are a UUID without hyphens where that is not known.
         let is_plain = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -115,11 +115,29 @@ impl Queue {
         self.cancelled("mark", &answer)
     }
 
+    /// Completes a job that nobody has in hand, for whoever added it and needs nothing more to be done with it. Tells
+    /// whether it has ended: `false` = somebody has it. `return_value` is JSON text.
+    ///
+    /// # Errors
+    /// Redis cannot be asked. May be called again, with the same token.
+    pub async fn withdraw(
+        &self,
+        job: &JobId,
+        token: &LockToken,
+        return_value: &str,
+        keep: u32,
+    ) -> Result<bool, QueueError> {
+        let mut call = scripts::WITHDRAW.key(&*self.base);
+        call.arg(job.as_str()).arg(token.as_str()).arg(now_ms()).arg(return_value).arg(keep);
+        let answer: String = self.redis.script("withdraw", &call).await?;
+        Ok(answer != "active")
+    }
+
     fn cancelled(&self, operation: &'static str, answer: &[String]) -> Result<Cancelled, QueueError> {
         let words: Vec<&str> = answer.iter().map(String::as_str).collect();
         Ok(match words[..] {
             ["cancelled"] => Cancelled::Now,
-            ["marked", token] => Cancelled::Marked(Holder::of(token)),
+            ["marked", token] => Cancelled::Marked(HeldBy::of(token)),
             ["ended"] => Cancelled::Ended,
             ["changed"] => Cancelled::Changed,
             ["gone"] => Cancelled::Gone,
@@ -213,14 +231,14 @@ mod tests {
     #[test]
     fn our_own_processes_are_known_by_their_tokens() {
         for (token, holder) in [
-            ("", Holder::Nobody),
-            ("0123456789abcdef@aabbccddeeff.17.4711", Holder::Ours),
-            (LockToken::unique().as_str(), Holder::Ours),
+            ("", HeldBy::Nobody),
+            ("0123456789abcdef@aabbccddeeff.17.4711", HeldBy::Ours),
+            (LockToken::unique().as_str(), HeldBy::Ours),
             // BullMQ's own: a UUID and a number.
-            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427:3", Holder::Other),
-            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", Holder::Other),
+            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427:3", HeldBy::Other),
+            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", HeldBy::Other),
         ] {
-            assert_eq!(Holder::of(token), holder, "{token}");
+            assert_eq!(HeldBy::of(token), holder, "{token}");
         }
     }
 }
