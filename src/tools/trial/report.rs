@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::super::terminal::{Style, Terminal, bytes, printable, span};
-use super::course::{Course, Finding, Ran};
+use super::bench::{Course, Ran};
+use super::finding::Finding;
 use super::pointing::{Spot, place_of};
 use crate::config::Trial;
 use crate::ending::{LAST_LINES, signal};
