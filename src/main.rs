@@ -82,16 +82,12 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
-        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
-            warn!(
-                files,
-                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
-                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
-                startup::FILES_WANTED
-            );
+        if let (Some(files), Some(warning)) = (files, files.and_then(startup::too_few_files)) {
+            warn!(files, "{warning}");
         }
         let watched = http::Watched::of(&configuration);
-        let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
+        let serving =
+            listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
         let components = stages.iter().map(|(name, _)| *name).collect();
         service_manager::tell_in_background(&hearts, components, &stop.asked);

@@ -98,6 +98,11 @@ impl Inputs {
         inputs
     }
 
+    /// Whose settings they are.
+    pub(super) fn component(&self) -> Component {
+        self.component
+    }
+
     /// Whether containers run as the original ran them.
     pub(super) fn is_original(&self) -> bool {
         self.original
@@ -199,6 +204,11 @@ impl Inputs {
     /// The value of a variable that is no setting of ours.
     pub(super) fn plain(&self, name: &str) -> Option<Found> {
         self.surroundings.plain(name)
+    }
+
+    /// Takes out the warnings and what is wrong, so that nothing is left to refuse.
+    pub(super) fn take(&mut self) -> (Vec<String>, Vec<Problem>) {
+        (std::mem::take(&mut self.warnings), std::mem::take(&mut self.problems))
     }
 
     /// The warnings, or what is wrong.

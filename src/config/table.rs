@@ -103,7 +103,7 @@ pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
 const CLEARING: &str = "Clearing away";
-const DELIVERIES: &str = "Delivering results";
+pub(super) const DELIVERIES: &str = "Delivering results";
 const LOG: &str = "Logging and start-up";
 
 /// A setting with nothing but what each has; the rest is told by struct update.

@@ -1,14 +1,17 @@
 //! The commands that are no components: what a person runs to look something up, or to make something.
 
 mod deliveries;
+mod doctor;
 mod health;
 mod keys;
 mod pages;
 mod policy;
+mod status;
 mod trial;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
+use super::Configuration;
 use super::connections::redis;
 use super::formats;
 use super::inputs::Inputs;
@@ -20,11 +23,13 @@ use crate::identity::InstanceId;
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
+pub use doctor::{Diagnosed, Doctor};
 pub use health::Health;
 pub use keys::{KeyKind, Keygen, Verify};
 pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
+pub use status::Status;
 use trial::TryLine;
 pub use trial::{Language, NewGrader, Trial};
 
@@ -42,6 +47,10 @@ pub(super) enum ToolLine {
     Deliveries(Deliveries),
     /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
     Health(Health),
+    /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
+    Doctor(Doctor),
+    /// Shows the queues, what runs, and what holds it up
+    Status(Status),
     /// Prints completions for a shell: source <(correction-runner completions bash)
     Completions(Completions),
     /// Writes the manual pages into a folder
@@ -69,6 +78,10 @@ pub enum Tool {
     Deliveries(Deliveries),
     /// Asks a component how it is.
     Health(Health),
+    /// Checks everything that is needed.
+    Doctor(Doctor),
+    /// Shows what goes on.
+    Status(Status),
     /// Prints completions.
     Completions(Completions),
     /// Writes manual pages.
@@ -87,6 +100,8 @@ const TOOLS: &[Taken] = &[
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
+    (&["doctor"], |_| true),
+    (&["status"], |setting| is_of_redis(setting) || setting.name == "KEEP_COMPLETED"),
     (&["try"], is_of_a_trial),
 ];
 
@@ -130,6 +145,21 @@ pub(super) fn chosen(matches: &ArgMatches) -> Option<(ToolLine, &ArgMatches)> {
     Some((line, innermost))
 }
 
+impl ToolLine {
+    /// For which component it needs the settings, where it says so.
+    pub(super) fn component(&self) -> Option<Component> {
+        match self {
+            Self::Doctor(doctor) => doctor.component,
+            _ => None,
+        }
+    }
+
+    /// Whether it is for a single component, if one is named.
+    pub(super) fn is_for_component(&self) -> bool {
+        matches!(self, Self::Doctor(_))
+    }
+}
+
 /// The command with its settings; what is wrong with them is told by the inputs.
 pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
     let password =
@@ -154,6 +184,17 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
             let listens_at = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
             Tool::Health(Health { listens_at, ..health })
         }
+        ToolLine::Doctor(doctor) => {
+            let configuration = super::gathered(inputs);
+            let (warnings, problems) = inputs.take();
+            let configuration = Configuration { warnings, ..configuration };
+            Tool::Doctor(Doctor { settings: Some(Box::new(Diagnosed { configuration, problems })), ..doctor })
+        }
+        ToolLine::Status(status) => Tool::Status(Status {
+            redis: Some(redis(inputs)),
+            kept: inputs.read("KEEP_COMPLETED", |text| formats::whole(text, 0, 10_000_000)),
+            ..status
+        }),
         ToolLine::Completions(completions) => Tool::Completions(completions),
         ToolLine::Man(man) => Tool::Man(man),
         ToolLine::Try(line) => Tool::Try(Box::new(line.with(inputs))),

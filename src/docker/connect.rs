@@ -55,7 +55,7 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    has_init: bool,
+    pub(super) has_init: bool,
     pub(super) is_podman: bool,
     pub(super) version: Version,
     contact: u64,

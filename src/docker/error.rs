@@ -45,6 +45,8 @@ pub enum Call {
     InspectImage,
     /// Remove an image.
     RemoveImage,
+    /// Look at one network.
+    InspectNetwork,
     /// Follow the events.
     Events,
 }
@@ -297,6 +299,7 @@ impl Call {
             Self::Pull => "pull",
             Self::InspectImage => "image inspect",
             Self::RemoveImage => "image removal",
+            Self::InspectNetwork => "network inspect",
             Self::Events => "events",
         }
     }

@@ -5,6 +5,7 @@
 
 mod about;
 mod answer;
+mod checkup;
 mod clock;
 mod connect;
 mod container;
@@ -13,6 +14,7 @@ mod error;
 mod event;
 mod events;
 mod frames;
+mod host;
 mod image;
 mod inbox;
 mod inspection;
@@ -29,9 +31,11 @@ mod types;
 mod usage;
 mod version;
 
+pub use checkup::Checkup;
 pub use connect::Engine;
 pub use error::{Call, EngineError};
 pub use events::{Rhythm, Watch};
+pub use host::{free_disk, free_memory};
 pub use inbox::{Notice, Outage};
 pub use stored::ImageRemoved;
 pub use types::{About, ContainerSpec, Inspected, Killed, Listed, Removed, State};

@@ -42,7 +42,7 @@ pub enum Cancelled {
     /// It has ended, and its result says so.
     Now,
     /// It is marked for whoever has it.
-    Marked(Holder),
+    Marked(HeldBy),
     /// It had ended before.
     Ended,
     /// It is another by now: to be read anew.
@@ -53,7 +53,7 @@ pub enum Cancelled {
 
 /// Who has a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum HeldBy {
     /// A process of this runner, which looks for marks.
     Ours,
     /// Another client of the queue: the original's component, which does not.
@@ -62,7 +62,7 @@ pub enum Holder {
     Nobody,
 }
 
-impl Holder {
+impl HeldBy {
     fn of(token: &str) -> Self {
         // Our own tokens name their process, or are a UUID without hyphens where that is not known.
         let is_plain = token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -119,7 +119,7 @@ impl Queue {
         let words: Vec<&str> = answer.iter().map(String::as_str).collect();
         Ok(match words[..] {
             ["cancelled"] => Cancelled::Now,
-            ["marked", token] => Cancelled::Marked(Holder::of(token)),
+            ["marked", token] => Cancelled::Marked(HeldBy::of(token)),
             ["ended"] => Cancelled::Ended,
             ["changed"] => Cancelled::Changed,
             ["gone"] => Cancelled::Gone,
@@ -213,14 +213,14 @@ mod tests {
     #[test]
     fn our_own_processes_are_known_by_their_tokens() {
         for (token, holder) in [
-            ("", Holder::Nobody),
-            ("0123456789abcdef@aabbccddeeff.17.4711", Holder::Ours),
-            (LockToken::unique().as_str(), Holder::Ours),
+            ("", HeldBy::Nobody),
+            ("0123456789abcdef@aabbccddeeff.17.4711", HeldBy::Ours),
+            (LockToken::unique().as_str(), HeldBy::Ours),
             // BullMQ's own: a UUID and a number.
-            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427:3", Holder::Other),
-            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", Holder::Other),
+            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427:3", HeldBy::Other),
+            ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", HeldBy::Other),
         ] {
-            assert_eq!(Holder::of(token), holder, "{token}");
+            assert_eq!(HeldBy::of(token), holder, "{token}");
         }
     }
 }

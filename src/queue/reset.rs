@@ -44,7 +44,8 @@ impl Redis {
                 + self.delete_all(&self.images_keys()).await?
                 + self.delete_all(&self.engines_keys()).await?
                 + self.delete_all(&self.cancels_key()).await?
-                + self.delete_all(&self.strays_key()).await?,
+                + self.delete_all(&self.strays_key()).await?
+                + self.command::<u64>("unlink", redis::cmd("UNLINK").arg(self.engine_list_key())).await?,
         })
     }
 

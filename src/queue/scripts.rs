@@ -34,6 +34,8 @@ scripts! {
     HAND_BACK = "shared/queue.lua" "shared/permits.lua" "hand_back.lua";
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
+    RIGHTS = "rights.lua";
+    SURVEY = "shared/queue.lua" "survey.lua";
     OLDEST = "shared/queue.lua" "oldest.lua";
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";

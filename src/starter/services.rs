@@ -100,18 +100,32 @@ impl Session {
         let _ = self.chores.send(chore);
     }
 
-    /// Reads the installation's and the engine's ids again.
+    /// Tells, for people, what this starter is at.
+    async fn tell_of_itself(&self, away: Option<String>) {
+        let (engine, most) = (self.whereabouts.now().1, self.most_running.number());
+        let held_back = away.or_else(|| self.host.shortage().map(|shortage| shortage.to_string()));
+        if let Err(error) = self.redis.note_starter(&engine, most, held_back.as_deref()).await {
+            debug!(error = format!("{error:#}"), "what this starter is at cannot be noted now");
+        }
+    }
+
+    /// Reads the installation's and the engine's ids again, and tells what this starter is at.
     pub async fn refresh_identity(&self) {
         match self.redis.instance(self.settings.common.instance.as_ref()).await {
             Ok(instance) => self.whereabouts.set_instance(instance),
             Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
         }
+        let mut away = None;
         match self.engine.about().await {
             Ok(about) => {
                 self.whereabouts.set_engine(about.id);
                 self.host.set_root(about.root);
             }
-            Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
+            Err(error) => {
+                debug!(error = format!("{error:#}"), "the engine does not tell its id now");
+                away = Some(error.to_string());
+            }
         }
+        self.tell_of_itself(away).await;
     }
 }

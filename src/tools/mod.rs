@@ -2,11 +2,13 @@
 //! vocabulary, and what stages offer to whoever has no queue.
 
 mod deliveries;
+mod doctor;
 mod health;
 mod keygen;
 mod new_grader;
 mod pages;
 mod policy;
+mod status;
 pub mod terminal;
 mod trial;
 mod verify;
@@ -44,6 +46,8 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
         Tool::Health(health) => health::ask(&health, out),
+        Tool::Doctor(doctor) => doctor::examine(&doctor, out),
+        Tool::Status(status) => status::show(&status, out),
         Tool::Completions(completions) => pages::complete(&completions, out),
         Tool::Man(man) => pages::write_pages(&man, out),
         Tool::Try(trial) => trial::run(&trial, out),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use correction_runner::identity::{CorrectionId, InstanceId, JobId, LockToken};
-use correction_runner::queue::{Cancelled, Cancelling, Holder, Keep, Settled};
+use correction_runner::queue::{Cancelled, Cancelling, HeldBy, Keep, Settled};
 use deadpool_redis::redis;
 use proptest::sample::Index;
 
@@ -45,7 +45,7 @@ impl World<'_> {
     fn expected_of_cancel(&self, id: &str, correction: &CorrectionId) -> Cancelled {
         match &self.lanes[PENDING].jobs[id].lock {
             _ if self.has_ended(PENDING, id) => Cancelled::Ended,
-            Some(_) => Cancelled::Marked(Holder::Ours),
+            Some(_) => Cancelled::Marked(HeldBy::Ours),
             None if self.done.contains_key(correction.as_str()) => Cancelled::Ended,
             None => Cancelled::Now,
         }
@@ -92,7 +92,7 @@ impl World<'_> {
             let job = self.lanes[RUNNING].job(&id);
             job.marked = true;
             // Tokens of tests are those of processes of ours.
-            Cancelled::Marked(if job.lock.is_some() { Holder::Ours } else { Holder::Nobody })
+            Cancelled::Marked(if job.lock.is_some() { HeldBy::Ours } else { HeldBy::Nobody })
         };
         for _ in 0..=u32::from(again) {
             let found = self.queues[RUNNING].mark(&JobId::new(&id)).await;
