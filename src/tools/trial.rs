@@ -73,6 +73,13 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
     let file = place::absolute(trial)?;
     let about = engine.about().await?;
     let mut aside = Terminal::stderr();
+    if !place::is_here(&trial.docker.endpoint) {
+        let engine = place::of(&trial.docker.endpoint);
+        watching::say(
+            &mut aside,
+            &format!("Docker is at {engine}: the submission has to be there, at {file}"),
+        );
+    }
     leftovers::remove(&engine, &mut aside).await?;
     loop {
         let mut watching = Watching::begin(trial, &engine, &file).await;
