@@ -161,7 +161,7 @@ impl Bench<'_> {
 }
 
 impl Ran {
-    pub(super) fn of(inspected: Inspected) -> Self {
+    pub(super) fn of(inspected: &Inspected) -> Self {
         let took = inspected.started_at.zip(inspected.finished_at);
         Self {
             exit_code: matches!(inspected.state, State::Exited | State::Dead).then_some(inspected.exit_code),

@@ -136,7 +136,8 @@ async fn tried(
         why = &mut *stop => return Ok(Err(why)),
         never = look_on(bench.engine, &charge.container, &spec.profile, (&most, aside)) => match never {},
     };
-    let ran = bench.engine.inspect(charge.container.as_str()).await?.map(Ran::of).unwrap_or_default();
+    let ran =
+        bench.engine.inspect(charge.container.as_str()).await?.as_ref().map(Ran::of).unwrap_or_default();
     Ok(Ok(Ok((known, Ran { memory: most.get(), ..ran }))))
 }
 
