@@ -15,4 +15,6 @@ mod queue;
 mod scripts;
 mod simulated;
 mod support;
+mod trying;
+mod watching;
 mod whole;

@@ -16,9 +16,7 @@ use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
 use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{
-    completer, http, notifier, reload, service_manager, starter, telemetry, version,
-};
+use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -88,7 +86,8 @@ fn run(configuration: Configuration) -> ExitCode {
             warn!(files, "{warning}");
         }
         let watched = http::Watched::of(&configuration);
-        let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
+        let serving =
+            listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
         let components = stages.iter().map(|(name, _)| *name).collect();
         service_manager::tell_in_background(&hearts, components, &stop.asked);

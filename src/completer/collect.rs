@@ -33,8 +33,6 @@ const INIT_COMPLAINS_WITHIN: Duration = Duration::from_secs(2);
 pub struct Known {
     /// Its verdict, or what is told in its place.
     pub told: Result<Verdict, Failure>,
-    /// Why what it wrote holds no verdict, where that was looked at.
-    pub problem: Option<NoVerdict>,
     /// What it wrote, where that was read.
     pub output: Option<Output>,
 }
@@ -140,11 +138,11 @@ async fn attempt(
     };
     *reached = Reached::All;
     let problem = match verdict::read(&output) {
-        Ok(verdict) => return Ok(Some(Known { told: Ok(verdict), problem: None, output: Some(output) })),
+        Ok(verdict) => return Ok(Some(Known { told: Ok(verdict), output: Some(output) })),
         Err(problem) => problem,
     };
     let failure = without_verdict(scene, ended, &problem, &output, reached).await?;
-    Ok(failure.map(|failure| Known { told: Err(failure), problem: Some(problem), output: Some(output) }))
+    Ok(failure.map(|failure| Known { told: Err(failure), output: Some(output) }))
 }
 
 /// What is told of an output without a verdict; `None` = the container is not there any more.
@@ -201,7 +199,7 @@ async fn without_verdict(
 /// Of what was written nothing is known.
 impl From<Failure> for Known {
     fn from(failure: Failure) -> Self {
-        Self { told: Err(failure), problem: None, output: None }
+        Self { told: Err(failure), output: None }
     }
 }
 

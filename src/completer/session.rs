@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::CompleterSettings;
 use crate::docker::{Engine, Outage};
 use crate::exercise;
+use crate::heartbeat;
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
 use crate::rerun::Rerun;
@@ -46,6 +48,8 @@ pub struct Session {
     pub witness: Witness,
     /// Which installation we are, and which engine we watch.
     pub whereabouts: Whereabouts,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Session {
@@ -68,6 +72,7 @@ impl Session {
             outages: Outages::default(),
             witness: Witness::default(),
             whereabouts: Whereabouts::new(instance, engine_id),
+            metrics: heartbeat::metrics(),
         }
     }
 

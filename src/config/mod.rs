@@ -32,6 +32,7 @@ mod signing;
 mod table;
 mod tools;
 
+pub use command_line::command;
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
 pub use table::{Component, Setting, settings};
@@ -130,12 +131,6 @@ pub fn read(
     };
     let configuration = configuration(Inputs::new(component, flags, surroundings));
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
-}
-
-/// The whole command line, for what tells of it: manual pages, completions.
-#[must_use]
-pub fn command() -> clap::Command {
-    command_line::command()
 }
 
 /// The component that `PROCESS` names, as in the original's image.

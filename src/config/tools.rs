@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod doctor;
+mod health;
 mod keys;
 mod pages;
 mod policy;
@@ -23,6 +24,7 @@ pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use doctor::{Diagnosed, Doctor};
+pub use health::Health;
 pub use keys::{KeyKind, Keygen, Verify};
 pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
@@ -43,6 +45,8 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
+    Health(Health),
     /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
     Doctor(Doctor),
     /// Shows the queues, what runs, and what holds it up
@@ -72,6 +76,8 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Asks a component how it is.
+    Health(Health),
     /// Checks everything that is needed.
     Doctor(Doctor),
     /// Shows what goes on.
@@ -90,6 +96,7 @@ pub enum Tool {
 type Taken = (&'static [&'static str], fn(&Setting) -> bool);
 const TOOLS: &[Taken] = &[
     (&["policy", "check"], |setting| setting.group == SANDBOX),
+    (&["health"], |setting| setting.name == "HTTP_LISTEN"),
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
@@ -173,6 +180,10 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Health(health) => {
+            let listens_at = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
+            Tool::Health(Health { listens_at, ..health })
+        }
         ToolLine::Doctor(doctor) => {
             let configuration = super::gathered(inputs);
             let (warnings, problems) = inputs.take();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metrics::Fault;
+
 /// The calls that are made to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
@@ -242,6 +244,19 @@ impl EngineError {
             Self::Server { call, status, .. } => call.changes_something() && matches!(status, 502 | 504),
             _ => false,
         }
+    }
+
+    /// What kind of fault of the engine it is, for whoever counts them; `None` = it did what it should, and what was
+    /// asked for is not there or cannot be.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => Fault::Unreachable,
+            Self::Timeout { .. } => Fault::Timeout,
+            Self::Server { .. } | Self::DiskFull { .. } | Self::PullFailed { .. } => Fault::Failed,
+            Self::BadRequest { .. } | Self::PullDenied { .. } | Self::Incompatible { .. } => Fault::Refused,
+            Self::Garbled { .. } => Fault::Garbled,
+            _ => return None,
+        })
     }
 
     /// Whether the engine itself was not there, so that no other call would have succeeded either.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Watched;
 use crate::heartbeat::{Beat, Hearts, State};
 use crate::metrics::{Format, Metrics};
+use crate::version;
 
 /// What is known of a service.
 pub(super) type Known = Result<(), String>;
@@ -110,8 +111,8 @@ impl Observed {
         let up = |check: Check| (vec![check.name], f64::from(u8::from(check.problem.is_none())));
         metrics.checks.are(checks.into_iter().map(up));
         let component = self.watched.component.name().to_owned();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        metrics.build.are([(vec![version, String::new(), component], 1.0)]);
+        let (number, revision) = (version::NUMBER.to_owned(), version::REVISION.to_owned());
+        metrics.build.are([(vec![number, revision, component], 1.0)]);
         metrics.page(format)
     }
 }

@@ -166,7 +166,8 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(taken, outcome).await {
-                Ok(Settled::Done | Settled::Already) => return,
+                // A result is never cancelled.
+                Ok(Settled::Done | Settled::Already | Settled::Cancelled) => return,
                 Ok(Settled::Lost) => {
                     warn!(job_id = %taken.id, "the lock of a result was lost: it may be delivered again");
                     return;
@@ -328,6 +329,7 @@ mod tests {
             tried_for: Duration::ZERO,
             taken_at: tokio::time::Instant::now(),
             retries: 0,
+            cancelled: false,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,

@@ -16,6 +16,7 @@ mod astray;
 mod batches;
 mod burial;
 mod calls;
+mod cancelling;
 mod checkup;
 mod engines;
 mod error;
@@ -40,6 +41,7 @@ mod wakeup;
 mod worker;
 
 pub use burial::{Gone, Grace};
+pub use cancelling::{Cancelled, Cancelling, HeldBy};
 pub use checkup::{QueueMarks, Refused, ServerFacts};
 pub use engines::{EngineNotes, StarterNote};
 pub use error::QueueError;

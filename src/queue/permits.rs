@@ -59,6 +59,8 @@ pub enum Admitted {
     PutAside,
     /// The job's lock is not ours any more.
     Lost,
+    /// There is none, and a person cancelled the job; nothing was changed.
+    Cancelled,
 }
 
 /// A container that runs.
@@ -100,6 +102,7 @@ impl Queue {
             "in" => Admitted::In,
             "aside" => Admitted::PutAside,
             "lost" => Admitted::Lost,
+            "cancelled" => return Ok(Admitted::Cancelled),
             other => return Err(self.redis.bad_reply("admit", other)),
         };
         if admitted != Admitted::In {

@@ -70,6 +70,10 @@ pub struct Record {
     pub failed_reason: String,
     /// What it returned, as JSON text; empty where it has not completed.
     pub return_value: String,
+    /// How often it completed (`gen`, ours).
+    pub generation: u64,
+    /// When it was last taken, in milliseconds of Unix time.
+    pub taken_at: Option<u64>,
 }
 
 /// What became of a wish to have a job put back in line.
@@ -205,6 +209,7 @@ impl Raw {
         let (id, score, name, data) = (next(), next(), next(), next());
         let (timestamp, made, options, failed_reason, return_value) =
             (next(), next(), next(), next(), next());
+        let (generation, taken_at) = (next(), next());
         let score = score.parse::<f64>().ok().filter(|score| *score >= 0.0);
         // A time in milliseconds, far below 2^53.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
@@ -224,6 +229,8 @@ impl Raw {
             attempts: ReadOptions::read(&options, |_, _| ()).attempts.max(1),
             failed_reason,
             return_value,
+            generation: generation.parse().unwrap_or(0),
+            taken_at: taken_at.parse().ok(),
         }
     }
 }

@@ -15,12 +15,15 @@ macro_rules! scripts {
 
 scripts! {
     ADD = "shared/queue.lua" "add.lua";
-    HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "hand_over.lua";
-    COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "complete.lua";
-    FAIL = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
-    RETRY = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
-    ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "aside.lua";
-    ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "admit.lua";
+    HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "hand_over.lua";
+    CANCEL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "cancel.lua";
+    MARK = "shared/queue.lua" "shared/marks.lua" "mark.lua";
+    MARKED = "shared/queue.lua" "shared/marks.lua" "marked.lua";
+    COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "complete.lua";
+    FAIL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
+    RETRY = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "aside.lua";
+    ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "admit.lua";
     CALL_BACK = "shared/queue.lua" "shared/permits.lua" "call_back.lua";
     RECONCILE = "shared/queue.lua" "shared/permits.lua" "reconcile.lua";
     LOG = "shared/queue.lua" "log.lua";

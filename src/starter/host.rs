@@ -13,6 +13,8 @@ use tracing::debug;
 
 use crate::config::{Endpoint, StarterSettings};
 use crate::docker::{free_disk, free_memory};
+use crate::heartbeat;
+use crate::metrics::{Metrics, Resource};
 
 /// How long an engine is believed that its disk is full: at first, and at the longest.
 const FULL_FOR: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
@@ -47,6 +49,7 @@ pub struct Host {
     least_disk: Option<u64>,
     least_memory: Option<u64>,
     seen: Mutex<Seen>,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,8 @@ impl Host {
         if is_ours && least_disk.is_some() && root.as_deref().and_then(free_disk).is_none() {
             debug!(root = ?root, "MIN_FREE_DISK counts for nothing: the Docker engine's folder cannot be seen from here");
         }
-        Self { is_ours, least_disk, least_memory, seen: Mutex::new(Seen { root, ..Seen::default() }) }
+        let seen = Mutex::new(Seen { root, ..Seen::default() });
+        Self { is_ours, least_disk, least_memory, seen, metrics: heartbeat::metrics() }
     }
 
     /// Whether a look asks the file system, and may take its time.
@@ -123,11 +127,13 @@ impl Host {
         let disk = || {
             let (path, least) = (root?, self.least_disk?);
             let free = free_disk(&path)?;
+            self.metrics.host_free.of(Resource::Disk).count(free);
             (!enough(free, least)).then_some(Shortage::Disk { path, free, least })
         };
         let memory = || {
             let least = self.least_memory?;
             let free = free_memory()?;
+            self.metrics.host_free.of(Resource::Memory).count(free);
             (!enough(free, least)).then_some(Shortage::Memory { free, least })
         };
         let refused = refused.then_some(Shortage::Refused);
@@ -144,6 +150,17 @@ impl Host {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shortage {
+    /// What there is too little of.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Disk { .. } | Self::Refused => Resource::Disk,
+            Self::Memory { .. } => Resource::Memory,
+        }
     }
 }
 
@@ -191,7 +208,7 @@ mod tests {
 
     fn host(least_disk: Option<u64>, least_memory: Option<u64>, root: &str) -> Host {
         let seen = Mutex::new(Seen { root: Some(root.into()), ..Seen::default() });
-        Host { is_ours: true, least_disk, least_memory, seen }
+        Host { is_ours: true, least_disk, least_memory, seen, metrics: Metrics::default() }
     }
 
     #[tokio::test]

@@ -7,12 +7,15 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine, EngineError, Inspected, Removed, State};
 use crate::identity::{ContainerId, JobId};
 use crate::labels::Labels;
+use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Failure, Outcome};
 use crate::seal::Seal;
 
@@ -35,6 +38,10 @@ pub struct Launcher<'a> {
     pub dont_start: bool,
     /// The pending job, for the log.
     pub job: &'a JobId,
+    /// Cancelled once the correction is: nothing is started from then on.
+    pub cancelled: &'a CancellationToken,
+    /// Where is written how long it took.
+    pub metrics: &'a Metrics,
 }
 
 /// How a launch ended.
@@ -51,6 +58,8 @@ pub enum Launch {
         /// What was created and is not needed.
         container: Option<ContainerId>,
     },
+    /// A person cancelled it, and this attempt has started nothing.
+    Cancelled,
     /// It may work later.
     Later(Postponed),
     /// Its image is not here, and may be pulled.
@@ -76,9 +85,14 @@ enum Prepared {
 /// Brings the container of a pending job to run.
 pub async fn launch(by: Launcher<'_>, spec: &ContainerSpec) -> Launch {
     for _ in 0..CREATES {
+        if by.cancelled.is_cancelled() {
+            return Launch::Cancelled;
+        }
         pass(Point::StarterCreating).await;
+        let begun = Instant::now();
         let error = match by.engine.create(spec).await {
             Ok(container) => {
+                by.metrics.stages.of(Stage::Create).took(begun.elapsed());
                 pass(Point::StarterCreated).await;
                 match start(by, spec, container).await {
                     Some(launch) => return launch,
@@ -197,8 +211,13 @@ async fn start(by: Launcher<'_>, spec: &ContainerSpec, container: ContainerId) -
     if by.dont_start {
         return Some(Launch::Started(container));
     }
+    if by.cancelled.is_cancelled() {
+        return Some(Launch::Cancelled);
+    }
+    let begun = Instant::now();
     let error = match by.engine.start(&container).await {
         Ok(()) => {
+            by.metrics.stages.of(Stage::Start).took(begun.elapsed());
             pass(Point::StarterStarted).await;
             return Some(Launch::Started(container));
         }

@@ -1,14 +1,16 @@
 //! The services, settings and knowledge that all starts of one starter share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::config::StarterSettings;
 use crate::docker::{About, Engine};
+use crate::heartbeat;
 use crate::identity::{InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::metrics::Metrics;
 use crate::policy::PolicyHandle;
 use crate::queue::{Queue, Redis};
 
@@ -40,6 +42,8 @@ pub struct Session {
     pub comparing: Comparing,
     /// The engine's host.
     pub host: Host,
+    /// What is counted.
+    pub metrics: Metrics,
     images: Mutex<Images>,
     chores: mpsc::UnboundedSender<Chore>,
 }
@@ -65,6 +69,7 @@ impl Session {
             most_running: MostRunning::of(&settings, &about),
             comparing: Comparing::default(),
             host: Host::new(&settings, about.root),
+            metrics: heartbeat::metrics(),
             images: Mutex::new(Images::new(settings.concurrency)),
             chores,
             whereabouts: Whereabouts::new(instance, about.id),
@@ -78,6 +83,15 @@ impl Session {
     pub fn images(&self) -> MutexGuard<'_, Images> {
         // Nothing panics while it is held; and if it did, an image would be held back for a while.
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, unless somebody holds it just now.
+    pub fn images_if_free(&self) -> Option<MutexGuard<'_, Images>> {
+        match self.images.try_lock() {
+            Ok(images) => Some(images),
+            Err(TryLockError::Poisoned(images)) => Some(images.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Has something done beside the starts.

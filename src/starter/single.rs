@@ -4,11 +4,14 @@
 
 use std::path::PathBuf;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::config::DockerSettings;
 use crate::docker::{ContainerSpec, Engine};
 use crate::identity::{ContainerId, JobId};
 use crate::job::{PendingJob, Problem};
 use crate::labels::Labels;
+use crate::metrics::Metrics;
 use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -90,13 +93,16 @@ impl Single<'_> {
         job: &JobId,
         pulling: impl Fn() + Send,
     ) -> Result<ContainerId, NotStarted> {
-        let by = Launcher { engine, pull: self.docker.pull, dont_start: false, job };
+        let never = CancellationToken::new();
+        let (pull, metrics) = (self.docker.pull, Metrics::default());
+        let by = Launcher { engine, pull, dont_start: false, job, cancelled: &never, metrics: &metrics };
         let mut pulls = 0;
         loop {
             let missing = match launch(by, spec).await {
                 Launch::Started(container) | Launch::Adopted(container) => return Ok(container),
                 Launch::Failed { failure, .. } => return Err(failure.into()),
                 Launch::Later(postponed) => return Err(postponed.into()),
+                Launch::Cancelled => return Err(Failure::cancelled().into()),
                 Launch::NoImage(error) => error,
             };
             if pulls == PULLS {

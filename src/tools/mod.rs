@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod doctor;
+mod health;
 mod keygen;
 mod new_grader;
 mod pages;
@@ -44,6 +45,7 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Health(health) => health::ask(&health, out),
         Tool::Doctor(doctor) => doctor::examine(&doctor, out),
         Tool::Status(status) => status::show(&status, out),
         Tool::Completions(completions) => pages::complete(&completions, out),

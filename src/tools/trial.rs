@@ -50,6 +50,8 @@ pub(super) fn run(trial: &Trial, out: &mut Terminal<'_>) -> io::Result<Answer> {
             () = signals.again() => Ok(Answer::Interrupted),
         }
     });
+    // Nothing that hangs holds it up.
+    runtime.shutdown_background();
     match answer {
         Ok(answer) => Ok(answer),
         Err(TrialError::Senseless(why)) => Ok(Answer::Senseless(why)),

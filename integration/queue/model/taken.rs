@@ -67,6 +67,7 @@ impl World<'_> {
             assert_eq!(u64::from(job.retries), known.number("retries"));
             assert_eq!(job.deferred_failure, known.fields.remove("defa"));
             assert_eq!((job.lifo, job.timestamp), (known.lifo, known.timestamp));
+            assert_eq!(job.cancelled, known.marked);
             known.lock = Some(job.token.as_str().to_owned());
             if lane == PENDING {
                 self.corrections.push(Self::labels_of(&job));
@@ -78,7 +79,7 @@ impl World<'_> {
     }
 
     /// Calls what settles a job.
-    async fn call(&self, hold: &Hold, how: How) -> Settled {
+    pub async fn call(&self, hold: &Hold, how: How) -> Settled {
         let (queue, job) = (&self.queues[hold.lane], &hold.job);
         let delay = |delayed| if delayed { HOUR } else { Duration::ZERO };
         let answer = match how {
@@ -108,7 +109,7 @@ impl World<'_> {
         answer.expect("an answer")
     }
 
-    fn destination(hold: &Hold, how: How) -> Option<usize> {
+    pub fn destination(hold: &Hold, how: How) -> Option<usize> {
         match (how, hold.lane) {
             (How::HandOver { straight: false, .. }, PENDING) => Some(RUNNING),
             (How::HandOver { .. }, PENDING | RUNNING) => Some(FINISHED),
@@ -138,6 +139,9 @@ impl World<'_> {
 
     pub async fn settle(&mut self, at: usize, how: How, again: bool) {
         let hold = self.held.remove(at);
+        if self.is_refused(&hold, how) {
+            return self.settle_in_vain(hold, how).await;
+        }
         assert_eq!(self.call(&hold, how).await, Settled::Done, "{how:?}");
         self.note(&hold, how);
         if again {
@@ -163,6 +167,9 @@ impl World<'_> {
                         if to == RUNNING {
                             self.pass_on(id, &correction);
                         }
+                    }
+                    if to == RUNNING {
+                        self.pass_mark_on(id, &correction);
                     }
                     if to == FINISHED {
                         self.done.entry(correction).or_insert_with(|| token.to_owned());

@@ -1,7 +1,8 @@
 -- Puts a job back to be taken again, after a delay or at once.
 -- KEYS: base. ARGV: id, token, now, delay, 'attempt' (BullMQ counts it), 'free' (we do) or 'untried'
 -- (nobody does, but for how long it is put back), reason, the reason as a JSON string, whether the job is a LIFO one, ms since the take
--- (by a clock that nobody can set), '1' where its container may run, so that it keeps its permits.
+-- (by a clock that nobody can set), '1' where its container may run, so that it keeps its permits, '1' where one that was
+-- cancelled is not put back: 'cancelled' (nothing was changed).
 local queue = open_queue(KEYS[1])
 local id, token, now, delay = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local key = queue.base .. id
@@ -9,6 +10,7 @@ local fields = call('HMGET', key, 'ended-by', 'priority', 'permit', 'rule-permit
 if call('GET', key .. ':lock') ~= token then
   return fields[1] == token and 'already' or 'lost'
 end
+if ARGV[11] == '1' and is_marked(key) then return 'cancelled' end
 if not leave_active(queue, id, token) then return 'lost' end
 local permits = permits_of(fields, 3)
 -- The container of a running job runs.

@@ -1,5 +1,7 @@
 //! One trial from the job's data to the container's removal.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,15 +122,16 @@ impl Finding {
         }
     }
 
-    fn of(told: &Result<Verdict, Failure>) -> Self {
+    fn of(told: &Result<Verdict, Failure>, passing: bool) -> Self {
         let failure = match told {
             Ok(verdict) if verdict.success => return Self::Pass,
             Ok(_) => return Self::Fail,
             Err(failure) => failure,
         };
         match failure.outcome {
-            // Its host's, where another run may end otherwise.
+            // Its host's, where another run, or a later start, may end otherwise.
             _ if failure.again => Self::Infrastructure,
+            Outcome::StartFailed | Outcome::DiskFull if passing => Self::Infrastructure,
             Outcome::Timeout
             | Outcome::OutOfMemory
             | Outcome::OutputLimit
@@ -153,7 +156,7 @@ impl Finding {
 impl Course {
     /// What it says of the grader.
     pub(super) fn finding(&self) -> Finding {
-        Finding::of(&self.told)
+        Finding::of(&self.told, self.passing)
     }
 
     /// The answer, which becomes the exit code.
@@ -192,6 +195,9 @@ pub(super) async fn run(
         Ok(profile) => profile,
         Err(none) => return Ok(Ok(not_started(bench, None, none))),
     };
+    if let Err(problem) = bench.about.abilities.has_runtime_of(&profile) {
+        return Err(TrialError::Senseless(format!("no container can run so (CONTAINER_RUNTIME): {problem}")));
+    }
     let labels = labels(&job, &profile);
     let number = labels.job.clone();
     let spec = match starter.composed(&job, labels, profile).await {
@@ -205,7 +211,10 @@ pub(super) async fn run(
         instance,
         bench.trial.output_limit,
     )?;
-    completer.ready().await?;
+    tokio::select! {
+        ready = completer.ready() => ready?,
+        why = &mut stop => return Ok(Err(why)),
+    }
     let course = tried(bench, &completer, (&spec, &number), aside, &mut stop).await;
     completer.close().await;
     show(aside, "removing the container");
@@ -260,21 +269,14 @@ async fn tried(
         return Ok(Err(why));
     }
     let charge = Charge { container, timeout: spec.profile.timeout, seal: spec.seal.clone() };
-    let (begun, mut most) = (Instant::now(), None);
-    let mut known = pin!(completer.known_end_of(&charge));
-    let known = loop {
-        tokio::select! {
-            known = &mut known => break known?,
-            why = &mut *stop => return Ok(Err(why)),
-            _ = ticks.tick() => {
-                let now = memory_of(bench.engine, &charge.container).await;
-                most = most.max(now);
-                show(aside, &running(begun.elapsed(), &spec.profile, now));
-            }
-        }
+    let most = Cell::new(None);
+    let known = tokio::select! {
+        known = completer.known_end_of(&charge) => known?,
+        why = &mut *stop => return Ok(Err(why)),
+        never = look_on(bench.engine, &charge.container, &spec.profile, (&most, aside)) => match never {},
     };
     let ran = bench.engine.inspect(charge.container.as_str()).await?.map(Ran::of).unwrap_or_default();
-    Ok(Ok(Ok((known, Ran { memory: most, ..ran }))))
+    Ok(Ok(Ok((known, Ran { memory: most.get(), ..ran }))))
 }
 
 /// A terminal that is gone stops nothing, least of all the removal of the container.
@@ -286,6 +288,22 @@ fn ticks() -> tokio::time::Interval {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+/// Looks now and then at what a running container uses, and tells it.
+async fn look_on(
+    engine: &Engine,
+    container: &ContainerId,
+    profile: &Profile,
+    (most, aside): (&Cell<Option<u64>>, &mut Terminal<'_>),
+) -> Infallible {
+    let (begun, mut ticks) = (Instant::now(), ticks());
+    loop {
+        ticks.tick().await;
+        let now = memory_of(engine, container).await;
+        most.set(most.get().max(now));
+        show(aside, &running(begun.elapsed(), profile, now));
+    }
 }
 
 /// What a container is seen to use; a look that fails tells nothing.

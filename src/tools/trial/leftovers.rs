@@ -80,10 +80,14 @@ pub(super) async fn remove(engine: &Engine, aside: &mut Terminal<'_>) -> Result<
             listed.labels.filter(|labels| is_left(labels, age)).map(|_| listed.id)
         })
         .await?;
+    let mut gone = 0;
     for container in &left {
-        removed(engine, container).await?;
+        match removed(engine, container).await {
+            Ok(()) => gone += 1,
+            Err(error) => tell_left(container.short(), &error, aside),
+        }
     }
-    match left.len() {
+    match gone {
         0 => {}
         1 => say(aside, "removed a container that an earlier try had left behind"),
         count => say(aside, &format!("removed {count} containers that earlier tries had left behind")),
