@@ -135,7 +135,7 @@ async fn a_wrong_password_and_rights_that_are_missing_fail_and_no_secret_is_told
     let login = [("REDIS_USER", "app"), ("REDIS_PASSWORD", "pw")];
     let found = of_redis(server.port(), &login).await;
     assert_eq!((found.code, found.verdict("commands")), (Some(0), "ok"), "{}", found.text);
-    tell(&server, &["ACL", "SETUSER", "app", "-zadd", "-bzpopmin", "-time"]);
+    tell(&server, &["ACL", "SETUSER", "app", "-zadd", "-bzpopmin"]);
     let found = of_redis(server.port(), &login).await;
     found.fails("commands", "ZADD, BZPOPMIN", "ACL SETUSER");
     let remedy = found.all("commands")[0]["remedy"].as_str().expect("a remedy").to_owned();
