@@ -1,6 +1,7 @@
 //! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
 #![allow(missing_docs, reason = "tests")]
 
+mod actions;
 mod architecture;
 mod command_line;
 mod documents;

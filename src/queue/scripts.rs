@@ -18,6 +18,7 @@ scripts! {
     HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "hand_over.lua";
     CANCEL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "cancel.lua";
     MARK = "shared/queue.lua" "shared/marks.lua" "mark.lua";
+    WITHDRAW = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "withdraw.lua";
     MARKED = "shared/queue.lua" "shared/marks.lua" "marked.lua";
     COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "complete.lua";
     FAIL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
