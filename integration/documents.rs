@@ -1,11 +1,15 @@
-//! The README and the example settings say what the program does: each setting with its default, each
-//! outcome, and no link that leads nowhere. The page on reliability lists every row of the campaign.
+//! The pages and the example settings say what the program does, and no link leads nowhere. The page on
+//! reliability lists every row of the campaign.
+
+mod examples;
+mod links;
+mod map;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use correction_runner::config::{self, Configuration, Request, settings};
-use correction_runner::outcome::Outcome;
 use correction_runner::policy::{Bases, KEYS, Policy};
 
 fn document(name: &str) -> String {
@@ -13,43 +17,13 @@ fn document(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The cells of each table row of the README whose first cell begins with a name in backticks.
-fn rows(readme: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
-    readme.lines().filter_map(|line| {
+/// The cells of each table row of a page whose first cell begins with a name in backticks.
+fn rows(page: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix("| ")?.split(" | ").collect();
         let name = cells.first()?.strip_prefix('`')?.split('`').next()?;
         Some((name, cells))
     })
-}
-
-#[test]
-fn the_readme_lists_every_setting_with_its_default_and_no_other() {
-    let readme = document("README.md");
-    let is_setting = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let listed: Vec<_> = rows(&readme).filter(|(name, _)| is_setting(name)).collect();
-    for setting in settings() {
-        let row = listed.iter().find(|(name, _)| *name == setting.name);
-        let Some((_, cells)) = row else { panic!("the README does not list {}", setting.name) };
-        let default = cells.get(2).copied().unwrap_or_default();
-        if !setting.default.is_empty() {
-            let expected = format!("`{}`", setting.default);
-            assert!(default.starts_with(&expected), "{}: {default}, not {expected}", setting.name);
-        }
-        if let Some(original) = setting.original {
-            assert!(default.contains(&format!("(original: `{original}`)")), "{}: {default}", setting.name);
-        }
-    }
-    let known: BTreeSet<&str> = settings().map(|setting| setting.name).collect();
-    let unknown: Vec<_> = listed.iter().map(|(name, _)| *name).filter(|name| !known.contains(name)).collect();
-    assert!(unknown.is_empty(), "the README lists settings that there are not: {unknown:?}");
-}
-
-#[test]
-fn the_readme_explains_every_outcome() {
-    let readme = document("README.md");
-    for outcome in Outcome::ALL {
-        assert!(rows(&readme).any(|(name, cells)| name == outcome.as_str() && cells.len() == 5), "{outcome}");
-    }
 }
 
 #[test]
@@ -89,52 +63,6 @@ fn the_example_of_a_policy_is_one_and_shows_every_key() {
     ] {
         assert_eq!(rule_of(image).as_deref(), rule, "{image}");
     }
-}
-
-#[test]
-fn no_link_leads_nowhere() {
-    for (name, links) in [
-        ("README.md", 20),
-        ("RELIABILITY.md", 5),
-        ("SECURITY.md", 10),
-        ("docs/policy.md", 0),
-        ("docs/secret-verdict.md", 10),
-    ] {
-        let seen = check_links(name);
-        assert!(seen > links, "{name}: only {seen} links were found");
-    }
-}
-
-/// What the headings of a page are linked as.
-fn headings(page: &str) -> BTreeSet<String> {
-    page.lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| {
-            let text = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-            kept.collect::<String>().replace(' ', "-")
-        })
-        .collect()
-}
-
-fn check_links(name: &str) -> usize {
-    let page = &document(name);
-    let folder = Path::new(name).parent().expect("a folder");
-    // A link's text may be broken over two lines; its target never is.
-    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let mut seen = 0;
-    for target in targets.filter(|target| !target.starts_with("http")) {
-        seen += 1;
-        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-        let file = folder.join(file).display().to_string();
-        let there = file.is_empty() || Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).exists();
-        assert!(there, "there is no {file}");
-        if !heading.is_empty() {
-            let known = if target.starts_with('#') { headings(page) } else { headings(&document(&file)) };
-            assert!(known.contains(heading), "no heading is {target}");
-        }
-    }
-    seen
 }
 
 /// The rows of the fault campaign in its source: module, test, whether only `make faults` runs it.

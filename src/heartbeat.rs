@@ -15,7 +15,9 @@
 //! A beat costs two stores to an atomic and a look at the clock.
 
 mod apart;
+mod figures;
 mod pulse;
+mod standing;
 mod vitals;
 mod watch;
 mod words;
@@ -29,7 +31,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use apart::{Apart, Panicked, spawn_apart};
+pub use figures::{metrics, tell_when_asked};
 pub use pulse::{Beat, State};
+pub use standing::{Standing, Standings, takes_no_work_yet, takes_work};
 pub use vitals::{Gauge, Vital};
 pub use watch::{LoopFailed, stop_if_blocked};
 
@@ -51,6 +55,8 @@ pub struct Hearts {
 struct Inner {
     loops: Mutex<Vec<Arc<Pulse>>>,
     gauges: vitals::Gauges,
+    figures: figures::Figures,
+    standings: tokio::sync::watch::Sender<Standings>,
     /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
     rounds: std::sync::atomic::AtomicU64,
 }

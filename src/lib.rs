@@ -12,8 +12,11 @@
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
 //!   service each. They import vocabulary, never one another and never a stage.
-//! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, never a
-//!   stage, and nobody imports them.
+//! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, and of the
+//!   stages what those offer to whoever has no queue ([`starter::single`], [`completer::single`]), so that nothing is
+//!   done a second way. Nobody imports them.
+//! - the **watch** ([`http`]) answers whoever asks how the process is. It imports adapters and vocabulary, and nobody
+//!   imports it.
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does
 //!   no I/O of its own and imports vocabulary only.
 
@@ -29,11 +32,13 @@ pub mod ending;
 pub mod exercise;
 pub mod fields;
 pub mod heartbeat;
+pub mod http;
 pub mod identity;
 pub mod image;
 pub mod job;
 pub mod labels;
 pub mod ledger;
+pub mod metrics;
 pub mod notifier;
 pub mod outcome;
 pub mod output;
@@ -43,6 +48,7 @@ pub mod queue;
 pub mod reload;
 pub mod rerun;
 pub mod seal;
+pub mod service_manager;
 pub mod shutdown;
 pub mod signing;
 pub mod starter;
@@ -52,3 +58,4 @@ pub mod telemetry;
 pub mod tools;
 pub mod usage;
 pub mod verdict;
+pub mod version;

@@ -14,13 +14,18 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
+use correction_runner::tools::terminal::Terminal;
 use correction_runner::tools::{self, Answer};
-use correction_runner::{completer, notifier, reload, starter, telemetry};
+use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
+const BROKEN: u8 = 2;
+const NO_ANSWER_YET: u8 = 3;
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -31,9 +36,12 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
-        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut io::stdout().lock()) {
+        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Broken) => ExitCode::from(BROKEN),
+            Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
+            Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.
@@ -53,6 +61,14 @@ fn run(configuration: Configuration) -> ExitCode {
     if let Err(error) = telemetry::start(&configuration.log, configuration.component.name()) {
         return refuse(BAD_CONFIGURATION, format_args!("error: {error}"));
     }
+    let listening = match configuration.http.map(http::listen).transpose() {
+        Ok(listening) => listening,
+        Err(error) => {
+            let code = if error.may_pass() { SERVICE_UNREACHABLE } else { BAD_CONFIGURATION };
+            error!("{error}");
+            return refuse(code, format_args!("error: {error}"));
+        }
+    };
     let files = startup::raise_file_limit();
     let threads = available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
@@ -68,21 +84,28 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
-        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
-            warn!(
-                files,
-                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
-                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
-                startup::FILES_WANTED
-            );
+        if let (Some(files), Some(warning)) = (files, files.and_then(startup::too_few_files)) {
+            warn!(files, "{warning}");
         }
+        let watched = http::Watched::of(&configuration);
+        let serving =
+            listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
-        io::Result::Ok(supervision::run(stages, &hearts, &stop, GRACE).await)
+        let components = stages.iter().map(|(name, _)| *name).collect();
+        service_manager::tell_in_background(&hearts, components, &stop.asked);
+        io::Result::Ok((supervision::run(stages, &hearts, &stop, GRACE).await, serving))
     });
     runtime.shutdown_timeout(LAST_WORDS);
+    let ended = ended.map(|(ended, serving)| {
+        serving.into_iter().for_each(http::Serving::close);
+        ended
+    });
     match ended {
         Ok(ended) => exit_code(&ended),
-        Err(error) => refuse(INTERNAL_ERROR, format_args!("error: no signal handlers or watchdog: {error}")),
+        Err(error) => refuse(
+            INTERNAL_ERROR,
+            format_args!("error: no signal handlers, watchdog or HTTP server: {error}"),
+        ),
     }
 }
 
@@ -102,7 +125,7 @@ fn stages(configuration: Configuration, shutdown: &CancellationToken) -> Vec<Sta
 
 /// What a person who starts it should know.
 fn announce(configuration: &Configuration) {
-    let (component, version) = (configuration.component.name(), env!("CARGO_PKG_VERSION"));
+    let (component, version) = (configuration.component.name(), version::VERSION);
     info!(version, "correction-runner {version}: {component}");
     if configuration.starter.is_some() {
         if configuration.hardened {

@@ -4,6 +4,7 @@ mod dead_letters;
 mod outcome;
 mod receivers;
 mod session;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tracing::{error, info};
 
 use crate::callback::{Courier, CourierError};
 use crate::config::NotifierSettings;
+use crate::heartbeat;
 use crate::job::FINISHED_QUEUE;
 use crate::queue::{Redis, Worker, WorkerOptions};
 use crate::startup::{BadSetting, wait_for};
@@ -49,6 +51,7 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         name: "notifier".to_owned(),
     };
     let worker = Worker::start(queue.clone(), options);
+    heartbeat::takes_work();
     let session = Arc::new(Session::new(
         queue.clone(),
         courier,
@@ -56,6 +59,7 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         instance,
         settings.common.retention,
     ));
+    heartbeat::tell_when_asked(&session);
     tokio::join!(take_and_deliver(&session, worker, &shutdown), dead_letters::remind(&queue, &shutdown));
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! How a correction ended when it was the runner, not the grader, that declared the failure.
 
+mod meaning;
+
 use std::fmt;
+
+pub use meaning::Meaning;
 
 /// The kinds of failure that the runner itself declares (contract, section 6).
 ///
@@ -145,6 +149,16 @@ impl Failure {
     pub fn new(outcome: Outcome, text: impl Into<String>) -> Self {
         let again = matches!(outcome, Outcome::EngineUnavailable | Outcome::ContainerLost);
         Self { outcome, text: text.into(), again }
+    }
+
+    /// That a person cancelled it.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(
+            Outcome::Cancelled,
+            "The correction was cancelled by the administrator of the runner before it had ended. If that was not \
+             meant, submit the work again.",
+        )
     }
 
     /// The same, of which it is known whether another run may end otherwise.

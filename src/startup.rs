@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
+use crate::heartbeat;
 
 /// The first and the longest wait between two tries to reach a service.
 const BASE: Duration = Duration::from_millis(100);
@@ -28,6 +29,17 @@ pub fn raise_file_limit() -> Option<u64> {
         return limit.maximum;
     }
     limit.current
+}
+
+/// What it means that at most so many files may be open, if it means anything.
+#[must_use]
+pub fn too_few_files(files: u64) -> Option<String> {
+    (files < FILES_WANTED).then(|| {
+        format!(
+            "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
+             LimitNOFILE) to {FILES_WANTED}, or deliveries to many receivers that hang may fail"
+        )
+    })
 }
 
 /// A service that is needed could not be reached.
@@ -139,6 +151,7 @@ where
                 None => String::from("for as long as it takes"),
             };
             warn!(service, error, "waiting for {service}, {patience}: {error}");
+            heartbeat::takes_no_work_yet(format!("waiting for {service}: {error}"));
             *last = error;
         }
         tokio::time::sleep(backoff.next_delay()).await;

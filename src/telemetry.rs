@@ -128,8 +128,8 @@ where
 
 /// A line of JSON in which what a terminal may act on, or hides text with, is escaped. JSON itself asks for
 /// that of the first 32 characters only; outside of strings there are none of these.
-fn harmless(line: &str) -> Cow<'_, str> {
-    let acts = |letter: char| matches!(letter, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
+    let acts = |letter: char| letter > ' ' && acts_on_terminals(letter);
     if !line.contains(acts) {
         return Cow::Borrowed(line);
     }
@@ -142,6 +142,12 @@ fn harmless(line: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// Whether a character makes a terminal act, or hides or reorders the text around it.
+pub(crate) fn acts_on_terminals(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The fields of an event, in their order; the first of each name counts.

@@ -11,6 +11,7 @@ use paths::{WHOLE_ROOT, imported_modules};
 const STAGES: [&str; 3] = ["starter", "completer", "notifier"];
 const ADAPTERS: [&str; 3] = ["queue", "docker", "callback"];
 const TOOLS: [&str; 1] = ["tools"];
+const WATCH: [&str; 1] = ["http"];
 const LONGEST_FILE: usize = 400;
 
 /// What a module of the crate's root is. `main` and `lib` put the rest together and are free.
@@ -18,6 +19,7 @@ const LONGEST_FILE: usize = 400;
 enum Role {
     Stage,
     Tool,
+    Watch,
     Adapter,
     Vocabulary,
 }
@@ -28,6 +30,8 @@ impl Role {
             Self::Stage
         } else if TOOLS.contains(&module) {
             Self::Tool
+        } else if WATCH.contains(&module) {
+            Self::Watch
         } else if ADAPTERS.contains(&module) {
             Self::Adapter
         } else {
@@ -37,7 +41,8 @@ impl Role {
 
     fn may_import(self, other: Self) -> bool {
         match self {
-            Self::Stage | Self::Tool => matches!(other, Self::Adapter | Self::Vocabulary),
+            Self::Stage | Self::Watch => matches!(other, Self::Adapter | Self::Vocabulary),
+            Self::Tool => matches!(other, Self::Stage | Self::Adapter | Self::Vocabulary),
             Self::Adapter | Self::Vocabulary => other == Self::Vocabulary,
         }
     }
@@ -145,8 +150,10 @@ fn each_forbidden_import_is_found_wherever_it_stands() {
             "//! J.\nmacro_rules! m { () => { $crate::docker::x() } }",
             "`job` imports the Adapter `docker`",
         ),
-        ("tools/policy.rs", "//! T.\nuse crate::starter::S;", "the Tool `tools` imports the Stage `starter`"),
+        ("docker/mod.rs", "//! D.\nuse crate::tools::t;", "the Adapter `docker` imports the Tool `tools`"),
         ("starter.rs", "//! S.\nuse crate::tools::t;", "the Stage `starter` imports the Tool `tools`"),
+        ("http/a.rs", "//! H.\nuse crate::starter::S;", "the Watch `http` imports the Stage `starter`"),
+        ("job.rs", "//! J.\nuse crate::http::H;", "the Vocabulary `job` imports the Watch `http`"),
         ("output.rs", "//! O.\npub(in crate::starter) fn f() {}", "imports the Stage `starter`"),
         ("job.rs", "//! J.\nuse crate as root;", "`job` imports the whole crate"),
         ("job.rs", "//! J.\nuse crate::*;", "`job` imports the whole crate"),
@@ -175,6 +182,7 @@ fn what_is_allowed_is_not_complained_about() {
             "//! J.\nconst A: &str = r#\"\"crate::queue\"#; const B: char = '\"'; fn f<'a>(x: &'a str) {}",
         ),
         ("job.rs", "//! J.\nmod tests { use super::*; mod deeper { use super::super::Job; } }"),
+        ("tools/trial.rs", "//! T.\nuse crate::starter::single::Single;"),
         ("main.rs", "//! M.\nuse correction_runner::{starter, completer, queue};"),
         ("lib.rs", "//! L.\npub use crate::starter::run;"),
     ] {

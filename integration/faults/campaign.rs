@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::support::simulated_engine::script;
+use crate::support::simulated_engine::{Stats, script};
 use crate::support::system::{PATIENCE, System};
+
+/// Stands before what must not happen however slow the machine is: `scripts/run_tests` gives a test that says so no
+/// second try.
+pub const BROKEN_PROMISE: &str = "BROKEN PROMISE";
 
 const QUEUES: [&str; 3] = [PENDING_QUEUE, RUNNING_QUEUE, FINISHED_QUEUE];
 
@@ -52,7 +56,7 @@ pub struct Campaign {
 }
 
 /// What the proof counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// Results that arrived, each of another correction.
     pub results: usize,
@@ -60,6 +64,17 @@ pub struct Proof {
     pub repeats: usize,
     /// Submissions that Redis lost, as it may.
     pub lost: usize,
+    /// What the processes said, for a check that fails after it.
+    pub logs: String,
+}
+
+impl Proof {
+    /// Each of so many submissions had one container, which was started once.
+    pub fn nothing_ran_twice(&self, stats: &Stats, submitted: usize) {
+        let seen = (stats.started, stats.max_starts_of_one);
+        let logs = &self.logs;
+        assert_eq!(seen, (submitted as u64, 1), "{BROKEN_PROMISE}: {stats:?}; logs:\n{logs}");
+    }
 }
 
 impl Campaign {
@@ -265,19 +280,33 @@ impl Campaign {
             );
             let entry = seen.entry(name.clone()).or_insert((0, one.webhook_id.clone(), one.body.clone()));
             entry.0 += 1;
-            assert!(self.repeats_allowed || entry.0 == 1, "{name} came twice; logs:\n{}", self.system.logs());
-            assert_eq!((&entry.1, &entry.2), (&one.webhook_id, &one.body), "{name} came again, otherwise");
+            let logs = || self.system.logs();
+            assert!(
+                self.repeats_allowed || entry.0 == 1,
+                "{BROKEN_PROMISE}: {name} came twice; logs:\n{}",
+                logs()
+            );
+            assert!(
+                (&entry.1, &entry.2) == (&one.webhook_id, &one.body),
+                "{BROKEN_PROMISE}: {name} came again, otherwise: {entry:?}, {one:?}; logs:\n{}",
+                logs()
+            );
         }
         let lost: Vec<_> = self
             .expected
             .keys()
             .filter(|name| !seen.contains_key(*name) && !self.may_be_lost.contains(*name))
             .collect();
-        assert!(lost.is_empty(), "lost: {lost:?}; logs:\n{}", self.system.logs());
+        assert!(lost.is_empty(), "{BROKEN_PROMISE}: lost: {lost:?}; logs:\n{}", self.system.logs());
         let ids: BTreeSet<_> = seen.values().map(|(_, id, _)| id).collect();
-        assert_eq!(ids.len(), seen.len(), "two corrections have one id");
+        assert_eq!(ids.len(), seen.len(), "{BROKEN_PROMISE}: two corrections have one id");
         let posts: usize = seen.values().map(|(times, ..)| times).sum();
-        Proof { results: seen.len(), repeats: posts - seen.len(), lost: self.expected.len() - seen.len() }
+        Proof {
+            results: seen.len(),
+            repeats: posts - seen.len(),
+            lost: self.expected.len() - seen.len(),
+            logs: self.system.logs(),
+        }
     }
 
     /// No lock is left, nothing counts as stalled, and each job that is there is whole and in just one

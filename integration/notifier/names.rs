@@ -27,13 +27,14 @@ const DENIED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 type Zone = Arc<dyn Fn(usize) -> Vec<Ipv4Addr> + Send + Sync>;
 
 /// A DNS server at an address of its own.
-struct NameServer {
-    address: Ipv4Addr,
+pub struct NameServer {
+    /// Where it is asked, on port 53.
+    pub address: Ipv4Addr,
     asked: Arc<AtomicUsize>,
 }
 
 impl NameServer {
-    async fn start(zone: impl Fn(usize) -> Vec<Ipv4Addr> + Send + Sync + 'static) -> Self {
+    pub async fn start(zone: impl Fn(usize) -> Vec<Ipv4Addr> + Send + Sync + 'static) -> Self {
         let (address, socket) = loop {
             let address = Ipv4Addr::new(127, fastrand::u8(64..), fastrand::u8(1..), fastrand::u8(1..255));
             if let Ok(socket) = UdpSocket::bind((address, 53)).await {

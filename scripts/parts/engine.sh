@@ -37,20 +37,60 @@ engine_answers() {
     fi
 }
 
+# The exit code that says so: EX_NOPERM of sysexits.h.
+engine_forbidden=77
+# Where only its socket is here, as in a container, no process tells that it runs.
+engine_answers_root() {
+    command -v sudo >/dev/null && [[ $(as_root curl -fsS -m 5 --unix-socket "$engine_socket" http://engine/_ping 2>/dev/null) == OK ]]
+}
+engine_is_forbidden() { [[ -n $engine_socket && -S $engine_socket && ! -w $engine_socket ]]; }
+
+# set_up PURPOSE SCRIPT ARGUMENTS…: sets up the services. Where only this user may not use the engine, the script goes
+# on as the same user with the engine's group, if sudo allows that: nobody has to log in anew after Docker was
+# installed a moment ago.
+set_up() {
+    local purpose=$1 status
+    shift
+    scripts/set_up_services --for "$purpose" && return 0
+    status=$?
+    locate_engine
+    ((status != engine_forbidden)) || go_on_with_engine_group "$@"
+    exit "$status"
+}
+
+go_on_with_engine_group() {
+    local group variables
+    group=$(stat -c %G "$engine_socket" 2>/dev/null) || return 0
+    [[ -z ${WITH_ENGINE_GROUP-} && $group != root && $group != UNKNOWN ]] && command -v sudo >/dev/null || return 0
+    as_root true && sudo -n -u "$(id -un)" -g "$group" true 2>/dev/null || return 0
+    say "Going on with the group $group, for this run alone (sudo -g $group)."
+    # sudo clears the environment, and on a command line everybody could read what is secret in it.
+    variables=$(mktemp)
+    export WITH_ENGINE_GROUP=yes
+    export -p >"$variables"
+    # shellcheck disable=SC2016
+    exec sudo -u "$(id -un)" -g "$group" bash -c '. "$1"; rm -f "$1"; shift; exec "$@"' bash "$variables" "$@"
+}
+
 # Starts the engine of this machine: through systemd where it runs, else by hand.
 start_engine() {
-    local log=$PWD/.run/dockerd.log pid_file=/var/run/docker.pid process
+    local log=$PWD/.run/dockerd.log pid_file=/var/run/docker.pid
     if [[ $DOCKER_HOST != unix:///var/run/docker.sock && $DOCKER_HOST != unix:///run/docker.sock ]]; then
         give_up "the Docker engine at $DOCKER_HOST does not answer, and this script starts only the one of this" \
             "machine at /var/run/docker.sock (DOCKER_HOST, DOCKER_OPTIONS)."
     fi
-    if [[ -S $engine_socket && ! -w $engine_socket ]] && process=$(running_dockerd); then
-        give_up "a Docker engine runs (process $process), but this user may not use it. Either run this as root, or" \
-            "sudo usermod -aG docker $(id -un)   and log in again."
+    if engine_is_forbidden && { running_dockerd >/dev/null || engine_answers_root; }; then
+        EXIT_CODE=$engine_forbidden give_up "a Docker engine runs, but this user may not use it" \
+            "($engine_socket). For good: sudo usermod -aG docker $(id -un), then log in again. Or run this as root."
     fi
     if [[ -d /run/systemd/system ]]; then
         say "Starting the Docker engine (systemctl start docker): it runs the graders."
         as_root systemctl start docker || give_up "systemctl start docker failed: journalctl -u docker tells why."
+        if engine_is_forbidden; then
+            [[ -n ${engine_just_installed-} ]] || remember_unit docker
+            EXIT_CODE=$engine_forbidden give_up "the Docker engine runs now, but this user may not use it" \
+                "($engine_socket). For good: sudo usermod -aG docker $(id -un), then log in again. Or run this as root."
+        fi
         wait_for_engine 'journalctl -u docker tells why.' || exit 1
         [[ -n ${engine_just_installed-} ]] || remember_unit docker
         return

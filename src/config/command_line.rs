@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::table::{Component, Setting, settings};
 use super::tools::{self, ToolLine};
+use crate::version::VERSION;
 
 /// What the command line asks for.
 pub(super) enum Line {
@@ -32,7 +33,7 @@ Settings: each is a flag, an environment variable, or a line of a .env file in t
 of these counts. 'correction-runner starter --help' and so on show those of one component, 'correction-runner
 --help' shows all. With PROCESS=starter (or another component) in the environment no command is needed.
 
-Exit codes: 0 stopped as asked, 1 a command's answer is no, 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
+Exit codes: 0 stopped as asked, 1 a command's answer is no, 2 a grader is broken (try), 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
 
 Try it: correction-runner all --redis-host 127.0.0.1";
 
@@ -43,10 +44,11 @@ directory; the first of these counts. Durations take ms, s, m, h, d; sizes take 
 /// The widest line of the help text.
 const WIDTH: usize = 100;
 
-/// The whole command line.
-pub(super) fn command() -> Command {
+/// The whole command line, as clap knows it: what the help, the manual pages and the reference are made of.
+#[must_use]
+pub fn command() -> Command {
     let mut command = Command::new("correction-runner")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about(ABOUT)
         .after_help(format!("{DETAILS}\n\n{AFTER}"))
         .after_long_help(format!("{DETAILS}\n\n{AFTER}\n\n{}", every_setting()))
@@ -56,7 +58,8 @@ pub(super) fn command() -> Command {
     for component in Component::EACH {
         command = command.subcommand(subcommand(component));
     }
-    tools::added_to(command)
+    // The derived commands bring a text of their own along.
+    tools::added_to(command).about(ABOUT).long_about(None)
 }
 
 fn subcommand(component: Component) -> Command {

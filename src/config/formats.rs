@@ -2,6 +2,7 @@
 //!
 //! Each function returns, as its error, what is allowed: a phrase that follows "allowed: ".
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What is allowed, where a value was refused.
@@ -49,6 +50,20 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Allowed> {
 pub(crate) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Allowed> {
     let number = text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("a whole number from {least} to {most}"))
+}
+
+/// An address of this machine and a port. No name but `localhost`: it may stand for several addresses.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Allowed> {
+    let text = text.trim();
+    let numeric = match text.rsplit_once(':') {
+        Some((host, port)) if host.eq_ignore_ascii_case("localhost") => &format!("127.0.0.1:{port}"),
+        _ => text,
+    };
+    numeric.parse().map_err(|_| {
+        "an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for whoever can reach this machine, or \
+         [::]:9464"
+            .into()
+    })
 }
 
 /// A duration: a number, decimals allowed, with `ms`, `s`, `m`, `h` or `d`, or in the given unit.

@@ -56,19 +56,20 @@ pub enum Problem {
         /// What is wrong with it.
         what: String,
     },
-    /// A setting that this version would have to ignore.
-    #[error(
-        "{setting} ({origin}): this version does not have it yet, and to ignore it might be unsafe; take it away"
-    )]
-    NotYet {
-        /// The setting.
-        setting: &'static str,
-        /// Where it was found.
-        origin: Origin,
-    },
     /// The `.env` file is there and cannot be read.
     #[error(".env: {0}")]
     Dotenv(String),
+}
+
+impl Problem {
+    /// The setting that it is about; `None` = any may be.
+    #[must_use]
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Value { setting, .. } | Self::Unusable { setting, .. } => Some(setting),
+            Self::Dotenv(_) => None,
+        }
+    }
 }
 
 /// A value fit to be shown: cut where it is long, quoted, without the user and password of a URL.

@@ -98,12 +98,12 @@ const NUMBER: &str = "NUMBER";
 const SIZE: &str = "SIZE";
 
 pub(super) const REDIS: &str = "Redis and the queues";
-const DOCKER: &str = "Docker";
+pub(super) const DOCKER: &str = "Docker";
 pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
 const CLEARING: &str = "Clearing away";
-const DELIVERIES: &str = "Delivering results";
+pub(super) const DELIVERIES: &str = "Delivering results";
 const LOG: &str = "Logging and start-up";
 
 /// A setting with nothing but what each has; the rest is told by struct update.
@@ -135,17 +135,6 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
     .into_iter()
     .flatten()
 }
-
-/// A setting that other versions have. To ignore it might be unsafe, so it is refused unless its value
-/// asks for nothing.
-pub(super) struct Later {
-    pub name: &'static str,
-    /// The values, in lower case, that ask for nothing.
-    pub harmless: &'static [&'static str],
-}
-
-/// The settings of the contract that this version does not have yet.
-pub(super) const LATER: &[Later] = &[Later { name: "HTTP_LISTEN", harmless: &[] }];
 
 /// The setting of that name.
 pub(super) fn setting(name: &str) -> Option<&'static Setting> {

@@ -31,7 +31,8 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// The signal that an exit code tells of, and what it means where a program got it by its own doing.
-pub(super) fn signal(code: i64) -> Option<(&'static str, &'static str)> {
+#[must_use]
+pub fn signal(code: i64) -> Option<(&'static str, &'static str)> {
     Some(match code.checked_sub(128)? {
         1 => ("SIGHUP", ""),
         2 => ("SIGINT", ""),
@@ -41,11 +42,13 @@ pub(super) fn signal(code: i64) -> Option<(&'static str, &'static str)> {
         6 => ("SIGABRT", "it gave up on an error of its own"),
         7 => ("SIGBUS", "it used memory in a way that is not allowed"),
         8 => ("SIGFPE", "a calculation was not possible, such as a division by zero"),
+        9 => ("SIGKILL", ""),
         10 => ("SIGUSR1", ""),
         11 => ("SIGSEGV", "it used memory that is not its own"),
         12 => ("SIGUSR2", ""),
         13 => ("SIGPIPE", ""),
         14 => ("SIGALRM", ""),
+        15 => ("SIGTERM", ""),
         16 => ("SIGSTKFLT", ""),
         24 => ("SIGXCPU", "it used more processor time than it may"),
         25 => ("SIGXFSZ", "it wrote a file larger than it may"),

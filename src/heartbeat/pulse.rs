@@ -117,6 +117,10 @@ impl Pulse {
         }
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A loop goes round at least so often.
     pub fn beats_every(&self, time: Duration) {
         self.quiet.store(ms(time), Ordering::Relaxed);

@@ -138,13 +138,13 @@ async fn a_loop_that_never_waits_is_seen_from_outside_the_executor() {
 fn gauges_add_up_for_as_long_as_they_live() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let hearts = Hearts::default();
-    let gauges =
-        runtime.block_on(hearts.loop_of("outer", async { [Gauge::of(Vital::Held), Gauge::of(Vital::Held)] }));
+    let gauges = runtime
+        .block_on(hearts.loop_of("outer", async { [Gauge::of(Vital::Parked), Gauge::of(Vital::Parked)] }));
     gauges[0].set(3);
     let more = gauges[1].one_more();
-    assert_eq!(hearts.inner.gauges.sum(Vital::Held), 4);
+    assert_eq!(hearts.inner.gauges.sum(Vital::Parked), 4);
     drop(more);
-    assert_eq!(hearts.inner.gauges.sum(Vital::Held), 3);
+    assert_eq!(hearts.inner.gauges.sum(Vital::Parked), 3);
     drop(gauges);
-    assert_eq!(hearts.inner.gauges.sum(Vital::Held), 0);
+    assert_eq!(hearts.inner.gauges.sum(Vital::Parked), 0);
 }

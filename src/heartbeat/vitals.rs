@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::HEARTS;
+use crate::metrics::QueueName;
 
 /// A number about the whole process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vital {
-    /// Jobs whose locks this process keeps alive.
-    Held,
+    /// Jobs of a queue (of one that is none of ours) whose locks this process keeps alive.
+    Held(Option<QueueName>),
     /// What the completer has under way.
     Effects,
     /// What the completer has to do and has not begun.
@@ -37,9 +38,14 @@ pub(super) struct Gauges(Mutex<Vec<(Vital, Weak<AtomicU64>)>>);
 impl Gauges {
     /// The sum of all gauges of a kind.
     pub fn sum(&self, vital: Vital) -> u64 {
+        self.sum_of(|known| known == vital)
+    }
+
+    /// The sum of all gauges of some kinds.
+    pub fn sum_of(&self, is_wanted: impl Fn(Vital) -> bool) -> u64 {
         let mut gauges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gauges.retain(|(_, gauge)| gauge.strong_count() > 0);
-        let alike = gauges.iter().filter(|(known, _)| *known == vital);
+        let alike = gauges.iter().filter(|(known, _)| is_wanted(*known));
         alike.filter_map(|(_, gauge)| gauge.upgrade()).map(|gauge| gauge.load(Ordering::Relaxed)).sum()
     }
 }

@@ -62,6 +62,12 @@ impl Hearts {
         }
     }
 
+    /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.inner.rounds.load(Ordering::Relaxed)
+    }
+
     /// The names of the fields are read by others: they stay as they are.
     fn log_signs(&self) {
         let of = |vital| self.inner.gauges.sum(vital);
@@ -70,7 +76,7 @@ impl Hearts {
         debug!(
             tasks,
             loops = self.loops().len(),
-            held = of(Vital::Held),
+            held = self.inner.gauges.sum_of(|vital| matches!(vital, Vital::Held(_))),
             effects = of(Vital::Effects),
             queued = of(Vital::Queued),
             parked = of(Vital::Parked),

@@ -167,6 +167,7 @@ mod tests {
             tried_for: Duration::ZERO,
             taken_at: tokio::time::Instant::now(),
             retries: 0,
+            cancelled: false,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,

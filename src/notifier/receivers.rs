@@ -26,6 +26,8 @@ mod parked;
 mod receiver;
 mod visit;
 
+mod figures;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -8,14 +8,16 @@ use tracing::{debug, error, info, warn};
 use super::dead_letters::DeadLetters;
 use super::outcome::{JITTER, Outcome, Step, after_attempt, answers_nobody, panics_caught, unasked};
 use super::receivers::{Ended, LONGEST, PutBack, QUICK, Receivers, SOON, Until, Visit};
+use super::tally;
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
-use crate::heartbeat::bounded;
+use crate::heartbeat::{self, bounded};
 use crate::identity::{InstanceId, webhook_id};
 use crate::job::FinishedJob;
+use crate::metrics::Metrics;
 use crate::queue::{Assignment, Due, Keep, Queue, QueueError, Settled, TakenJob, Turns};
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
@@ -25,12 +27,13 @@ pub(super) struct Session {
     queue: Queue,
     turns: Turns,
     courier: Courier,
-    receivers: Receivers,
+    pub(super) receivers: Receivers,
     /// How long a job is put back before that counts as an attempt.
     patience: Duration,
     instance: InstanceId,
     retention: Retention,
     dead_letters: DeadLetters,
+    metrics: Metrics,
 }
 
 impl Session {
@@ -46,7 +49,8 @@ impl Session {
         let patience = courier.timeout() * 2;
         let receivers = Receivers::new(concurrency);
         let turns = Turns::of(queue.clone());
-        Self { queue, turns, courier, receivers, patience, instance, retention, dead_letters }
+        let metrics = heartbeat::metrics();
+        Self { queue, turns, courier, receivers, patience, instance, retention, dead_letters, metrics }
     }
 
     /// Delivers one result and settles its job, for as long as that makes headway.
@@ -102,6 +106,7 @@ impl Session {
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
         let (attempt, called) = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
+        tally::attempted(taken, &attempt, &self.metrics);
         Outcome { called, ..after_attempt(taken, &work_id, &shown(callback), &attempt) }
     }
 
@@ -149,7 +154,8 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(taken, outcome).await {
-                Ok(Settled::Done | Settled::Already) => return,
+                // A result is never cancelled.
+                Ok(Settled::Done | Settled::Already | Settled::Cancelled) => return,
                 Ok(Settled::Lost) => {
                     warn!(job_id = %taken.id, "the lock of a result was lost: it may be delivered again");
                     return;

@@ -144,6 +144,17 @@ impl Queue {
         Ok(Counts { waiting, prioritized, active, delayed, completed, failed, paused: paused > 0 })
     }
 
+    /// When the oldest job that waits was added, in milliseconds of Unix time; `None` = none waits.
+    ///
+    /// That is the last of the line and the first of those with a priority: one that was put in front of the line is
+    /// not looked for.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn oldest_waiting(&self) -> Result<Option<u64>, QueueError> {
+        self.redis.script("oldest", &scripts::OLDEST.key(&*self.base)).await
+    }
+
     /// What a script answers that looks through a window: how many it looked at, then texts.
     async fn counted(
         &self,

@@ -9,6 +9,7 @@ use deadpool_redis::redis::{
 };
 use deadpool_redis::{Connection, PoolError};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{QueueError, Redis};
 use crate::heartbeat::waiting_for;
@@ -37,7 +38,8 @@ enum Again {
 impl Redis {
     /// The error for an answer that an operation never gives.
     pub(super) fn bad_reply(&self, operation: &'static str, detail: impl Into<String>) -> QueueError {
-        QueueError::BadReply { address: self.inner.address.clone(), operation, detail: detail.into() }
+        let (address, detail) = (self.inner.address.clone(), detail.into());
+        self.counted_as_failed(operation, QueueError::BadReply { address, operation, detail })
     }
 
     /// A connection of one's own, for commands that block, and its id at the server.
@@ -47,6 +49,7 @@ impl Redis {
                 let config = connection_config();
                 let connect = self.inner.client.get_multiplexed_async_connection_with_config(&config);
                 let mut connection = Box::pin(connect).await?;
+                self.inner.metrics.redis_connections.one();
                 let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
                 Ok((connection, id))
             })
@@ -57,12 +60,18 @@ impl Redis {
 
     /// The error for what a connection of one's own said.
     pub(super) fn error(&self, operation: &'static str, source: redis::RedisError) -> QueueError {
-        QueueError::of(&self.inner.address, operation, source)
+        self.counted_as_failed(operation, QueueError::of(&self.inner.address, operation, source))
+    }
+
+    fn counted_as_failed(&self, operation: &'static str, error: QueueError) -> QueueError {
+        self.inner.metrics.redis_errors.failed(operation, error.fault());
+        error
     }
 
     /// The error for an answer that did not come.
     pub(super) fn no_answer(&self, operation: &'static str, limit: Duration) -> QueueError {
-        QueueError::Timeout { address: self.inner.address.clone(), operation, limit }
+        let address = self.inner.address.clone();
+        self.counted_as_failed(operation, QueueError::Timeout { address, operation, limit })
     }
 
     /// Runs a script that may be run twice; Redis is given its text when it does not know it yet.
@@ -155,6 +164,7 @@ impl Redis {
             PoolError::Backend(error) => error,
             other => redis::RedisError::from(std::io::Error::other(other.to_string())),
         })?;
+        self.inner.metrics.redis_connections.one();
         let shared = MultiplexedConnection::clone(&connection);
         lane.connection = Some(connection);
         lane.serial += 1;
@@ -168,7 +178,10 @@ impl Redis {
     ) -> Result<T, QueueError> {
         let _counted = self.inner.calls.one_more();
         let _waiting = waiting_for(operation, CALL_DEADLINE);
-        match tokio::time::timeout(CALL_DEADLINE, call).await {
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(CALL_DEADLINE, call).await;
+        self.inner.metrics.redis_calls.took(operation, asked.elapsed());
+        match answer {
             Ok(answer) => answer.map_err(|error| self.error(operation, error)),
             Err(_) => Err(self.no_answer(operation, CALL_DEADLINE)),
         }
@@ -177,6 +190,7 @@ impl Redis {
     /// Says once that Redis is away, and once that it is back.
     fn tell_of_change<T>(&self, answer: &Result<T, QueueError>) {
         match answer {
+            _ if self.inner.is_quiet => {}
             Err(error) if error.is_ambiguous() => {
                 if !self.inner.down.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "Redis is away");

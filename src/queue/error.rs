@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::metrics::Fault;
+
 /// A failure of a call to Redis. No variant ever holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// No connection could be made, or it broke while the call was under way: the call may or may
     /// not have been carried out.
-    #[error("Redis at {address} cannot be reached: {source}")]
+    #[error("Redis at {address} cannot be reached: {source}; is Redis running there?")]
     Unreachable {
         /// Host and port.
         address: String,
@@ -100,6 +102,17 @@ impl QueueError {
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. })
+    }
+
+    /// What kind of fault it is, for whoever counts them.
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::Unreachable { .. } => Fault::Unreachable,
+            Self::Timeout { .. } => Fault::Timeout,
+            Self::Refused { .. } => Fault::Failed,
+            Self::Denied { .. } | Self::TooOld { .. } | Self::BadSettings(_) => Fault::Refused,
+            Self::BadReply { .. } => Fault::Garbled,
+        }
     }
 
     /// Whether Redis does not let us do it: the user has no right to, or there is no such command here.

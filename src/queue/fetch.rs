@@ -132,6 +132,7 @@ impl Fetch {
             }
         };
         if !taken.jobs.is_empty() {
+            self.queue.tally(taken.jobs.len(), |metrics| &metrics.taken);
             pass(Point::WorkerTook).await;
         }
         for job in taken.jobs.drain(..) {

@@ -9,6 +9,7 @@ use deadpool_redis::redis::ScriptInvocation;
 use super::options::{Retained, millis};
 use super::{Added, Keep, NewJob, QueueError, Redis, RetryCount, Settled, TakenJob, scripts};
 use crate::identity::{CorrectionId, JobId};
+use crate::metrics::{Counter, Family, QueueName, Registry};
 
 /// How long a correction is remembered as done.
 pub const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -39,6 +40,17 @@ impl Queue {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Counts jobs of this queue, where it is one of the three.
+    pub(super) fn tally(
+        &self,
+        number: usize,
+        counters: impl FnOnce(&Registry) -> &Family<QueueName, Counter>,
+    ) {
+        if let Some(queue) = QueueName::named(self.name) {
+            counters(&self.redis.inner.metrics).of(queue).add(number as u64);
+        }
     }
 
     /// Adds a job. With an id it is added once, however often this is called.
@@ -142,7 +154,7 @@ impl Queue {
         why: &str,
         count: RetryCount,
     ) -> Result<Settled, QueueError> {
-        self.retry(job, delay, why, count, false, "").await
+        self.retry(job, delay, why, count, None, "").await
     }
 
     /// As [`Queue::retry_later`] after an attempt; it also writes a line into the job's log, in the same step.
@@ -156,11 +168,11 @@ impl Queue {
         why: &str,
         line: &str,
     ) -> Result<Settled, QueueError> {
-        self.retry(job, delay, why, RetryCount::Attempt, false, line).await
+        self.retry(job, delay, why, RetryCount::Attempt, None, line).await
     }
 
     /// As [`Queue::retry_later`] for a start that is tried again, which we count ourselves. `may_run`: its
-    /// container may run after all, so that its permits stay with it.
+    /// container may run after all, so that its permits stay with it. One that was cancelled is not put back.
     ///
     /// # Errors
     /// Redis cannot be asked.
@@ -171,7 +183,7 @@ impl Queue {
         why: &str,
         may_run: bool,
     ) -> Result<Settled, QueueError> {
-        self.retry(job, delay, why, RetryCount::Free, may_run, "").await
+        self.retry(job, delay, why, RetryCount::Free, Some(may_run), "").await
     }
 
     async fn retry(
@@ -180,7 +192,7 @@ impl Queue {
         delay: Duration,
         why: &str,
         count: RetryCount,
-        may_run: bool,
+        start: Option<bool>,
         line: &str,
     ) -> Result<Settled, QueueError> {
         let count = match count {
@@ -191,7 +203,7 @@ impl Queue {
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
         let held_for = job.taken_at.elapsed().min(LONGEST_TRY);
         call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo)).arg(millis(held_for));
-        call.arg(u8::from(may_run)).arg(line).arg(LOG_LINES);
+        call.arg(u8::from(start == Some(true))).arg(u8::from(start.is_some())).arg(line).arg(LOG_LINES);
         self.settle("retry later", job, &call).await
     }
 
@@ -234,6 +246,7 @@ impl Queue {
             "done" => Settled::Done,
             "already" => Settled::Already,
             "lost" => Settled::Lost,
+            "cancelled" => return Ok(Settled::Cancelled),
             other => return Err(self.redis.bad_reply(operation, other)),
         };
         job.settlement.settle();

@@ -12,8 +12,9 @@ use tokio::sync::Mutex;
 use super::calls::{Lane, connection_config};
 use super::{Queue, QueueError};
 use crate::config::RedisSettings;
-use crate::heartbeat::{Gauge, Vital};
+use crate::heartbeat::{self, Gauge, Vital};
 use crate::identity::{CorrectionId, InstanceId};
+use crate::metrics::Metrics;
 
 /// Connections that all calls of a process share. Each carries many calls at once, so that few
 /// are enough: Redis works on one call at a time anyway.
@@ -23,7 +24,7 @@ const CONNECTIONS: usize = 4;
 pub(super) const INSTANCE: &str = "instance";
 
 /// The oldest Redis that knows all commands we use.
-const OLDEST_VERSION: &str = "6.0";
+pub(super) const OLDEST_VERSION: &str = "6.0";
 
 /// A Redis server and the prefix of our keys on it. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,9 @@ pub(super) struct Inner {
     pub down: AtomicBool,
     /// How many calls are under way.
     pub calls: Gauge,
+    pub metrics: Metrics,
+    /// Whether the log is told when it is away.
+    pub is_quiet: bool,
 }
 
 impl fmt::Debug for Redis {
@@ -58,6 +62,18 @@ impl Redis {
     /// # Errors
     /// The settings cannot be used at all.
     pub fn new(settings: &RedisSettings) -> Result<Self, QueueError> {
+        Self::with(settings, false)
+    }
+
+    /// The same for whoever only looks: that Redis is away is not logged once more.
+    ///
+    /// # Errors
+    /// As [`Redis::new`].
+    pub fn quiet(settings: &RedisSettings) -> Result<Self, QueueError> {
+        Self::with(settings, true)
+    }
+
+    fn with(settings: &RedisSettings, is_quiet: bool) -> Result<Self, QueueError> {
         let bad = |problem: &dyn fmt::Display| QueueError::BadSettings(problem.to_string());
         let address = if settings.tls {
             redis::ConnectionAddr::TcpTls {
@@ -99,6 +115,8 @@ impl Redis {
                 turn: AtomicUsize::new(0),
                 down: AtomicBool::new(false),
                 calls: Gauge::of(Vital::RedisCalls),
+                metrics: heartbeat::metrics(),
+                is_quiet,
             }),
         })
     }
@@ -115,7 +133,7 @@ impl Redis {
     /// # Errors
     /// Any of these does not hold.
     pub async fn ready(&self) -> Result<(), QueueError> {
-        self.command::<()>("ping", &redis::cmd("PING")).await?;
+        self.ping().await?;
         let info = match self.command::<String>("info", &redis::cmd("INFO")).await {
             Ok(info) => info,
             // A user may be denied INFO and still be good for everything else.
@@ -143,6 +161,14 @@ impl Redis {
         }
     }
 
+    /// Asks whether Redis is there, lets us in and is done loading.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        self.command::<()>("ping", &redis::cmd("PING")).await
+    }
+
     /// The id of this installation: made once and kept in Redis, or the pinned one, which is then
     /// kept there too so that components without the pin agree at their next start.
     ///
@@ -158,6 +184,16 @@ impl Redis {
         self.command::<Option<String>>("set the instance", redis::cmd("SET").arg(&key).arg(fresh).arg("NX"))
             .await?;
         self.command::<String>("get the instance", redis::cmd("GET").arg(&key)).await.map(InstanceId::new)
+    }
+
+    /// The id of this installation, where it has one already; makes none.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn known_instance(&self) -> Result<Option<InstanceId>, QueueError> {
+        let id: Option<String> =
+            self.command("get the instance", redis::cmd("GET").arg(self.own_key(INSTANCE))).await?;
+        Ok(id.map(InstanceId::new))
     }
 
     /// A key of ours beside the queues.
@@ -182,7 +218,7 @@ impl Redis {
 }
 
 /// Major and minor of a version's text; 0 for what cannot be read.
-fn version(text: &str) -> (u32, u32) {
+pub(super) fn version(text: &str) -> (u32, u32) {
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }

@@ -5,9 +5,10 @@ mod redeliver;
 mod show;
 mod view;
 
-use std::io::{self, Write};
+use std::io;
 
 use super::Answer;
+use super::terminal::Terminal;
 use crate::config::{Deliveries, DeliveriesOrder};
 use crate::identity::InstanceId;
 use crate::job::FINISHED_QUEUE;
@@ -28,7 +29,7 @@ enum DeliveriesError {
 }
 
 /// Does what is ordered.
-pub(super) fn run(deliveries: Deliveries, out: &mut impl Write) -> io::Result<Answer> {
+pub(super) fn run(deliveries: Deliveries, out: &mut Terminal<'_>) -> io::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(carry_out(deliveries, out)) {
         Ok(answer) => Ok(answer),
@@ -40,7 +41,7 @@ pub(super) fn run(deliveries: Deliveries, out: &mut impl Write) -> io::Result<An
     }
 }
 
-async fn carry_out(deliveries: Deliveries, out: &mut impl Write) -> Result<Answer, DeliveriesError> {
+async fn carry_out(deliveries: Deliveries, out: &mut Terminal<'_>) -> Result<Answer, DeliveriesError> {
     let Deliveries { order, redis, instance } = deliveries;
     let settings =
         redis.ok_or_else(|| DeliveriesError::Senseless("there are no settings of Redis".into()))?;

@@ -5,16 +5,17 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::Answer;
+use super::terminal::Terminal;
 use crate::config::PolicyCheck;
 use crate::policy::{Decision, Policy, Rule};
 use crate::profile::Profile;
 
 /// Answers it.
-pub fn check(asked: &PolicyCheck, out: &mut impl Write) -> io::Result<Answer> {
+pub fn check(asked: &PolicyCheck, out: &mut Terminal<'_>) -> io::Result<Answer> {
     let policy = &asked.policy;
     let Some(image) = &asked.image else {
         if asked.json {
-            writeln!(out, "{:#}", whole(policy))?;
+            out.document(&whole(policy))?;
         } else {
             write!(out, "{}", whole_for_people(policy))?;
         }
@@ -22,7 +23,7 @@ pub fn check(asked: &PolicyCheck, out: &mut impl Write) -> io::Result<Answer> {
     };
     let decision = policy.decide(image);
     if asked.json {
-        writeln!(out, "{:#}", decided(policy, image, &decision))?;
+        out.document(&decided(policy, image, &decision))?;
     } else {
         write!(out, "{}", decided_for_people(policy, image, &decision))?;
     }
@@ -104,7 +105,7 @@ fn decided_for_people(policy: &Policy, image: &str, decision: &Decision<'_>) -> 
 }
 
 /// What a container gets, by the keys of policy files.
-fn container(profile: &Profile) -> Value {
+pub(super) fn container(profile: &Profile) -> Value {
     let tmpfs: serde_json::Map<_, _> =
         profile.tmpfs.iter().map(|tmpfs| (tmpfs.path.clone(), json!(tmpfs.size))).collect();
     let env: serde_json::Map<_, _> = profile
@@ -196,7 +197,8 @@ mod tests {
         "#;
         let policy = Policy::of_file(text, Path::new("/p.toml"), bases).unwrap();
         let mut out = Vec::new();
-        let answer = check(&PolicyCheck { image: image.map(str::to_owned), json, policy }, &mut out).unwrap();
+        let asked = PolicyCheck { image: image.map(str::to_owned), json, policy };
+        let answer = check(&asked, &mut Terminal::plain(&mut out)).unwrap();
         (answer, String::from_utf8(out).unwrap())
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::campaign::Campaign;
+use super::campaign::{BROKEN_PROMISE, Campaign};
 use crate::support::simulated_engine::{Options, SimulatedEngine, Stats};
 use crate::support::system::System;
 
@@ -92,7 +92,7 @@ impl Row {
     /// Proves the total, and that no start was asked for twice.
     async fn prove(self) -> Stats {
         let stats = self.prove_whoever_started().await;
-        assert!(stats.max_starts_of_one <= 1, "{stats:?}");
+        assert!(stats.max_starts_of_one <= 1, "{BROKEN_PROMISE}: {stats:?}");
         stats
     }
 

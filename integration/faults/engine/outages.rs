@@ -178,8 +178,9 @@ async fn the_time_that_the_engine_was_away_is_no_time_of_trying() {
     row.engine.go_away();
     row.submit(30, Duration::from_millis(100)).await;
     sleep(Duration::from_secs(6)).await;
-    // It is back, and stumbles once more over the first of them.
-    row.engine.inject(Call::Create, Fault::Refuse(500, "starting up".to_owned()), 8);
+    // It is back, and stumbles once more over the first of them; over more, and the probes of the image's gate would
+    // use up the four seconds.
+    row.engine.inject(Call::Create, Fault::Refuse(500, "starting up".to_owned()), 3);
     row.engine.come_back(true);
     row.delivered_within(BACK + BUSY, Instant::now()).await;
     row.prove().await;

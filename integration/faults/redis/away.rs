@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{ALWAYS, lasts, nothing_ran_twice, start, until_next_result};
+use super::{ALWAYS, lasts, start, until_next_result};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::{note, note_times};
 use crate::support::system::System;
@@ -24,7 +24,7 @@ async fn killed(row: &str, times: u32, away: Duration) {
     }
     load.await.expect("all are submitted");
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, count);
+    proof.nothing_ran_twice(&engine.stats(), count);
     note_times(row, "Redis back to the next result", waits);
     note(row, &format!("results repeated of {count}"), proof.repeats);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::wire::Wire;
-use super::{lasts, nothing_ran_twice, start};
+use super::{lasts, start};
 use crate::faults::figures::{note, note_times};
 
 async fn cut(row: &str, times: u32, every: Duration) {
@@ -25,7 +25,7 @@ async fn cut(row: &str, times: u32, every: Duration) {
     campaign.system.until("all is delivered", left).await;
     note_times(row, "last cut to the last result", vec![over.elapsed()]);
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, count as usize);
+    proof.nothing_ran_twice(&engine.stats(), count as usize);
     note(row, "connections cut", killed);
     note(row, &format!("results delivered meanwhile, of {count}"), during);
     note(row, &format!("results repeated of {count}"), proof.repeats);
@@ -55,7 +55,7 @@ async fn paused(row: &str, command: &str, length: Duration) {
     let next = super::until_next_result(&campaign).await;
     load.await.expect("all are submitted");
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, 150);
+    proof.nothing_ran_twice(&engine.stats(), 150);
     note_times(row, "Redis back to the next result", vec![next]);
     note(row, "results repeated of 150", proof.repeats);
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::relay::Relay;
 use super::wire::Wire;
-use super::{lasts, nothing_ran_twice, prepare, start};
+use super::{lasts, prepare, start};
 use crate::faults::campaign::{Campaign, Expected};
 use crate::faults::figures::{note, note_times};
 use crate::support::simulated_engine::{Call, Fault, Options, Present, SimulatedEngine, script};
@@ -182,8 +182,8 @@ async fn a_take_whose_reply_was_lost_is_given_back_at_once() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?} is as long as locks live");
     note_times("take's reply lost", "submission to result", vec![took]);
-    campaign.prove().await;
-    nothing_ran_twice(&engine, 1);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +196,6 @@ async fn scripts_flushed_again_and_again_lose_and_double_nothing() {
         lasts(Duration::from_millis(10)).await;
     }
     load.await.expect("all are submitted");
-    campaign.prove().await;
-    nothing_ran_twice(&engine, 150);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 150);
 }

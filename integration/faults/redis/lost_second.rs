@@ -8,7 +8,7 @@ use correction_runner::docker::Listed;
 use correction_runner::job::FINISHED_QUEUE;
 
 use super::append_only::AppendOnlyFile;
-use super::{EVERY_SECOND, lasts, nothing_ran_twice, start};
+use super::{EVERY_SECOND, lasts, start};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::note;
 use crate::support::system::System;
@@ -39,7 +39,7 @@ async fn forgets(words: &[&str], away: Duration, and_some: u64) {
     // What Redis forgot is not there: else the cut would prove nothing.
     assert!(lost > 0);
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, proof.results);
+    proof.nothing_ran_twice(&engine.stats(), proof.results);
     note(
         "lost second",
         &format!("POSTs repeated of 3, from {} on forgotten", words.join(" ")),

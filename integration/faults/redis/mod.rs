@@ -44,12 +44,6 @@ async fn start(options: &[&str]) -> (SimulatedEngine, Campaign) {
     (engine, campaign)
 }
 
-/// No submission ran twice, and no container was started twice.
-fn nothing_ran_twice(engine: &SimulatedEngine, submitted: usize) {
-    let stats = engine.stats();
-    assert_eq!((stats.started, stats.max_starts_of_one), (submitted as u64, 1), "{stats:?}");
-}
-
 /// Lets time pass in which a fault lasts: that is the fault, and no synchronisation.
 async fn lasts(time: Duration) {
     tokio::time::sleep(time).await;

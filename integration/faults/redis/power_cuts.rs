@@ -8,7 +8,7 @@ use correction_runner::job::RUNNING_QUEUE;
 
 use super::append_only::AppendOnlyFile;
 use super::wire::Wire;
-use super::{ALWAYS, EVERY_SECOND, lasts, nothing_ran_twice, start};
+use super::{ALWAYS, EVERY_SECOND, lasts, start};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::note;
 use crate::support::redis::RedisServer;
@@ -83,7 +83,7 @@ async fn cuts(row: &str, power: bool, away: &[Duration]) {
     // Their numbers are those of submissions that were lost.
     campaign.submit(20, Duration::from_millis(100)).await;
     let proof = campaign.prove().await;
-    nothing_ran_twice(&engine, proof.results);
+    proof.nothing_ran_twice(&engine.stats(), proof.results);
     let cuts = away.len();
     note(
         row,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::relay::Relay;
 use super::wire::Wire;
-use super::{lasts, nothing_ran_twice, prepare, start, until_next_result};
+use super::{lasts, prepare, start, until_next_result};
 use crate::faults::campaign::Campaign;
 use crate::faults::figures::note_times;
 use crate::support::simulated_engine::SimulatedEngine;
@@ -31,8 +31,8 @@ async fn refused(row: &str, engine: &SimulatedEngine, mut campaign: Campaign, be
     say(&campaign, end).await;
     let next = until_next_result(&campaign).await;
     load.await.expect("all are submitted");
-    campaign.prove().await;
-    nothing_ran_twice(engine, 100);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 100);
     note_times(row, "Redis well again to the next result", vec![next]);
 }
 
@@ -79,8 +79,8 @@ async fn a_password_that_appears_for_a_while_loses_nothing() {
     assert_eq!(wire.say("CONFIG SET requirepass \"\"").await.as_deref(), Some("+OK"));
     let next = until_next_result(&campaign).await;
     load.await.expect("all are submitted");
-    campaign.prove().await;
-    nothing_ran_twice(&engine, 100);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 100);
     note_times("NOAUTH", "Redis well again to the next result", vec![next]);
 }
 
@@ -118,8 +118,8 @@ async fn a_script_of_somebody_else_that_does_not_end_for_a_while_loses_nothing()
     assert!(told.contains("killed by user"), "{told}");
     let next = until_next_result(&campaign).await;
     load.await.expect("all are submitted");
-    campaign.prove().await;
-    nothing_ran_twice(&engine, 100);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 100);
     note_times("BUSY", "Redis well again to the next result", vec![next]);
 }
 
@@ -142,7 +142,7 @@ async fn a_server_that_loads_for_a_while_loses_nothing() {
     relay.answer_all_with(None);
     let next = until_next_result(&campaign).await;
     load.await.expect("all are submitted");
-    campaign.prove().await;
-    nothing_ran_twice(&engine, 100);
+    let proof = campaign.prove().await;
+    proof.nothing_ran_twice(&engine.stats(), 100);
     note_times("LOADING", "Redis well again to the next result", vec![next]);
 }

@@ -155,6 +155,17 @@ pub enum Operation {
         pick: Index,
         again: bool,
     },
+    /// A person cancels a pending job; `forget`: without a result.
+    Cancel {
+        pick: Index,
+        again: bool,
+        forget: bool,
+    },
+    /// A person cancels a running job.
+    Mark {
+        pick: Index,
+        again: bool,
+    },
     /// The installation gets its id.
     SettleIn,
     Reset,
@@ -221,6 +232,8 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         2 => Just(Op::Standing),
         2 => (1_usize..4).prop_map(|count| Op::CallBack { count }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, again)| Op::FinishOrphan { pick, again }),
+        6 => (pick(), any::<bool>(), rarely()).prop_map(|(pick, again, forget)| Op::Cancel { pick, again, forget }),
+        3 => (pick(), any::<bool>()).prop_map(|(pick, again)| Op::Mark { pick, again }),
         2 => Just(Op::SettleIn),
         1 => Just(Op::ScriptFlush),
     ];

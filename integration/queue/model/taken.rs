@@ -67,6 +67,7 @@ impl World<'_> {
             assert_eq!(u64::from(job.retries), known.number("retries"));
             assert_eq!(job.deferred_failure, known.fields.remove("defa"));
             assert_eq!((job.lifo, job.timestamp), (known.lifo, known.timestamp));
+            assert_eq!(job.cancelled, known.marked);
             known.lock = Some(job.token.as_str().to_owned());
             if lane == PENDING {
                 self.corrections.push(Self::labels_of(&job));
@@ -78,7 +79,7 @@ impl World<'_> {
     }
 
     /// Calls what settles a job.
-    async fn call(&self, hold: &Hold, how: How) -> Settled {
+    pub async fn call(&self, hold: &Hold, how: How) -> Settled {
         let (queue, job) = (&self.queues[hold.lane], &hold.job);
         let delay = |delayed| if delayed { HOUR } else { Duration::ZERO };
         let answer = match how {
@@ -116,7 +117,7 @@ impl World<'_> {
         answer.expect("an answer")
     }
 
-    fn destination(hold: &Hold, how: How) -> Option<usize> {
+    pub fn destination(hold: &Hold, how: How) -> Option<usize> {
         match (how, hold.lane) {
             (How::HandOver { straight: false, .. }, PENDING) => Some(RUNNING),
             (How::HandOver { .. }, PENDING | RUNNING) => Some(FINISHED),
@@ -146,6 +147,9 @@ impl World<'_> {
 
     pub async fn settle(&mut self, at: usize, how: How, again: bool) {
         let hold = self.held.remove(at);
+        if self.is_refused(&hold, how) {
+            return self.settle_in_vain(hold, how).await;
+        }
         assert_eq!(self.call(&hold, how).await, Settled::Done, "{how:?}");
         self.note(&hold, how);
         if again {
@@ -172,6 +176,9 @@ impl World<'_> {
                             self.pass_on(id, &correction);
                         }
                     }
+                    if to == RUNNING {
+                        self.pass_mark_on(id, &correction);
+                    }
                     if to == FINISHED {
                         self.done.entry(correction).or_insert_with(|| token.to_owned());
                     }
@@ -184,13 +191,13 @@ impl World<'_> {
                 self.lanes[hold.lane].complete(id, token, gone);
             }
             How::PutBack { called } if hold.lane == FINISHED => self.put_back(hold, called),
-            How::Aside | How::PutBack { .. } if hold.lane != PENDING || !matches!(how, How::Aside) => {
-                self.give_up(hold.lane, id);
-                self.lanes[hold.lane].complete(id, token, false);
-            }
-            How::Aside => {
+            How::Aside if hold.lane == PENDING => {
                 self.give_up(PENDING, id);
                 self.put_aside(id, token, For::Image);
+            }
+            How::Aside | How::PutBack { .. } => {
+                self.give_up(hold.lane, id);
+                self.lanes[hold.lane].complete(id, token, false);
             }
             How::Doubted => {
                 self.lanes[hold.lane].job(id).count("retries");

@@ -242,7 +242,8 @@ pub(super) const STARTING: &[Setting] = &[
         unset: "any but the host's own",
         help: "The folders that the jobs' files have to lie in, on the Docker host, such as /srv/uploads:/srv/more. \
                Recommended: without it whoever can add jobs has any file of the host shown to a grader, but for \
-               /proc, /sys, /dev, /run and what is the engine's",
+               /proc, /sys, /dev, /run and what is the engine's. A folder below /dev, /run or the engine's (a volume: \
+               /var/lib/docker/volumes/uploads/_data) has to be listed here",
         ..PLAIN
     },
 ];
@@ -287,7 +288,8 @@ pub(super) const CLEARING: &[Setting] = &[
         value: YES_NO,
         default: "no",
         help: "Delete the submission's file once a verdict, or a failure by its own fault, is safe in the queue. Needs \
-               EXERCISE_FOLDERS, and a completer that sees them under the same paths and may delete there",
+               EXERCISE_FOLDERS, and a completer that sees them under the same paths and may delete there. What stays is \
+               told in docs/operating.md",
         ..PLAIN
     },
     Setting {
@@ -307,7 +309,8 @@ pub(super) const CLEARING: &[Setting] = &[
         value: SIZE,
         unset: "no threshold",
         help: "While the engine's disk has less room than this, remove those images that no correction used for the \
-               longest time (k, m, g; a bare number is in bytes)",
+               longest time (k, m, g; a bare number is in bytes). For an engine of this machine whose folder the completer \
+               sees",
         ..PLAIN
     },
 ];

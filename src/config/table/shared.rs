@@ -67,6 +67,15 @@ pub(super) const LOGGING_AND_START: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "HTTP_LISTEN",
+        group: LOG,
+        value: "ADDRESS:PORT",
+        unset: "nowhere",
+        help: "Where to answer over HTTP: /metrics for Prometheus, /healthz, /readyz; such as 127.0.0.1:9464. Whoever can \
+               reach it can read them; each process needs a port of its own",
+        ..PLAIN
+    },
+    Setting {
         name: "LOG_LEVEL",
         group: LOG,
         value: "LEVEL",

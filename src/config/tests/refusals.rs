@@ -51,20 +51,6 @@ fn a_component_does_not_mind_what_is_wrong_with_the_settings_of_others() {
 }
 
 #[test]
-fn what_this_version_does_not_have_is_refused_unless_it_asks_for_nothing() {
-    for later in table::LATER {
-        let text = refused("notifier", &[(later.name, "canary")], "");
-        assert!(text.contains(later.name) && text.contains("does not have it yet"), "{text}");
-        assert!(!text.contains("canary"), "{text}");
-        let text = refused("notifier", &[], &format!("\n{}=canary", later.name));
-        assert!(text.contains(".env, line 2"), "{text}");
-        for harmless in later.harmless.iter().chain(&["", " "]) {
-            configured("notifier", &[(later.name, harmless)], "");
-        }
-    }
-}
-
-#[test]
 fn a_directory_in_the_place_of_the_file_is_an_error_and_no_file_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let read_here = || read(["correction-runner", "all"].map(OsString::from), [], directory.path());

@@ -4,18 +4,20 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::view::{View, millis, printable};
+use super::view::View;
 use super::{Answer, DeliveriesError, Place, as_json, in_words};
 use crate::config::{ListDeliveries, ListedState, Selection};
 use crate::queue::State;
+use crate::tools::terminal::{Cell, Column, Style, Table, Terminal, millis};
 
-/// The widest column but the last.
+/// The widest of the columns that can be cut, and the last one.
 const WIDEST: usize = 60;
+const LONGEST_REASON: usize = 200;
 
 pub(super) async fn list(
     place: &Place,
     order: &ListDeliveries,
-    out: &mut impl Write,
+    out: &mut Terminal<'_>,
 ) -> Result<Answer, DeliveriesError> {
     let mut views = Vec::new();
     let mut cut = false;
@@ -29,12 +31,10 @@ pub(super) async fn list(
     if order.json {
         let all: Vec<Value> = views.iter().map(View::to_json).collect();
         let answer = json!({ "deliveries": all, "more": cut, "counts": as_json(&counts) });
-        writeln!(out, "{answer}")?;
+        out.document(&answer)?;
         return Ok(Answer::Yes);
     }
-    if !views.is_empty() {
-        write_table(&views, out)?;
-    }
+    out.table(&table(&views))?;
     if cut {
         writeln!(out, "… and more: --limit, --since and --receiver choose")?;
     }
@@ -81,43 +81,33 @@ pub(super) async fn matching(
     Ok((views, false))
 }
 
-fn write_table(views: &[View], out: &mut impl Write) -> std::io::Result<()> {
-    let heads =
-        ["STATE", "ID", "WORK ID", "CALLBACK", "ATTEMPTS", "ENDED, OR DUE", "REASON"].map(String::from);
-    let rows: Vec<[String; 7]> = [heads].into_iter().chain(views.iter().map(row)).collect();
-    let mut widths = [0; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let (last, cells) = row.split_last().unwrap_or((&row[0], &[]));
-        for (cell, width) in cells.iter().zip(widths) {
-            write!(out, "{cell:width$}  ")?;
-        }
-        writeln!(out, "{last}")?;
-    }
-    Ok(())
-}
-
-fn row(view: &View) -> [String; 7] {
-    let record = &view.record;
-    [
-        view.state().into(),
+fn table(views: &[View]) -> Table {
+    let mut table = Table::new([
+        Column::left("STATE"),
         // Whole, since it is what the other commands take.
-        printable(record.id.as_str()),
-        short(view.work_id()),
-        short(view.callback().unwrap_or_else(|| "–".into())),
-        format!("{}/{}", record.attempts_made, record.attempts),
-        view.at().unwrap_or_else(|| "–".into()),
-        printable(&record.failed_reason).chars().take(200).collect(),
-    ]
-}
-
-fn short(text: String) -> String {
-    if text.chars().count() <= WIDEST {
-        return text;
+        Column::left("ID"),
+        Column::left("WORK ID").at_most(WIDEST),
+        Column::left("CALLBACK").at_most(WIDEST),
+        Column::left("ATTEMPTS"),
+        Column::left("ENDED, OR DUE"),
+        Column::left("REASON").at_most(LONGEST_REASON),
+    ]);
+    for view in views {
+        let record = &view.record;
+        let style = match record.state {
+            State::Failed => Style::Bad,
+            State::Completed => Style::Good,
+            _ => Style::Plain,
+        };
+        table.row([
+            Cell::styled(view.state(), style),
+            record.id.as_str().into(),
+            Cell::known(view.work_id()),
+            Cell::known(view.callback()),
+            format!("{}/{}", record.attempts_made, record.attempts).into(),
+            Cell::known(view.at()),
+            record.failed_reason.as_str().into(),
+        ]);
     }
-    text.chars().take(WIDEST - 1).chain(['…']).collect()
+    table
 }

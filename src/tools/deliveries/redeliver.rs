@@ -7,13 +7,14 @@ use serde_json::json;
 use url::Url;
 
 use super::list::matching;
-use super::view::{View, printable};
+use super::view::View;
 use super::{Answer, DeliveriesError, Place, as_json, in_words};
 use crate::callback::shown;
 use crate::config::Redeliver;
 use crate::fields::{Fields, raw};
 use crate::identity::JobId;
 use crate::queue::{PutBack, State};
+use crate::tools::terminal::{Terminal, printable};
 
 /// How often a job is read anew whose data somebody else changes meanwhile.
 const TRIES: usize = 3;
@@ -69,7 +70,7 @@ impl Fate {
 pub(super) async fn redeliver(
     place: &Place,
     order: &Redeliver,
-    out: &mut impl Write,
+    out: &mut Terminal<'_>,
 ) -> Result<Answer, DeliveriesError> {
     let to = destination(order)?;
     let mut fates = Vec::new();
@@ -99,7 +100,7 @@ pub(super) async fn redeliver(
             .map(|(id, fate)| json!({ "id": id.as_str(), "result": fate.for_programs() }))
             .collect();
         let answer = json!({ "deliveries": all, "dry_run": order.dry_run, "counts": as_json(&counts) });
-        writeln!(out, "{answer}")?;
+        out.document(&answer)?;
     } else {
         let done = fates.iter().filter(|(_, fate)| *fate == Fate::InLine).count();
         let verb = if order.dry_run { "would be redelivered" } else { "redelivered" };

@@ -4,18 +4,19 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::view::{View, printable, time};
+use super::view::View;
 use super::{Answer, DeliveriesError, Place};
 use crate::callback::Body;
 use crate::config::ShowDelivery;
 use crate::identity::JobId;
 use crate::job::FinishedJob;
 use crate::ledger::{Entry, Said};
+use crate::tools::terminal::{Terminal, printable, time};
 
 pub(super) async fn show(
     place: &Place,
     order: &ShowDelivery,
-    out: &mut impl Write,
+    out: &mut Terminal<'_>,
 ) -> Result<Answer, DeliveriesError> {
     let Some((record, log)) = place.queue.record(&JobId::new(order.id.as_str())).await? else {
         writeln!(
@@ -35,26 +36,24 @@ pub(super) async fn show(
         let mut answer = view.to_json();
         answer["body"] = body.into();
         answer["log"] = log.iter().map(|line| entry(line)).collect();
-        writeln!(out, "{answer}")?;
+        out.document(&answer)?;
         return Ok(Answer::Yes);
     }
     let record = &view.record;
-    let at = view.at().unwrap_or_else(|| "–".into());
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".into());
     let reason = Some(printable(&record.failed_reason)).filter(|reason| !reason.is_empty());
-    for (name, value) in [
+    out.pairs(&[
         ("id", printable(record.id.as_str())),
         ("webhook-id", view.webhook_id.clone()),
         ("state", view.state().to_owned()),
-        ("work_id", view.work_id()),
-        ("callback", view.callback().unwrap_or_else(|| "–".into())),
-        ("queued", time(record.timestamp).unwrap_or_else(|| "–".into())),
-        (if view.state() == "delayed" { "next attempt" } else { "ended" }, at),
+        ("work_id", or_none(view.work_id().map(|work_id| printable(&work_id)))),
+        ("callback", or_none(view.callback().map(|callback| printable(&callback)))),
+        ("queued", or_none(time(record.timestamp))),
+        (if view.state() == "delayed" { "next attempt" } else { "ended" }, or_none(view.at())),
         ("attempts", format!("{} of {}", record.attempts_made, record.attempts)),
-        ("reason", reason.unwrap_or_else(|| "–".into())),
+        ("reason", or_none(reason)),
         ("body", printable(&body)),
-    ] {
-        writeln!(out, "{name:<13} {value}")?;
-    }
+    ])?;
     writeln!(out, "log:")?;
     log.iter().try_for_each(|line| writeln!(out, "  {}", printable(line)))?;
     Ok(Answer::Yes)

@@ -1,8 +1,5 @@
-//! One delivery as it is shown: without credentials, on one line, safe for a terminal.
+//! One delivery as it is shown: without credentials.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use url::Url;
@@ -13,6 +10,7 @@ use crate::config::Selection;
 use crate::identity::webhook_id;
 use crate::job::{Errand, FinishedJob};
 use crate::queue::{Record, State};
+use crate::tools::terminal::{millis, time};
 
 /// A delivery, and what its job's data tells of it.
 pub(super) struct View {
@@ -34,7 +32,7 @@ impl View {
 
     /// The callback, without what must not be shown.
     pub fn callback(&self) -> Option<String> {
-        self.errand.callback.as_deref().map(|callback| printable(&shown(callback)))
+        self.errand.callback.as_deref().map(shown)
     }
 
     pub fn state(&self) -> &'static str {
@@ -52,10 +50,10 @@ impl View {
         self.record.at.and_then(time)
     }
 
-    pub fn work_id(&self) -> String {
-        let work_id = self.errand.work_id.as_ref().map(|work_id| work_id.0.get());
-        let text = work_id.map(|raw| serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()));
-        printable(&text.unwrap_or_else(|| "–".into()))
+    /// A string without its quotation marks, anything else as JSON.
+    pub fn work_id(&self) -> Option<String> {
+        let raw = self.errand.work_id.as_ref()?.0.get();
+        Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
     }
 
     /// Whether a person means it.
@@ -95,22 +93,6 @@ pub(super) fn value(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
 }
 
-/// Milliseconds of Unix time.
-pub(super) fn millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Milliseconds of Unix time as a person reads them.
-pub(super) fn time(millis: u64) -> Option<String> {
-    let timestamp = Timestamp::from_millisecond(i64::try_from(millis).ok()?).ok()?;
-    Some(format!("{timestamp:.3}"))
-}
-
-/// A stranger's text, which cannot play tricks on a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '·' } else { character }).collect()
-}
-
 /// Whether a URL leads to a host, or to a host and port.
 fn goes_to(url: &str, wanted: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
@@ -139,10 +121,5 @@ mod tests {
         ] {
             assert_eq!(goes_to(url, wanted), fits, "{url} {wanted}");
         }
-    }
-
-    #[test]
-    fn a_strangers_text_stays_on_its_line() {
-        assert_eq!(printable("a\n\u{1b}[31mé"), "a··[31mé");
     }
 }

@@ -1,0 +1,338 @@
+//! Where commands write what a person reads: colour, width and tables where there is a terminal, plain text
+//! elsewhere, and one JSON document where that was asked for.
+//!
+//! Colour is there on a terminal only. `NO_COLOR` (<https://no-color.org>) and `TERM=dumb` take it away,
+//! `CLICOLOR_FORCE` (<https://bixense.com/clicolors>) gives it to pipes too, and `NO_COLOR` is the strongest.
+//!
+//! What strangers wrote goes through [`printable`]; cells of a [`Table`] do so by themselves.
+
+mod table;
+mod words;
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use rustix::termios::tcgetwinsize;
+use serde::Serialize;
+
+use crate::telemetry::harmless;
+
+pub use table::{Cell, Column, Table};
+pub use words::{ago, bytes, fit, millis, printable, seconds, span, time, width};
+
+/// How a piece of text stands out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// As all the rest.
+    #[default]
+    Plain,
+    /// A heading, or what matters.
+    Strong,
+    /// What matters least.
+    Faint,
+    /// All is well.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// Something is about to go wrong.
+    Warning,
+    /// Something is wrong.
+    Bad,
+}
+
+impl Style {
+    /// The parameters of the escape sequence that begins it (ECMA-48, SGR).
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Strong => Some("1"),
+            Self::Faint => Some("2"),
+            Self::Good => Some("32"),
+            Self::Note => Some("36"),
+            Self::Warning => Some("33"),
+            Self::Bad => Some("1;31"),
+        }
+    }
+}
+
+/// What is known of where the output goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    colour: bool,
+    live: bool,
+    columns: Option<usize>,
+    rows: Option<usize>,
+}
+
+impl Look {
+    fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
+        let live = stream.is_terminal();
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let is = |name: &str, value: &str| set(name).is_some_and(|found| found == value);
+        let window = tcgetwinsize(stream).ok().filter(|_| live);
+        let some = |count: u16| Some(usize::from(count)).filter(|count| *count > 0);
+        Self {
+            colour: colours(
+                live && !is("TERM", "dumb"),
+                set("NO_COLOR").is_some(),
+                set("CLICOLOR_FORCE").is_some() && !is("CLICOLOR_FORCE", "0"),
+            ),
+            live,
+            columns: window.and_then(|size| some(size.ws_col)),
+            rows: window.and_then(|size| some(size.ws_row)),
+        }
+    }
+}
+
+/// Whether there is colour: on what can show it, unless refused, and where it is forced.
+fn colours(able: bool, refused: bool, forced: bool) -> bool {
+    !refused && (able || forced)
+}
+
+/// A stream with what it can show. It is written to like any other stream.
+pub struct Terminal<'a> {
+    out: Box<dyn Write + 'a>,
+    look: Look,
+}
+
+impl Terminal<'static> {
+    /// The standard output.
+    #[must_use]
+    pub fn stdout() -> Self {
+        let look = Look::of(&io::stdout());
+        // Not locked, so that it may be held by tasks.
+        Self { out: Box::new(io::stdout()), look }
+    }
+
+    /// The standard error: for what a person is to see while the standard output is for a program.
+    #[must_use]
+    pub fn stderr() -> Self {
+        let look = Look::of(&io::stderr());
+        Self { out: Box::new(io::stderr()), look }
+    }
+}
+
+impl<'a> Terminal<'a> {
+    /// A stream that is no terminal.
+    #[must_use]
+    pub fn plain(out: impl Write + 'a) -> Self {
+        Self { out: Box::new(out), look: Look::default() }
+    }
+
+    /// Whether a person watches, so that what was written can be written over.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.look.live
+    }
+
+    /// How wide it is, in columns; nothing where that does not matter.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        self.look.columns
+    }
+
+    /// A text of ours that stands out, where there is colour. A stranger's goes through [`printable`] first.
+    #[must_use]
+    pub fn painted(&self, style: Style, text: &str) -> String {
+        match style.code().filter(|_| self.look.colour && !text.is_empty()) {
+            Some(code) => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Writes a table, with its heads if it has rows.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+        for line in table.lines(self) {
+            writeln!(self.out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes names and values below each other, the values in one column. The values are printable already.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn pairs(&mut self, pairs: &[(&str, String)]) -> io::Result<()> {
+        let widest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+        for (name, value) in pairs {
+            let gap = " ".repeat(widest.saturating_sub(width(name)) + 2);
+            writeln!(self.out, "{}{gap}{value}", self.painted(Style::Faint, name))?;
+        }
+        Ok(())
+    }
+
+    /// Writes one JSON document: in lines for a person at a terminal, on one line for a program.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn document(&mut self, document: &impl Serialize) -> io::Result<()> {
+        let text = if self.look.live {
+            serde_json::to_string_pretty(document)
+        } else {
+            serde_json::to_string(document)
+        }?;
+        writeln!(self.out, "{}", harmless(&text))?;
+        self.out.flush()
+    }
+
+    /// Writes one of many JSON documents, on one line wherever it goes.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn line(&mut self, document: &impl Serialize) -> io::Result<()> {
+        writeln!(self.out, "{}", harmless(&serde_json::to_string(document)?))?;
+        self.out.flush()
+    }
+
+    /// Writes a screen over the one before, on a terminal; elsewhere below it, with an empty line between them.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn screen(&mut self, draw: impl FnOnce(&mut Terminal<'_>) -> io::Result<()>) -> io::Result<()> {
+        let mut drawn = Vec::new();
+        draw(&mut Terminal { out: Box::new(&mut drawn), look: self.look })?;
+        if self.look.live {
+            // Home, each line cleared behind its text, and what is below: nothing flickers.
+            let mut text = String::from("\u{1b}[H");
+            let drawn = String::from_utf8_lossy(&drawn);
+            let (room, lines) = (self.look.rows.map_or(usize::MAX, |rows| rows - 1), drawn.lines().count());
+            let shown = if lines > room { room.saturating_sub(1) } else { lines };
+            drawn.lines().take(shown).for_each(|line| text.extend([line, "\u{1b}[K\n"]));
+            if lines > shown {
+                text.push_str(&format!("… {} more lines\u{1b}[K\n", lines - shown));
+            }
+            write!(self.out, "{text}\u{1b}[J")?;
+        } else {
+            self.out.write_all(&drawn)?;
+            writeln!(self.out)?;
+        }
+        self.out.flush()
+    }
+
+    /// Empties the screen of a terminal, for a first [`Terminal::screen`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn clear(&mut self) -> io::Result<()> {
+        if self.look.live { write!(self.out, "\u{1b}[H\u{1b}[2J") } else { Ok(()) }
+    }
+
+    /// Writes a line of progress over the one before, on a terminal; elsewhere nothing. An empty one takes it away.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn progress(&mut self, line: &str) -> io::Result<()> {
+        if !self.look.live {
+            return Ok(());
+        }
+        let line = self.look.columns.map_or_else(|| line.to_owned(), |columns| fit(line, columns - 1));
+        write!(self.out, "\r\u{1b}[K{line}")?;
+        self.out.flush()
+    }
+}
+
+impl Write for Terminal<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+impl<'a> Terminal<'a> {
+    /// A terminal with colour and so many columns.
+    pub(super) fn of_columns(out: impl Write + 'a, columns: usize) -> Self {
+        Self {
+            out: Box::new(out),
+            look: Look { colour: true, live: true, columns: Some(columns), rows: Some(5) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn written(
+        on: for<'a> fn(&'a mut Vec<u8>) -> Terminal<'a>,
+        write: impl FnOnce(&mut Terminal<'_>) -> io::Result<()>,
+    ) -> String {
+        let mut bytes = Vec::new();
+        write(&mut on(&mut bytes)).expect("written");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    fn plain(out: &mut Vec<u8>) -> Terminal<'_> {
+        Terminal::plain(out)
+    }
+
+    fn live(out: &mut Vec<u8>) -> Terminal<'_> {
+        Terminal::of_columns(out, 20)
+    }
+
+    #[test]
+    fn there_is_colour_where_it_can_be_shown_or_is_forced_and_never_where_it_is_refused() {
+        assert!(colours(true, false, false) && colours(false, false, true));
+        assert!(!colours(false, false, false) && !colours(true, true, true));
+        let shown = |out: &mut Terminal<'_>| {
+            let text = out.painted(Style::Bad, "bad") + &out.painted(Style::Plain, "!");
+            write!(out, "{text}")
+        };
+        assert_eq!(written(live, shown), "\u{1b}[1;31mbad\u{1b}[0m!");
+        assert_eq!(written(plain, shown), "bad!");
+    }
+
+    #[test]
+    fn a_document_is_one_line_for_a_program_and_several_for_a_person_and_harmless_in_both() {
+        let document = json!({"text": "a\u{1b}[31m\u{9b}\u{202e}b\n", "number": 1});
+        let (line, lines) =
+            (written(plain, |out| out.document(&document)), written(live, |out| out.document(&document)));
+        assert_eq!((line.lines().count(), lines.lines().count()), (1, 4), "{line}{lines}");
+        for text in [line, lines] {
+            assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), document);
+            assert!(
+                !text.contains(|letter: char| matches!(letter, '\u{1b}' | '\u{9b}' | '\u{202e}')),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_screen_is_drawn_over_the_last_one_on_a_terminal_and_below_it_elsewhere() {
+        let twice = |out: &mut Terminal<'_>| {
+            out.screen(|out| writeln!(out, "one"))?;
+            out.screen(|out| writeln!(out, "two"))
+        };
+        assert_eq!(written(plain, twice), "one\n\ntwo\n\n");
+        assert_eq!(written(live, twice), "\u{1b}[Hone\u{1b}[K\n\u{1b}[J\u{1b}[Htwo\u{1b}[K\n\u{1b}[J");
+    }
+
+    #[test]
+    fn a_screen_that_is_longer_than_the_terminal_does_not_scroll() {
+        let long = |out: &mut Terminal<'_>| out.screen(|out| write!(out, "1\n2\n3\n4\n5\n"));
+        let shown = written(live, long);
+        assert!(shown.contains("3\u{1b}[K\n… 2 more lines\u{1b}[K\n") && !shown.contains('4'), "{shown:?}");
+    }
+
+    #[test]
+    fn progress_stays_on_its_line_and_is_for_terminals_only() {
+        let long = |out: &mut Terminal<'_>| out.progress("working on it for a long time");
+        assert_eq!(written(live, long), "\r\u{1b}[Kworking on it for …");
+        assert_eq!(written(plain, long), "");
+    }
+
+    #[test]
+    fn values_of_pairs_stand_in_one_column() {
+        let pairs = |out: &mut Terminal<'_>| out.pairs(&[("id", "1".into()), ("größe", "2".into())]);
+        assert_eq!(written(plain, pairs), "id     1\ngröße  2\n");
+    }
+}
