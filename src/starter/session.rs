@@ -11,21 +11,18 @@ use crate::backoff::Backoff;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{ContainerId, CorrectionId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
-use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::Profile;
 use crate::queue::{
     Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
-use crate::rerun::Rerun;
 
-use super::compose::composed;
+use super::compose::rerun;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
-use super::place::{self, Place};
+use super::place::Place;
 use super::refusal::{self, Postponed};
 use super::services::Session;
 
@@ -85,8 +82,7 @@ impl Session {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
         self.count_taken(taken, &job);
-        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
-        match place::of(&job.file, folders, endpoint, self.host.root()).await {
+        match self.place_of(&job.file).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -123,8 +119,7 @@ impl Session {
                 return self.cancel(assignment, job, (&instance, &correction), engine).await;
             }
         }
-        let labels = labels(&job, taken, (&instance, &correction), &profile);
-        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+        let spec = match self.spec((&job, &image), taken, (&instance, &correction), profile).await {
             Ok(spec) => spec,
             Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
@@ -344,40 +339,5 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
-    }
-}
-
-/// What the container of a pending job says about it.
-fn labels(
-    job: &PendingJob,
-    taken: &TakenJob,
-    (instance, correction): (&InstanceId, &CorrectionId),
-    profile: &Profile,
-) -> Labels {
-    Labels {
-        instance: instance.clone(),
-        correction: correction.clone(),
-        job: taken.id.clone(),
-        name: taken.name.clone(),
-        timestamp: taken.timestamp,
-        generation: taken.generation,
-        attempt: taken.token.to_string(),
-        timeout_ms: profile.timeout_ms(),
-        disk: profile.disk,
-        errand: job.errand.clone(),
-        rerun: Some(Box::new(rerun(job, taken))),
-        seal: None,
-    }
-}
-
-/// What a completer needs to have the correction run again.
-fn rerun(job: &PendingJob, taken: &TakenJob) -> Rerun {
-    Rerun {
-        image: job.image.clone(),
-        file: job.file.clone(),
-        params: job.params.clone(),
-        priority: taken.priority,
-        timestamp: taken.timestamp,
-        runs: job.runs,
     }
 }
