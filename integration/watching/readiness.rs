@@ -116,7 +116,8 @@ async fn before_redis_is_there_it_is_alive_and_not_ready_and_says_what_it_waits_
     system.server.kill();
     system.spawn("notifier");
     let address = address_of(&system, "notifier").await;
-    let text = until_unready(&system, &address, "[-] notifier: it takes no jobs yet").await;
+    let text =
+        until_unready(&system, &address, "[-] notifier: it takes no work yet: waiting for Redis").await;
     assert!(text.contains("[-] redis: "), "{text}");
     assert_eq!(asked(&address, "/healthz", "*/*").await.0, 200);
     system.server.restart();
@@ -151,4 +152,21 @@ async fn while_it_stops_it_says_so_and_the_socket_is_closed_in_the_end() {
     answers.dedup();
     assert!([&[200, 503, 0][..], &[503, 0], &[200, 0], &[0]].contains(&&*answers), "{answers:?}");
     assert_eq!(system.until_ended("all").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_in_use_ends_it_with_69_and_an_address_that_is_not_ours_with_64() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let in_use = other.local_addr().expect("it is bound").to_string();
+    for (address, code, words) in [
+        (in_use.as_str(), 69, format!("error: HTTP_LISTEN: {in_use} is in use")),
+        ("192.0.2.1:9464", 64, "error: HTTP_LISTEN: cannot listen at 192.0.2.1:9464".to_owned()),
+    ] {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+        command.args(["notifier", "--http-listen", address]).env_clear().kill_on_drop(true);
+        let output = command.output().await.expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(&words), "{error}");
+    }
 }

@@ -27,7 +27,7 @@ use super::removal::{Because, Removal};
 use super::reruns::{self, Next, next_without_container};
 use super::sealing::Sealing;
 use super::session::Session;
-use super::tally::{self, Course};
+use super::tally::Course;
 use super::tries::{Reached, Tries};
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
@@ -151,18 +151,13 @@ async fn end(
     match settled {
         Some(Settled::Done | Settled::Already) => {
             session.witness.forget(&job.container);
+            held.course.over(last.as_ref().ok(), held.age(), &session.metrics);
             match &last {
-                Err(next) => {
-                    session.metrics.reruns.one();
-                    warn!(job_id = %taken.id, container_id = %job.container, work_id,
-                        again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
-                        "the Docker host failed a correction: it is run again");
-                }
-                Ok(result) => {
-                    held.course.told(result, held.age(), &session.metrics);
-                    info!(job_id = %taken.id, container_id = %job.container, work_id,
-                        outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
-                }
+                Err(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
+                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
+                    "the Docker host failed a correction: it is run again"),
+                Ok(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
+                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
             }
             // One that was cancelled may be started by hand even now.
             let is_cancelled =
@@ -264,7 +259,7 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     // Nothing of it was started by us, so that there is nothing to cancel.
     let conclusion = Conclusion { heeds_mark: true, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
     if let Some(Settled::Done | Settled::Already) = tell(session, taken, &result, &conclusion).await {
-        tally::told_of_unusable(&session.metrics);
+        Course::default().over(Some(&result), None, &session.metrics);
     }
 }
 
@@ -304,27 +299,24 @@ pub async fn conclude_orphan(
         }
     };
     pass(Point::OrphanCollected).await;
-    let next = reruns::next(session, container, &labels.correction, result).await;
-    let (queue, job, file) = match &next {
+    let (queue, job, file, told) = match reruns::next(session, container, &labels.correction, result).await {
         Next::Tell(result) => {
-            let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, result));
-            (FINISHED_QUEUE, &session.finished_job(&labels.correction, &labels.name, result), file)
+            let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, &result));
+            let job = session.finished_job(&labels.correction, &labels.name, &result);
+            (FINISHED_QUEUE, job, file, Some(result))
         }
-        Next::Again(next) => (PENDING_QUEUE, &**next, None),
+        Next::Again(next) => (PENDING_QUEUE, *next, None, None),
         Next::Unknown(error) => {
             debug!(container_id = %container, work_id, error, "the next sweep tries again");
             return (reached, None);
         }
     };
-    let finished = session.redis.end_orphan(labels, queue, job, file.as_ref()).await;
+    let finished = session.redis.end_orphan(labels, queue, &job, file.as_ref()).await;
     pass(Point::OrphanFinished).await;
     let removal = match finished {
         Ok(Finished::Added) => {
             session.witness.forget(container);
-            match &next {
-                Next::Tell(result) => tally::told_of_orphan(labels, result, &session.metrics),
-                _ => session.metrics.reruns.one(),
-            }
+            Course::of_labels(labels, &session.metrics).over(told.as_ref(), None, &session.metrics);
             warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

@@ -90,15 +90,15 @@ async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
     if settled == Some(Settled::Cancelled) {
         let result = FinishedJob::of_failure(job.errand.clone(), &Failure::cancelled());
         let conclusion = Conclusion { heeds_mark: true, ..conclusion };
-        return tell(session, taken, &result, &conclusion).await.is_some();
+        let told = tell(session, taken, &result, &conclusion).await;
+        if matches!(told, Some(Settled::Done | Settled::Already)) {
+            Course::of_record(&taken.data, &session.metrics).over(Some(&result), None, &session.metrics);
+        }
+        return told.is_some();
     }
     if matches!(settled, Some(Settled::Done | Settled::Already)) {
-        match &next {
-            Next::Tell(result) => {
-                Course::of_record(&taken.data, &session.metrics).told(result, None, &session.metrics);
-            }
-            _ => session.metrics.reruns.one(),
-        }
+        let result = if let Next::Tell(result) = &next { Some(result) } else { None };
+        Course::of_record(&taken.data, &session.metrics).over(result, None, &session.metrics);
         error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(), again,
             "the Docker engine of a correction did not come back: it is given up");
     }

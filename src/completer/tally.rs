@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use crate::job::FinishedJob;
 use crate::labels::Labels;
 use crate::metrics::{CameOf, Ending, Find, ImageLabel, Metrics, Stage};
-use crate::outcome::Outcome;
 use crate::rerun::Asked;
 
 use super::sweep::Found;
@@ -38,7 +37,9 @@ impl Course {
         }
     }
 
-    fn of_labels(labels: &Labels, metrics: &Metrics) -> Self {
+    /// That of a container without a record, from its labels.
+    #[must_use]
+    pub fn of_labels(labels: &Labels, metrics: &Metrics) -> Self {
         let image = labels.rerun.as_ref().map(|asked| metrics.corrections.label(&asked.image, true));
         let submitted = Some(labels.timestamp).filter(|timestamp| *timestamp > 0);
         Self { image: image.unwrap_or_default(), submitted, ended: OnceLock::new() }
@@ -49,8 +50,10 @@ impl Course {
         self.ended.get_or_init(Instant::now);
     }
 
-    /// Its result was handed over. `recorded_for` = for how long it has had a record.
-    pub fn told(&self, result: &FinishedJob, recorded_for: Option<Duration>, metrics: &Metrics) {
+    /// It is over: its result was handed over, or (without one) it is run again. `recorded_for` = for how long it has
+    /// had a record.
+    pub fn over(&self, result: Option<&FinishedJob>, recorded_for: Option<Duration>, metrics: &Metrics) {
+        let Some(result) = result else { return metrics.reruns.one() };
         metrics.corrections.ended(self.image, Ending::named(result.outcome.as_deref()));
         let now = Timestamp::now().as_millisecond().unsigned_abs();
         if let Some(submitted) = self.submitted {
@@ -62,16 +65,6 @@ impl Course {
             metrics.stages.of(Stage::Run).took(recorded_for.saturating_sub(collected_for));
         }
     }
-}
-
-/// The result of a container without a record was handed over.
-pub fn told_of_orphan(labels: &Labels, result: &FinishedJob, metrics: &Metrics) {
-    Course::of_labels(labels, metrics).told(result, None, metrics);
-}
-
-/// A running job that cannot be used was handed over.
-pub fn told_of_unusable(metrics: &Metrics) {
-    metrics.corrections.ended(ImageLabel::Unknown, Ending(Some(Outcome::InvalidJob)));
 }
 
 /// A sweep was done.
@@ -93,7 +86,7 @@ mod tests {
     use super::*;
     use crate::job::Errand;
     use crate::metrics::Label;
-    use crate::outcome::Failure;
+    use crate::outcome::{Failure, Outcome};
 
     #[test]
     fn a_correction_is_counted_by_its_image_and_outcome_and_with_its_times_once_its_end_was_seen() {
@@ -102,13 +95,13 @@ mod tests {
         let course = Course::of_record(data, &metrics);
         let failure = Failure::new(Outcome::Timeout, "It took too long.");
         let result = FinishedJob::of_failure(Errand::default(), &failure);
-        course.told(&result, Some(Duration::from_secs(7)), &metrics);
+        course.over(Some(&result), Some(Duration::from_secs(7)), &metrics);
         let page = metrics.page(crate::metrics::Format::Prometheus);
         let counted = "correction_runner_corrections_total{image=\"quiz:1\",outcome=\"timeout\"} 1\n";
         assert!(page.contains(counted), "{page}");
         assert_eq!((metrics.correction_time.count(), metrics.stages.of(Stage::Run).count()), (1, 0));
         course.has_ended();
-        course.told(&result, Some(Duration::from_secs(7)), &metrics);
+        course.over(Some(&result), Some(Duration::from_secs(7)), &metrics);
         assert_eq!(
             (metrics.stages.of(Stage::Run).count(), metrics.stages.of(Stage::Collect).count()),
             (1, 1)

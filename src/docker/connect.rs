@@ -163,7 +163,11 @@ impl Engine {
     ) -> Result<T, EngineError> {
         let asked = Instant::now();
         let done = self.within_uncounted(call, limit, work).await;
-        self.metrics().docker_calls.took(call.name(), asked.elapsed());
+        let took = asked.elapsed();
+        self.metrics().docker_calls.took(call.name(), took);
+        if let (Some(stage), true) = (call.stage(), done.is_ok()) {
+            self.metrics().stages.of(stage).took(took);
+        }
         done
     }
 

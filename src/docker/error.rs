@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::metrics::Fault;
+use crate::metrics::{Fault, Stage};
 
 /// The calls that are made to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -271,6 +271,16 @@ impl EngineError {
 }
 
 impl Call {
+    /// The stage of a correction that it is.
+    pub(super) fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Pull => Some(Stage::Pull),
+            Self::Create => Some(Stage::Create),
+            Self::Start => Some(Stage::Start),
+            _ => None,
+        }
+    }
+
     fn changes_something(self) -> bool {
         matches!(self, Self::Create | Self::Start | Self::Kill | Self::Unpause | Self::Remove | Self::Pull)
     }

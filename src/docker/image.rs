@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use hyper::header::HeaderName;
 use hyper::{Method, Response};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::answer::{BAD_REFERENCE, Refusal, is_disk_full, says, shortened};
 use super::connect::Engine;
@@ -18,7 +17,6 @@ use super::lines::Lines;
 use super::reference::Reference;
 use super::transport::told;
 use crate::heartbeat::waiting_for;
-use crate::metrics::Stage;
 
 /// The pulls in flight, by image.
 pub(super) type Pulls = HashMap<String, Shared<BoxFuture<'static, Result<(), EngineError>>>>;
@@ -66,11 +64,7 @@ impl Engine {
         let task = tokio::spawn(async move {
             let forget = Forget { engine: &engine, image: &name };
             let limit = engine.pull_timeout();
-            let begun = Instant::now();
             let pulled = engine.within(Call::Pull, limit, engine.pull_now(&name)).await;
-            if pulled.is_ok() {
-                engine.metrics().stages.of(Stage::Pull).took(begun.elapsed());
-            }
             drop(forget);
             pulled.map_err(|error| match error {
                 // The registry is slow, mostly; the engine need not be away.

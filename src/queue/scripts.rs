@@ -23,6 +23,8 @@ scripts! {
     COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "complete.lua";
     FAIL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
     RETRY = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    PUT_BACK = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "put_back.lua";
+    CALL_FORTH = "shared/queue.lua" "call_forth.lua";
     ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "aside.lua";
     ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "admit.lua";
     CALL_BACK = "shared/queue.lua" "shared/permits.lua" "call_back.lua";

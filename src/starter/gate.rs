@@ -129,11 +129,10 @@ impl Session {
 impl Gate<'_> {
     /// Starts the container. A start that hangs gives its room to others where all of its image hang.
     pub async fn launch(&self, assignment: &Assignment, spec: &ContainerSpec) -> Launch {
-        let Session { engine, settings, metrics, .. } = self.session;
+        let Session { engine, settings, .. } = self.session;
         let (pull, dont_start, job) = (settings.docker.pull, settings.dont_start, &assignment.job.id);
         let cancelled = &assignment.cancelled;
-        let mut launched =
-            Box::pin(launch(Launcher { engine, pull, dont_start, job, cancelled, metrics }, spec));
+        let mut launched = Box::pin(launch(Launcher { engine, pull, dont_start, job, cancelled }, spec));
         let mut patience = SLOW;
         loop {
             tokio::select! {

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -15,7 +14,6 @@ use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine, EngineError, Inspected, Removed, State};
 use crate::identity::{ContainerId, JobId};
 use crate::labels::Labels;
-use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Failure, Outcome};
 use crate::seal::Seal;
 
@@ -40,8 +38,6 @@ pub struct Launcher<'a> {
     pub job: &'a JobId,
     /// Cancelled once the correction is: nothing is started from then on.
     pub cancelled: &'a CancellationToken,
-    /// Where is written how long it took.
-    pub metrics: &'a Metrics,
 }
 
 /// How a launch ended.
@@ -89,10 +85,8 @@ pub async fn launch(by: Launcher<'_>, spec: &ContainerSpec) -> Launch {
             return Launch::Cancelled;
         }
         pass(Point::StarterCreating).await;
-        let begun = Instant::now();
         let error = match by.engine.create(spec).await {
             Ok(container) => {
-                by.metrics.stages.of(Stage::Create).took(begun.elapsed());
                 pass(Point::StarterCreated).await;
                 match start(by, spec, container).await {
                     Some(launch) => return launch,
@@ -214,10 +208,8 @@ async fn start(by: Launcher<'_>, spec: &ContainerSpec, container: ContainerId) -
     if by.cancelled.is_cancelled() {
         return Some(Launch::Cancelled);
     }
-    let begun = Instant::now();
     let error = match by.engine.start(&container).await {
         Ok(()) => {
-            by.metrics.stages.of(Stage::Start).took(begun.elapsed());
             pass(Point::StarterStarted).await;
             return Some(Launch::Started(container));
         }

@@ -11,7 +11,6 @@ use crate::docker::{ContainerSpec, Engine};
 use crate::identity::{ContainerId, JobId};
 use crate::job::{PendingJob, Problem};
 use crate::labels::Labels;
-use crate::metrics::Metrics;
 use crate::outcome::Failure;
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -94,8 +93,8 @@ impl Single<'_> {
         pulling: impl Fn() + Send,
     ) -> Result<ContainerId, NotStarted> {
         let never = CancellationToken::new();
-        let (pull, metrics) = (self.docker.pull, Metrics::default());
-        let by = Launcher { engine, pull, dont_start: false, job, cancelled: &never, metrics: &metrics };
+        let pull = self.docker.pull;
+        let by = Launcher { engine, pull, dont_start: false, job, cancelled: &never };
         let mut pulls = 0;
         loop {
             let missing = match launch(by, spec).await {

@@ -101,7 +101,7 @@ pub(super) fn is_confirmed(flag: &str, named: Option<&str>, target: &str) -> Res
         return Err(Refused::Senseless(why));
     }
     // As the scripts ask (scripts/parts/speech.sh).
-    let letters = || fastrand::choice("bcdfghjkmnpqrstvwxz".chars()).unwrap_or('x');
+    let letters = || fastrand::choice(b"bcdfghjkmnpqrstvwxz").map_or('x', |letter| char::from(*letter));
     let word: String = std::iter::repeat_with(letters).take(4).collect();
     eprint!("Type the word {word} to go on, anything else to leave all as it is: ");
     let mut typed = String::new();
