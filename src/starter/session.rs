@@ -94,15 +94,9 @@ impl Session {
                 return self.postpone(assignment, &correction, job, &postponed, begun).await;
             }
         }
-        if taken.stalled >= STALLED_AT_MOST {
-            let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
-            return Handled::Settled;
-        }
-        let profile = match self.policy.now().profile_of(&job.image) {
+        let profile = match self.profile_for(taken, &job.image) {
             Ok(profile) => profile,
-            Err(not_allowed) => {
-                let failure = refusal::not_allowed(&not_allowed);
+            Err(failure) => {
                 self.refuse(assignment, &correction, job.errand, &failure).await;
                 return Handled::Settled;
             }
@@ -167,6 +161,15 @@ impl Session {
         }
     }
 
+    /// What the container gets, if there is to be one.
+    fn profile_for(&self, taken: &TakenJob, image: &str) -> Result<Profile, Failure> {
+        if taken.stalled >= STALLED_AT_MOST {
+            return Err(refusal::stalled_too_often(taken.stalled));
+        }
+        self.policy.now().profile_of(image).map_err(|not_allowed| refusal::not_allowed(&not_allowed))
+    }
+
+    /// Hands a correction over whose container was started.
     pub async fn started(
         &self,
         assignment: &Assignment,
