@@ -29,7 +29,7 @@ bench: ## Runs the benchmarks (BENCHMARKS.md)
 lint: ## Checks format, lints and the scripts; changes nothing (licences: make ci)
 	@scripts/lint
 
-docs: ## Writes what the pages repeat of the code: settings, commands, outcomes (docs/reference/)
+docs: ## Writes what the pages repeat of the code: settings, commands, metrics, outcomes (docs/reference/)
 	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; cargo run --quiet --locked --example reference'
 
 build: ## Builds the program: target/release/correction-runner

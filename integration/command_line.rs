@@ -128,6 +128,8 @@ fn every_bad_setting_ends_it_with_64_and_is_named() {
         ("notifier", "NOTIFY_RATE_DURATION", "1 week"),
         ("notifier", "NOTIFY_TIMEOUT", "0"),
         ("notifier", "CALLBACK_CA_FILE", "/no/such/file"),
+        ("notifier", "HTTP_LISTEN", "9464"),
+        ("notifier", "HTTP_LISTEN", "localhost:web"),
         ("notifier", "LOG_LEVEL", "loud"),
         ("notifier", "LOG_FORMAT", "xml"),
         ("notifier", "LOG_FILE", "/no/such/directory/log"),
@@ -243,7 +245,7 @@ fn help_and_version_are_shown_with_0_and_whatever_the_settings() {
             "--help",
             vec!["starter", "--redis-host", "NOTIFY_TIMEOUT", "Exit codes", "What a container is allowed:"],
         ),
-        ("-h", vec!["starter", "completer", "notifier", "all"]),
+        ("-h", vec!["Runs strangers' submissions", "starter", "completer", "notifier", "all"]),
         ("starter --help", vec!["CONTAINER_MEMORY; default: 1g", "Docker:", "--docker-pull"]),
         ("--version", vec![correction_runner::version::VERSION]),
     ] {

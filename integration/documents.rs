@@ -1,6 +1,7 @@
 //! The pages and the example settings say what the program does, and no link leads nowhere. The page on
 //! reliability lists every row of the campaign.
 
+mod examples;
 mod links;
 mod map;
 mod reference;

@@ -1,6 +1,7 @@
 //! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
 #![allow(missing_docs, reason = "tests")]
 
+mod actions;
 mod architecture;
 mod command_line;
 mod documents;
@@ -14,4 +15,6 @@ mod queue;
 mod scripts;
 mod simulated;
 mod support;
+mod trying;
+mod watching;
 mod whole;

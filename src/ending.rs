@@ -10,7 +10,9 @@ use crate::output::Output;
 use crate::usage::{Disk, Memory, Usage};
 use crate::verdict::NoVerdict;
 
-use self::words::{in_words, signal, size};
+use self::words::{in_words, size};
+
+pub use self::words::signal;
 
 /// The exit code of a process that SIGKILL ended.
 const SIGKILL: i64 = 137;
@@ -19,6 +21,9 @@ const SIGTERM: i64 = 143;
 
 /// The same of SIGXFSZ: it wrote a file larger than it may.
 const SIGXFSZ: i64 = 153;
+
+/// What stands in a failure's text before the last lines of the output.
+pub const LAST_LINES: &str = "\nThe last lines of its output:\n";
 
 /// How a container ended. `Ending::default()` knows nothing; set what is known.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts that the engine reports one by one")]
@@ -70,7 +75,7 @@ pub fn explain(ending: &Ending, problem: &NoVerdict, output: &Output) -> Failure
     }
     let last_lines = output.last_lines();
     if !last_lines.is_empty() {
-        text = format!("{text}\nThe last lines of its output:\n{last_lines}");
+        text = format!("{text}{LAST_LINES}{last_lines}");
     }
     Failure::new(outcome, text)
 }

@@ -55,8 +55,8 @@ pub struct Hearts {
 struct Inner {
     loops: Mutex<Vec<Arc<Pulse>>>,
     gauges: vitals::Gauges,
-    standings: tokio::sync::watch::Sender<Standings>,
     figures: figures::Figures,
+    standings: tokio::sync::watch::Sender<Standings>,
     /// How often [`Hearts::watch`] went round: the executor runs tasks for as long as this grows.
     rounds: std::sync::atomic::AtomicU64,
 }

@@ -12,8 +12,9 @@
 //!   next. They import adapters and vocabulary, never one another.
 //! - **adapters** ([`queue`]: BullMQ on Redis, [`docker`]: the engine, [`callback`]: the HTTP client) speak to one
 //!   service each. They import vocabulary, never one another and never a stage.
-//! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, never a
-//!   stage, and nobody imports them.
+//! - **tools** ([`tools`]) are the commands that are no components. They import adapters and vocabulary, and of the
+//!   stages what those offer to whoever has no queue ([`starter::single`], [`completer::single`]), so that nothing is
+//!   done a second way. Nobody imports them.
 //! - the **watch** ([`http`]) answers whoever asks how the process is. It imports adapters and vocabulary, and nobody
 //!   imports it.
 //! - **vocabulary** (all the rest) says what things are: ids, jobs, labels, verdicts, outcomes, settings. It does

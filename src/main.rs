@@ -22,6 +22,10 @@ use tracing::{error, info, warn};
 
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
+const BROKEN: u8 = 2;
+const NO_ANSWER_YET: u8 = 3;
+/// As shells tell of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -35,6 +39,9 @@ fn main() -> ExitCode {
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
+            Ok(Answer::Broken) => ExitCode::from(BROKEN),
+            Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
+            Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
             // A reader that went away (`| head`) is no error.
@@ -77,16 +84,12 @@ fn run(configuration: Configuration) -> ExitCode {
             reload::nothing_to_reload()?;
         }
         announce(&configuration);
-        if let Some(files) = files.filter(|files| *files < startup::FILES_WANTED) {
-            warn!(
-                files,
-                "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
-                 LimitNOFILE) to {}, or deliveries to many receivers that hang may fail",
-                startup::FILES_WANTED
-            );
+        if let (Some(files), Some(warning)) = (files, files.and_then(startup::too_few_files)) {
+            warn!(files, "{warning}");
         }
         let watched = http::Watched::of(&configuration);
-        let serving = listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
+        let serving =
+            listening.map(|listening| listening.serve(watched, &hearts, &stop.asked)).transpose()?;
         let stages = stages(configuration, &stop.asked);
         let components = stages.iter().map(|(name, _)| *name).collect();
         service_manager::tell_in_background(&hearts, components, &stop.asked);

@@ -1,8 +1,10 @@
 //! Notifier: result in `finished_corrections` → POST to its callback → done, or tried again later.
 
 mod dead_letters;
+mod outcome;
 mod receivers;
 mod session;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +59,7 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
         instance,
         settings.common.retention,
     ));
+    heartbeat::tell_when_asked(&session);
     tokio::join!(take_and_deliver(&session, worker, &shutdown), dead_letters::remind(&queue, &shutdown));
     Ok(())
 }

@@ -151,6 +151,16 @@ impl Failure {
         Self { outcome, text: text.into(), again }
     }
 
+    /// That a person cancelled it.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(
+            Outcome::Cancelled,
+            "The correction was cancelled by the administrator of the runner before it had ended. If that was not \
+             meant, submit the work again.",
+        )
+    }
+
     /// The same, of which it is known whether another run may end otherwise.
     #[must_use]
     pub fn again(self, again: bool) -> Self {

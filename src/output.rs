@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use blocks::Scanner;
 pub use blocks::{Block, Blocks};
+pub use excerpt::{Shown, visible};
 use stream::Stream;
 
 use crate::seal::Seal;

@@ -44,6 +44,37 @@ impl Rerun {
     }
 }
 
+/// What is counted of a running job.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The grader's image, as the pending job named it.
+    pub image: String,
+    /// The pending job's timestamp, in milliseconds of Unix time.
+    pub timestamp: u64,
+}
+
+impl Asked {
+    /// Reads it out of the data of a running job; `None` where that does not tell it.
+    #[must_use]
+    pub fn of_record(data: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Record {
+            runner: Runner,
+        }
+        #[derive(Deserialize)]
+        struct Runner {
+            rerun: Brief,
+        }
+        #[derive(Deserialize)]
+        struct Brief {
+            image: String,
+            timestamp: u64,
+        }
+        let Brief { image, timestamp } = serde_json::from_str::<Record>(data).ok()?.runner.rerun;
+        Some(Self { image, timestamp })
+    }
+}
+
 impl fmt::Debug for Rerun {
     /// Without the parameters: there may be passwords in them.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +121,8 @@ mod tests {
         let job = RunningJob { errand, container: ContainerId::new("c"), origin: Some(origin) };
         for rerun in [Rerun::of_first_run(), Rerun { priority: 3, runs: 1, ..Rerun::of_first_run() }] {
             let data = job.to_data_with(Some(&rerun));
+            let asked = Asked { image: rerun.image.clone(), timestamp: rerun.timestamp };
+            assert_eq!(Asked::of_record(&data), Some(asked));
             assert_eq!(Rerun::of_record(&data), Some(rerun));
             assert_eq!(RunningJob::parse(&data).expect("own data"), job);
         }

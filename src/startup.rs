@@ -31,6 +31,17 @@ pub fn raise_file_limit() -> Option<u64> {
     limit.current
 }
 
+/// What it means that at most so many files may be open, if it means anything.
+#[must_use]
+pub fn too_few_files(files: u64) -> Option<String> {
+    (files < FILES_WANTED).then(|| {
+        format!(
+            "at most {files} files may be open here, connections among them: raise the limit (ulimit -Hn, \
+             LimitNOFILE) to {FILES_WANTED}, or deliveries to many receivers that hang may fail"
+        )
+    })
+}
+
 /// A service that is needed could not be reached.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unreachable {

@@ -1,5 +1,6 @@
 //! The verdict in a grader's output: where it may stand, and whether it is valid.
 
+mod candidate;
 mod problem;
 mod schema;
 mod text;
@@ -11,7 +12,10 @@ use serde_json::value::RawValue;
 use crate::output::{Block, Blocks, Output};
 use crate::seal::Seal;
 
+pub use candidate::{Candidate, Tried};
 pub use problem::{NoVerdict, Place};
+pub use schema::Fault;
+pub use text::faults;
 
 /// A verdict that is valid against `schemas/container_response.json`, as the grader wrote it.
 #[derive(Clone, Debug)]
@@ -31,53 +35,80 @@ pub struct Verdict {
 ///
 /// Where the output needs a secret ([`Output::seal`]), only the blocks with that secret are candidates.
 pub fn read(output: &Output) -> Result<Verdict, NoVerdict> {
-    let mut search = Search { likeliest: None, seal: output.seal() };
+    search(output, &mut |_, _, _| {})
+}
+
+/// The same, and each candidate that was looked at, for people who write graders.
+///
+/// # Errors
+/// None of them is valid.
+pub fn tell(output: &Output) -> (Result<Verdict, NoVerdict>, Vec<Tried>) {
+    let mut all = Vec::new();
+    let read = search(output, &mut |candidate, text, problem| {
+        let text = text.map(str::to_owned);
+        all.push(Tried { candidate, text, problem: problem.cloned() });
+    });
+    (read, all)
+}
+
+/// Is told of each candidate: its text, where it has one, and what is wrong with it.
+type Told<'a> = dyn FnMut(Candidate, Option<&str>, Option<&NoVerdict>) + 'a;
+
+fn search(output: &Output, told: &mut Told<'_>) -> Result<Verdict, NoVerdict> {
+    let mut search = Search { likeliest: None, seal: output.seal(), told };
     let found = search
-        .whole(output.stdout().map(Cow::Borrowed))
-        .or_else(|| search.block(&output.blocks_of_stdout(), output))
+        .whole(Candidate::Stdout, output.stdout().map(Cow::Borrowed))
+        .or_else(|| search.block(Candidate::BlockInStdout, &output.blocks_of_stdout(), output))
         .or_else(|| {
             // Without a standard error the same two would be looked at again.
             let more = output.stderr().is_none_or(|stderr| !stderr.is_empty());
             more.then(|| {
-                let whole = search.whole(output.both());
-                whole.or_else(|| search.block(&output.blocks_of_both(), output))
+                let whole = search.whole(Candidate::Both, output.both());
+                whole.or_else(|| search.block(Candidate::BlockInBoth, &output.blocks_of_both(), output))
             })?
         });
     found.ok_or_else(|| search.problem(output))
 }
 
 /// The candidates that were looked at so far, none of them valid.
-struct Search<'output> {
+struct Search<'output, 'told> {
     likeliest: Option<NoVerdict>,
     seal: Option<&'output Seal>,
+    told: &'output mut Told<'told>,
 }
 
-impl Search<'_> {
-    fn whole(&mut self, candidate: Option<Cow<'_, [u8]>>) -> Option<Verdict> {
+impl Search<'_, '_> {
+    fn whole(&mut self, which: Candidate, candidate: Option<Cow<'_, [u8]>>) -> Option<Verdict> {
         match self.seal {
             Some(_) => None,
-            None => self.check(&candidate?, Place::Output),
+            None => self.check(which, &candidate?, Place::Output),
         }
     }
 
-    fn block(&mut self, blocks: &Blocks, output: &Output) -> Option<Verdict> {
-        match (blocks.count, &blocks.first) {
-            (1, Some(Block::Whole(content))) => return self.check(content, Place::Block),
-            (1, _) => self.note(NoVerdict::BlockTooLong { limit: output.limit() }),
-            (0, _) if blocks.open && !output.was_cut() => self.note(NoVerdict::Unclosed),
-            (0, _) => {}
-            (count, _) => self.note(NoVerdict::ManyBlocks { count }),
-        }
+    fn block(&mut self, which: Candidate, blocks: &Blocks, output: &Output) -> Option<Verdict> {
+        let problem = match (blocks.count, &blocks.first) {
+            (1, Some(Block::Whole(content))) => return self.check(which, content, Place::Block),
+            (1, _) => NoVerdict::BlockTooLong { limit: output.limit() },
+            (0, _) if blocks.open && !output.was_cut() => NoVerdict::Unclosed,
+            (0, _) => return None,
+            (count, _) => NoVerdict::ManyBlocks { count },
+        };
+        (self.told)(which, None, Some(&problem));
+        self.note(problem);
         None
     }
 
-    fn check(&mut self, candidate: &[u8], place: Place) -> Option<Verdict> {
+    fn check(&mut self, which: Candidate, candidate: &[u8], place: Place) -> Option<Verdict> {
         let text = String::from_utf8_lossy(candidate);
         // A grader that tells its secret in its verdict does not get it passed on.
         let text = self.seal.map_or(Cow::Borrowed(&*text), |seal| seal.redacted(&text));
         match text::check(&text, place) {
-            Ok(verdict) => Some(verdict),
+            Ok(verdict) => {
+                (self.told)(which, Some(&text), None);
+                Some(verdict)
+            }
             Err(problem) => {
+                (self.told)(which, Some(&text), Some(&problem));
                 self.note(problem);
                 None
             }

@@ -41,7 +41,8 @@ impl Role {
 
     fn may_import(self, other: Self) -> bool {
         match self {
-            Self::Stage | Self::Tool | Self::Watch => matches!(other, Self::Adapter | Self::Vocabulary),
+            Self::Stage | Self::Watch => matches!(other, Self::Adapter | Self::Vocabulary),
+            Self::Tool => matches!(other, Self::Stage | Self::Adapter | Self::Vocabulary),
             Self::Adapter | Self::Vocabulary => other == Self::Vocabulary,
         }
     }
@@ -149,7 +150,7 @@ fn each_forbidden_import_is_found_wherever_it_stands() {
             "//! J.\nmacro_rules! m { () => { $crate::docker::x() } }",
             "`job` imports the Adapter `docker`",
         ),
-        ("tools/policy.rs", "//! T.\nuse crate::starter::S;", "the Tool `tools` imports the Stage `starter`"),
+        ("docker/mod.rs", "//! D.\nuse crate::tools::t;", "the Adapter `docker` imports the Tool `tools`"),
         ("starter.rs", "//! S.\nuse crate::tools::t;", "the Stage `starter` imports the Tool `tools`"),
         ("http/a.rs", "//! H.\nuse crate::starter::S;", "the Watch `http` imports the Stage `starter`"),
         ("job.rs", "//! J.\nuse crate::http::H;", "the Vocabulary `job` imports the Watch `http`"),
@@ -181,6 +182,7 @@ fn what_is_allowed_is_not_complained_about() {
             "//! J.\nconst A: &str = r#\"\"crate::queue\"#; const B: char = '\"'; fn f<'a>(x: &'a str) {}",
         ),
         ("job.rs", "//! J.\nmod tests { use super::*; mod deeper { use super::super::Job; } }"),
+        ("tools/trial.rs", "//! T.\nuse crate::starter::single::Single;"),
         ("main.rs", "//! M.\nuse correction_runner::{starter, completer, queue};"),
         ("lib.rs", "//! L.\npub use crate::starter::run;"),
     ] {

@@ -11,7 +11,7 @@ fn root() -> &'static Path {
 }
 
 /// Every Markdown page of the repository, by its path from the root.
-fn pages() -> BTreeMap<PathBuf, String> {
+pub fn pages() -> BTreeMap<PathBuf, String> {
     let (mut pages, mut folders) = (BTreeMap::new(), vec![root().to_path_buf()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {

@@ -99,11 +99,11 @@ async fn a_slot_that_is_free_is_used_at_once_and_containers_that_redis_forgot_st
         })
         .await;
     assert!(engine.end(&engine.containers()[0].id, 0) || engine.stats().alive == 3);
-    for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let all_ended = async || {
         engine.end_all(0);
-    }
-    campaign.until_delivered(8).await;
+        campaign.outstanding().is_empty().then_some(())
+    };
+    campaign.system.until("each has its result", all_ended).await;
     assert_eq!(engine.stats().max_alive, 3);
     assert_eq!(permits_out(&campaign.system, &engine).await, "0");
     campaign.prove().await;

@@ -33,7 +33,7 @@ const ID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 
 /// Does not wait for ever.
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("within a minute")
+    tokio::time::timeout(Duration::from_secs(120), work).await.expect("within two minutes")
 }
 
 /// A notifier of a test's own, on the shared Redis.

@@ -209,7 +209,7 @@ async fn delayed_and_prioritised_jobs_come_in_their_turn() {
     let mut casual = super::job(r#""casual""#);
     casual.options.priority = 9;
     let mut later = super::job(r#""later""#);
-    later.options.delay = Duration::from_millis(700);
+    later.options.delay = Duration::from_secs(3);
     for job in [&casual, &urgent, &later, &super::job(r#""plain""#)] {
         place.queue.add(job).await.expect("added");
     }

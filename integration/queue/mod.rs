@@ -17,6 +17,7 @@ mod seen_by_node;
 mod standing;
 mod stopping;
 mod trouble;
+mod turns;
 
 use std::time::Duration;
 
@@ -120,5 +121,5 @@ pub async fn next(worker: &mut Worker) -> Assignment {
 
 /// Fails a test that would wait for ever.
 pub async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), what).await.expect("within 30 s")
+    tokio::time::timeout(Duration::from_secs(120), what).await.expect("within two minutes")
 }

@@ -32,7 +32,7 @@ async fn ten_thousand_jobs_are_taken_renewed_handed_over_and_handed_back_in_time
     assert_eq!(place.queue.renew(&pairs).await.expect("renewed"), []);
     let renewed = started.elapsed();
     eprintln!("renewed {MANY} in {renewed:?}");
-    assert!(renewed < Duration::from_millis(1500), "{renewed:?}");
+    assert!(renewed < Duration::from_secs(10), "{renewed:?}");
 
     // From the middle, where removing from the list of active jobs is slowest.
     let started = Instant::now();

@@ -39,6 +39,10 @@ engine_answers() {
 
 # The exit code that says so: EX_NOPERM of sysexits.h.
 engine_forbidden=77
+# Where only its socket is here, as in a container, no process tells that it runs.
+engine_answers_root() {
+    command -v sudo >/dev/null && [[ $(as_root curl -fsS -m 5 --unix-socket "$engine_socket" http://engine/_ping 2>/dev/null) == OK ]]
+}
 engine_is_forbidden() { [[ -n $engine_socket && -S $engine_socket && ! -w $engine_socket ]]; }
 
 # set_up PURPOSE SCRIPT ARGUMENTS…: sets up the services. Where only this user may not use the engine, the script goes
@@ -70,13 +74,13 @@ go_on_with_engine_group() {
 
 # Starts the engine of this machine: through systemd where it runs, else by hand.
 start_engine() {
-    local log=$PWD/.run/dockerd.log pid_file=/var/run/docker.pid process
+    local log=$PWD/.run/dockerd.log pid_file=/var/run/docker.pid
     if [[ $DOCKER_HOST != unix:///var/run/docker.sock && $DOCKER_HOST != unix:///run/docker.sock ]]; then
         give_up "the Docker engine at $DOCKER_HOST does not answer, and this script starts only the one of this" \
             "machine at /var/run/docker.sock (DOCKER_HOST, DOCKER_OPTIONS)."
     fi
-    if engine_is_forbidden && process=$(running_dockerd); then
-        EXIT_CODE=$engine_forbidden give_up "a Docker engine runs (process $process), but this user may not use it" \
+    if engine_is_forbidden && { running_dockerd >/dev/null || engine_answers_root; }; then
+        EXIT_CODE=$engine_forbidden give_up "a Docker engine runs, but this user may not use it" \
             "($engine_socket). For good: sudo usermod -aG docker $(id -un), then log in again. Or run this as root."
     fi
     if [[ -d /run/systemd/system ]]; then

@@ -84,15 +84,11 @@ impl Dialler {
 
     /// The addresses that may be dialled; those that may not are left out, and where none is left the first refusal counts.
     async fn checked(&self, host: &str, port: u16, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, DialError> {
-        let own = self.own_addresses(port).await?;
         let (mut passed, mut refused) = (Vec::new(), None);
-        for address in found {
-            // What is dialled is what was checked: an IPv4 address in its IPv6 form is dialled as the former.
-            let address = address.to_canonical();
-            let checked = self.egress.check_address(host, address, port);
-            match checked.and_then(|()| check_own(&own, host, address, port)) {
-                Ok(()) => passed.push(SocketAddr::new(address, port)),
-                Err(refusal) => {
+        for (address, refusal) in self.verdicts(host, port, found).await? {
+            match refusal {
+                None => passed.push(SocketAddr::new(address, port)),
+                Some(refusal) => {
                     tracing::debug!(host, %address, %refusal, "an address of a receiver is left out");
                     refused.get_or_insert(refusal);
                 }
@@ -103,6 +99,32 @@ impl Dialler {
             Some(refusal) if passed.is_empty() => Err(DialError::RefusedNow(refusal)),
             _ => Ok(passed),
         }
+    }
+
+    /// The addresses of a host, each with why it is not dialled, if it is not.
+    pub async fn verdicts_of(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<(IpAddr, Option<Refusal>)>, DialError> {
+        let found = self.addresses(host).await?;
+        self.verdicts(host, port, found).await
+    }
+
+    async fn verdicts(
+        &self,
+        host: &str,
+        port: u16,
+        found: Vec<IpAddr>,
+    ) -> Result<Vec<(IpAddr, Option<Refusal>)>, DialError> {
+        let own = self.own_addresses(port).await?;
+        let verdict = |address: IpAddr| {
+            // What is dialled is what was checked: an IPv4 address in its IPv6 form is dialled as the former.
+            let address = address.to_canonical();
+            let checked = self.egress.check_address(host, address, port);
+            (address, checked.and_then(|()| check_own(&own, host, address, port)).err())
+        };
+        Ok(found.into_iter().map(verdict).collect())
     }
 
     /// Where our own services are that have this port. It is looked up anew each time, which is rare: callbacks go

@@ -8,7 +8,7 @@
 //! - where the container was stopped (137, 143), seen or not, while the engine went down or came up: one that
 //!   is asked to stop ends its containers first, and one that was killed ends, when it is back, those that
 //!   lived on. That it goes down is not known yet when their deaths are told, so that no end without a
-//!   verdict is concluded from before the engine has taken a new connection ([`Session::engine_stays`]);
+//!   verdict is concluded from before the engine has taken a new connection ([`Scene::engine_stays`]);
 //! - where a container was stopped before this process watched, and nobody saw it: so ends what runs when a
 //!   machine is shut down;
 //! - where a container ended with code 0 before this process watched, nobody saw it, and nothing at all is
@@ -23,7 +23,8 @@ use crate::ending::Ending;
 use super::collect::{Ended, elapsed};
 use super::disks;
 use super::inflight::End;
-use super::session::{Outages, Session};
+use super::scene::Scene;
+use super::session::Outages;
 use super::witness::Seen;
 
 /// What the engine notes for a container that ended while it was away itself, or whose shim it lost.
@@ -35,8 +36,8 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// What is known of the end of a container without a verdict, but for its disk.
 /// `silent` = it printed nothing at all.
-pub fn ending_of(session: &Session, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
-    cause(&session.outages, session.witness.of(&ended.container), ended, inspected, silent)
+pub fn ending_of(scene: Scene<'_>, ended: &Ended, inspected: Option<&Inspected>, silent: bool) -> Ending {
+    cause(scene.outages, scene.witness.of(&ended.container), ended, inspected, silent)
 }
 
 /// Whether it was killed, and nothing that is known tells by whom.

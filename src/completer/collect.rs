@@ -9,16 +9,17 @@ use crate::docker::{EngineError, Inspected, State};
 use crate::ending::{self, Ending};
 use crate::identity::{ContainerId, EngineId};
 use crate::job::{Errand, FinishedJob};
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::Failure;
 use crate::output::Output;
 use crate::usage::Disk;
-use crate::verdict;
+use crate::verdict::{self, NoVerdict, Verdict};
 
 use super::cause::{ending_of, is_killed_by_nobody, may_be_of_an_engine_going_down};
 use super::disks;
 use super::inflight::End;
+use super::losses::{faulty, no_room, not_started, unreadable, unstoppable};
+use super::scene::Scene;
 use super::sealing::{Read, Sealing};
-use super::session::Session;
 use super::tries::{Reached, Tries};
 
 /// How often, and how far apart, it is asked whether memory ran out after a death that nothing explains.
@@ -27,13 +28,22 @@ const LATE_LOOK_EVERY: Duration = Duration::from_millis(150);
 /// How soon after its start an init says that it cannot run the command.
 const INIT_COMPLAINS_WITHIN: Duration = Duration::from_secs(2);
 
+/// What is known of a container that ended.
+#[derive(Debug)]
+pub struct Known {
+    /// Its verdict, or what is told in its place.
+    pub told: Result<Verdict, Failure>,
+    /// What it wrote, where that was read.
+    pub output: Option<Output>,
+}
+
 /// A result, or why there is none yet; and how far the attempt came.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct Attempt<T> {
     /// The result; `None` = the container is not there (any more), so that nobody can tell how it ended. An error:
     /// the engine is away or gave no answer, or the container runs again, so that nothing is decided and it is
     /// to be tried again later; `Exchanged` where it is not there and another engine answers.
-    pub result: Result<Option<FinishedJob>, EngineError>,
+    pub result: Result<Option<T>, EngineError>,
     /// How far it came.
     pub reached: Reached,
 }
@@ -56,48 +66,64 @@ pub struct Ended {
 /// Reads the container's output and makes the result of it, where the container is there. `engine` = where it
 /// was started; `sealing` = whether its verdict needs a secret.
 pub async fn result_of(
-    session: &Session,
+    scene: Scene<'_>,
     ended: &Ended,
     engine: Option<&EngineId>,
     errand: Errand,
     sealing: &Sealing,
-) -> Attempt {
+) -> Attempt<FinishedJob> {
+    let Attempt { result, reached } = known_of(scene, ended, engine, sealing).await;
+    let result = result.map(|known| {
+        known.map(|known| match known.told {
+            Ok(verdict) => FinishedJob::of_verdict(errand, verdict.json),
+            Err(failure) => FinishedJob::of_failure(errand, &failure),
+        })
+    });
+    Attempt { result, reached }
+}
+
+/// The same with what it is known by.
+pub async fn known_of(
+    scene: Scene<'_>,
+    ended: &Ended,
+    engine: Option<&EngineId>,
+    sealing: &Sealing,
+) -> Attempt<Known> {
     let mut reached = Reached::Nothing;
-    let result = attempt(session, ended, engine, errand, sealing, &mut reached).await;
+    let result = attempt(scene, ended, engine, sealing, &mut reached).await;
     Attempt { result, reached }
 }
 
 async fn attempt(
-    session: &Session,
+    scene: Scene<'_>,
     ended: &Ended,
     engine: Option<&EngineId>,
-    errand: Errand,
     sealing: &Sealing,
     reached: &mut Reached,
-) -> Result<Option<FinishedJob>, EngineError> {
+) -> Result<Option<Known>, EngineError> {
     if ended.end.is_gone() {
-        is_still(session, engine).await?;
+        is_still(scene, engine).await?;
         return Ok(None);
     }
     if ended.end == End::Unstoppable {
-        return Ok(Some(FinishedJob::of_failure(errand, &unstoppable())));
+        return Ok(Some(unstoppable().into()));
     }
     if ended.tries.is_faulty() {
-        return Ok(Some(FinishedJob::of_failure(errand, &faulty())));
+        return Ok(Some(faulty().into()));
     }
-    let seal = match sealing.read(session, ended, reached).await? {
+    let seal = match sealing.read(scene, ended, reached).await? {
         Read::Seal(seal) => seal,
         Read::Gone => {
-            is_still(session, engine).await?;
+            is_still(scene, engine).await?;
             return Ok(None);
         }
-        Read::Unknown(failure) => return Ok(Some(FinishedJob::of_failure(errand, &failure))),
+        Read::Unknown(failure) => return Ok(Some(failure.into())),
     };
-    let limit = session.settings.output_limit;
-    let output = match session.engine.sealed_output(&ended.container, limit, seal).await {
+    let limit = scene.output_limit;
+    let output = match scene.engine.sealed_output(&ended.container, limit, seal).await {
         Ok(Some(output)) => output,
         Ok(None) => {
-            is_still(session, engine).await?;
+            is_still(scene, engine).await?;
             return Ok(None);
         }
         Err(error) => {
@@ -106,74 +132,92 @@ async fn attempt(
                 return Err(error);
             }
             // An engine that is here to stay and answers other questions will not answer this one any more.
-            session.engine_stays().await?;
-            return Ok(Some(FinishedJob::of_failure(errand, &unreadable(&error))));
+            scene.engine_stays().await?;
+            return Ok(Some(unreadable(&error).into()));
         }
     };
     *reached = Reached::All;
-    match verdict::read(&output) {
-        Ok(verdict) => Ok(Some(FinishedJob::of_verdict(errand, verdict.json))),
-        Err(problem) => {
-            let inspected = match session.engine.inspect(ended.container.as_str()).await {
-                Ok(None) if ended.end == End::Found => return Ok(None),
-                Ok(inspected) => inspected,
-                Err(error) => {
-                    *reached = Reached::NoInspection { away: error.is_away() };
-                    if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
-                        return Err(error);
-                    }
-                    None
-                }
-            };
-            if inspected.as_ref().is_some_and(runs_again) {
-                return Err(EngineError::RunsAgain);
+    let problem = match verdict::read(&output) {
+        Ok(verdict) => return Ok(Some(Known { told: Ok(verdict), output: Some(output) })),
+        Err(problem) => problem,
+    };
+    let failure = without_verdict(scene, ended, &problem, &output, reached).await?;
+    Ok(failure.map(|failure| Known { told: Err(failure), output: Some(output) }))
+}
+
+/// What is told of an output without a verdict; `None` = the container is not there any more.
+async fn without_verdict(
+    scene: Scene<'_>,
+    ended: &Ended,
+    problem: &NoVerdict,
+    output: &Output,
+    reached: &mut Reached,
+) -> Result<Option<Failure>, EngineError> {
+    let inspected = match scene.engine.inspect(ended.container.as_str()).await {
+        Ok(None) if ended.end == End::Found => return Ok(None),
+        Ok(inspected) => inspected,
+        Err(error) => {
+            *reached = Reached::NoInspection { away: error.is_away() };
+            if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
+                return Err(error);
             }
-            if let Some(error) = inspected.as_ref().and_then(start_error) {
-                return Ok(Some(FinishedJob::of_failure(errand, &not_started(error))));
-            }
-            let silent = output.total() == 0;
-            let mut ending = ending_of(session, ended, inspected.as_ref(), silent);
-            if is_killed_by_nobody(&ending) {
-                ending = late_news(session, ended, inspected.as_ref(), silent, ending).await;
-            }
-            match full_disk(session, ended, inspected.as_ref(), &ending).await {
-                Ok(disk) => ending.disk = disk,
-                Err(error) => {
-                    *reached = Reached::NoInspection { away: error.is_away() };
-                    if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
-                        return Err(error);
-                    }
-                }
-            }
-            if may_be_of_an_engine_going_down(ended, &ending) {
-                session.engine_stays().await?;
-                if let Some(full) = disk_is_full(session, inspected.as_ref()).await {
-                    return Ok(Some(FinishedJob::of_failure(errand, &full)));
-                }
-            }
-            if let Some(complaint) = complaint_of_init(&ending, &output) {
-                return Ok(Some(FinishedJob::of_failure(errand, &not_started(&complaint))));
-            }
-            Ok(Some(FinishedJob::of_failure(errand, &ending::explain(&ending, &problem, &output))))
+            None
         }
+    };
+    if inspected.as_ref().is_some_and(runs_again) {
+        return Err(EngineError::RunsAgain);
+    }
+    if let Some(error) = inspected.as_ref().and_then(start_error) {
+        return Ok(Some(not_started(error)));
+    }
+    let silent = output.total() == 0;
+    let mut ending = ending_of(scene, ended, inspected.as_ref(), silent);
+    if is_killed_by_nobody(&ending) {
+        ending = late_news(scene, ended, inspected.as_ref(), silent, ending).await;
+    }
+    match full_disk(scene, ended, inspected.as_ref(), &ending).await {
+        Ok(disk) => ending.disk = disk,
+        Err(error) => {
+            *reached = Reached::NoInspection { away: error.is_away() };
+            if error.is_away() || !ended.tries.inspection.are_enough(&error, Instant::now()) {
+                return Err(error);
+            }
+        }
+    }
+    if may_be_of_an_engine_going_down(ended, &ending) {
+        scene.engine_stays().await?;
+        if let Some(full) = disk_is_full(scene, inspected.as_ref()).await {
+            return Ok(Some(full));
+        }
+    }
+    if let Some(complaint) = complaint_of_init(&ending, output) {
+        return Ok(Some(not_started(&complaint)));
+    }
+    Ok(Some(ending::explain(&ending, problem, output)))
+}
+
+/// Of what was written nothing is known.
+impl From<Failure> for Known {
+    fn from(failure: Failure) -> Self {
+        Self { told: Err(failure), output: None }
     }
 }
 
 /// Whether the engine that answers is the expected one: what another one does not know is not gone.
-async fn is_still(session: &Session, expected: Option<&EngineId>) -> Result<(), EngineError> {
+async fn is_still(scene: Scene<'_>, expected: Option<&EngineId>) -> Result<(), EngineError> {
     let Some(expected) = expected else { return Ok(()) };
-    let found = session.engine.about().await?.id;
+    let found = scene.engine.about().await?.id;
     if found == *expected {
         return Ok(());
     }
-    session.whereabouts.set_engine(found.clone());
+    scene.whereabouts.set_engine(found.clone());
     Err(EngineError::Exchanged { found: found.to_string(), expected: expected.to_string() })
 }
 
 /// Looks again whether memory ran out where nothing told so: the kernel's word of it takes another way than the
 /// death, and may come after it. The engine notes it then.
 async fn late_news(
-    session: &Session,
+    scene: Scene<'_>,
     ended: &Ended,
     inspected: Option<&Inspected>,
     silent: bool,
@@ -185,8 +229,8 @@ async fn late_news(
     for _ in 0..LATE_LOOKS {
         tokio::time::sleep(LATE_LOOK_EVERY).await;
         // Without an answer what is known already is told.
-        let Ok(Some(again)) = session.engine.inspect(ended.container.as_str()).await else { break };
-        ending = ending_of(session, ended, Some(&again), silent);
+        let Ok(Some(again)) = scene.engine.inspect(ended.container.as_str()).await else { break };
+        ending = ending_of(scene, ended, Some(&again), silent);
         if !is_killed_by_nobody(&ending) {
             break;
         }
@@ -197,7 +241,7 @@ async fn late_news(
 /// The container's disk, if it was killed for it, by us or by a completer that died since, or if it could write
 /// no more because the engine bounds it.
 async fn full_disk(
-    session: &Session,
+    scene: Scene<'_>,
     ended: &Ended,
     inspected: Option<&Inspected>,
     ending: &Ending,
@@ -206,18 +250,18 @@ async fn full_disk(
     let Some(inspected) = inspected else { return Ok(None) };
     let failed = inspected.disk_bound.is_some() && ending.exit_code.is_some_and(|code| code != 0);
     let Some(allowed) = disks::limit_of(inspected).filter(|_| killed || failed) else { return Ok(None) };
-    if let Some(seen) = session.witness.of(&ended.container).disk.filter(|_| killed) {
+    if let Some(seen) = scene.witness.of(&ended.container).disk.filter(|_| killed) {
         return Ok(Some(seen));
     }
-    let disk = disks::measure(session, &ended.container, allowed, &inspected.volumes).await?;
+    let disk = disks::measure(scene, &ended.container, allowed, &inspected.volumes).await?;
     Ok(disk.filter(|disk| killed && disk.is_exceeded() || failed && disk.is_full()))
 }
 
 /// Whether the engine's disk is full: then what a container printed is not kept, and nothing says so. Asked
 /// only of one that ended; whatever else goes wrong with the question proves nothing.
-async fn disk_is_full(session: &Session, inspected: Option<&Inspected>) -> Option<Failure> {
+async fn disk_is_full(scene: Scene<'_>, inspected: Option<&Inspected>) -> Option<Failure> {
     let ended = inspected.filter(|inspected| matches!(inspected.state, State::Exited | State::Dead))?;
-    match session.engine.has_room(&ended.id).await {
+    match scene.engine.has_room(&ended.id).await {
         Err(error @ EngineError::DiskFull { .. }) => Some(no_room(&error)),
         _ => None,
     }
@@ -254,75 +298,6 @@ fn complaint_of_init(ending: &Ending, output: &Output) -> Option<String> {
 /// The time between two moments of the daemon's clock; `None` where the second is before the first.
 pub fn elapsed(from: Timestamp, to: Timestamp) -> Option<Duration> {
     Duration::try_from(to.duration_since(from)).ok()
-}
-
-fn not_started(error: &str) -> Failure {
-    Failure::new(
-        Outcome::StartFailed,
-        format!(
-            "The grader's container could not be started: {error}. The grader's image has to be \
-             mended (its entrypoint or command); the submission was not looked at."
-        ),
-    )
-}
-
-/// What is told of a container that vanished while nobody watched.
-pub fn vanished() -> Failure {
-    Failure::new(
-        Outcome::ContainerLost,
-        "The container of this correction vanished while the Docker engine was away, or while nobody watched it. The \
-         administrator of the Docker host has to look at it; the work can be submitted again.",
-    )
-}
-
-/// What is told of a container that was removed while a record of its correction was open.
-pub fn removed() -> Failure {
-    Failure::new(
-        Outcome::Killed,
-        "The container of this correction was removed before its result could be read. Somebody or \
-         something on the Docker host removed it; submit the work again.",
-    )
-}
-
-fn unstoppable() -> Failure {
-    Failure::new(
-        Outcome::ContainerLost,
-        "The correction ran out of time, and its container could not be stopped. The administrator of \
-         the Docker host has to look at it; the work can be submitted again.",
-    )
-    // It was endless once, and may run still.
-    .again(false)
-}
-
-fn faulty() -> Failure {
-    Failure::new(
-        Outcome::ContainerLost,
-        "The correction ended, but the correction runner failed each time that it read what the grader wrote: an \
-         internal error, which its log tells more of. The runner has to be mended; submit the work again then.",
-    )
-    // What another run writes would most likely be the same.
-    .again(false)
-}
-
-fn no_room(error: &EngineError) -> Failure {
-    Failure::new(
-        Outcome::DiskFull,
-        format!(
-            "The Docker host has no room left, so that what the grader printed could not be kept ({error:#}). Its \
-             administrator has to make room; the work can be submitted again."
-        ),
-    )
-    .again(true)
-}
-
-fn unreadable(error: &EngineError) -> Failure {
-    Failure::new(
-        Outcome::ContainerLost,
-        format!(
-            "The correction ended, but Docker would not hand out its output ({error:#}). The \
-             administrator of the Docker host has to look at it; the work can be submitted again."
-        ),
-    )
 }
 
 #[cfg(test)]

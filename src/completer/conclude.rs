@@ -18,13 +18,16 @@ use crate::queue::{
 };
 use crate::rerun::Rerun;
 
-use super::collect::{Attempt, Ended, removed, result_of, vanished};
+use super::cancelling::{Unknown, cancelled, result_of_mark};
+use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
+use super::losses::{removed, vanished};
 use super::removal::{Because, Removal};
 use super::reruns::{self, Next, next_without_container};
 use super::sealing::Sealing;
 use super::session::Session;
+use super::tally::Course;
 use super::tries::{Reached, Tries};
 
 /// How long ended running jobs stay in Redis: a day, so that an operator can see what happened.
@@ -39,6 +42,8 @@ pub struct Held {
     pub job: RunningJob,
     /// What was asked for, where the submission's file may have to be deleted in the end.
     pub asked: Option<Box<Rerun>>,
+    /// What is counted in the end.
+    pub course: Course,
 }
 
 impl Held {
@@ -50,92 +55,167 @@ impl Held {
     }
 }
 
+/// What a correction ends with: its result, or the pending job that runs it again.
+type Last = Result<FinishedJob, Box<NewJob>>;
+
 /// Makes the result of a held correction and hands it over. Also tells how far that came, and which container
 /// can go.
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Reached, Option<Removal>) {
+    let heeds_mark = held.assignment.cancelled.is_cancelled();
+    if heeds_mark {
+        match result_of_mark(session, held, &ended.end).await {
+            Ok(Some(result)) => {
+                let (finish, removal) = end(session, held, ended, Ok(result), heeds_mark).await;
+                return (finish, Reached::Nothing, removal);
+            }
+            Ok(None) => {}
+            Err(unknown) => return (not_yet(held, &unknown), Reached::Nothing, None),
+        }
+    }
+    match last_of(session, held, ended).await {
+        (Ok(last), reached) => {
+            let (finish, removal) = end(session, held, ended, last, heeds_mark).await;
+            (finish, reached, removal)
+        }
+        (Err(finish), reached) => (finish, reached, None),
+    }
+}
+
+/// What a correction ends with, or how far it came.
+async fn last_of(session: &Session, held: &Held, ended: &Ended) -> (Result<Last, Finish>, Reached) {
     let (job, taken) = (&held.job, &held.assignment.job);
     let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let Attempt { result, reached } =
-        result_of(session, ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
+        result_of(session.scene(), ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
     let result = match result {
         Ok(result) => result,
         Err(EngineError::Exchanged { .. }) => {
             let passed_on = back_to_its_engine(session, taken).await;
-            return (if passed_on { Finish::Settled } else { Finish::Again }, reached, None);
+            return (Err(if passed_on { Finish::Settled } else { Finish::Again }), reached);
         }
         Err(error) => {
             warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
                 "the result cannot be read yet");
-            return (Finish::Again, reached, None);
+            return (Err(Finish::Again), reached);
         }
     };
     pass(Point::CompleterCollected).await;
-    if ended.end == End::Unstoppable {
-        error!(job_id = %taken.id, container_id = %job.container, work_id,
-            "a container ran out of time and could not be stopped: the Docker host needs a look");
-    }
-    let correction = job.correction();
     let next = match result {
-        Some(result) => reruns::next(session, &job.container, &correction, result).await,
+        Some(result) => reruns::next(session, &job.container, &job.correction(), result).await,
         None => without_container(session, held, &ended.end).await,
     };
-    let again = match next {
-        Next::Tell(result) => Err(result),
-        Next::Again(next) => Ok(next),
+    let last = match next {
+        Next::Tell(result) => Ok(Ok(result)),
+        Next::Again(next) => Ok(Err(next)),
         Next::Unknown(error) => {
             warn!(job_id = %taken.id, container_id = %job.container, work_id, error,
                 "it is not known yet whether a correction is run again");
-            return (Finish::Again, reached, None);
+            Err(Finish::Again)
         }
     };
+    (last, reached)
+}
+
+/// Hands over what a correction ends with. `heeds_mark`: what a mark on it means for its result was decided already.
+async fn end(
+    session: &Session,
+    held: &Held,
+    ended: &Ended,
+    mut last: Last,
+    heeds_mark: bool,
+) -> (Finish, Option<Removal>) {
+    let (job, taken) = (&held.job, &held.assignment.job);
+    let work_id = job.errand.work_id_shown();
+    if ended.end == End::Unstoppable {
+        error!(job_id = %taken.id, container_id = %job.container, work_id,
+            "a container ran out of time, or was cancelled, and could not be stopped: the Docker host needs a look");
+    }
+    if heeds_mark && last.is_err() {
+        last = Ok(cancelled(held));
+    }
     let leftover = (job.origin.is_none() && !ended.end.is_gone())
         .then(|| Leftover { engine: session.engine_id(), container: job.container.clone() });
-    let settled = match &again {
-        Ok(next) => {
+    let mut settled = take_last_step(session, held, &last, leftover.as_ref(), heeds_mark).await;
+    if settled == Some(Settled::Cancelled) {
+        let of_mark = match &last {
+            Ok(_) => result_of_mark(session, held, &ended.end).await,
+            Err(_) => Ok(Some(cancelled(held))),
+        };
+        match of_mark {
+            Ok(result) => last = result.map_or(last, Ok),
+            Err(unknown) => return (not_yet(held, &unknown), None),
+        }
+        settled = take_last_step(session, held, &last, leftover.as_ref(), true).await;
+    }
+    match settled {
+        Some(Settled::Done | Settled::Already) => {
+            session.witness.forget(&job.container);
+            held.course.over(last.as_ref().ok(), held.age(), &session.metrics);
+            match &last {
+                Err(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
+                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
+                    "the Docker host failed a correction: it is run again"),
+                Ok(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
+                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
+            }
+            // One that was cancelled may be started by hand even now.
+            let is_cancelled =
+                matches!(&last, Ok(result) if result.outcome.as_deref() == Some(Outcome::Cancelled.as_str()));
+            let force = ended.end == End::Unstoppable || is_cancelled;
+            let removal = (!ended.end.is_gone()).then(|| Removal {
+                container: job.container.clone(),
+                force,
+                because: Because::HandedOver(job.correction()),
+                noted: leftover,
+            });
+            (Finish::Settled, removal)
+        }
+        Some(Settled::Lost) => {
+            debug!(job_id = %taken.id, container_id = %job.container, "another completer owns this correction now");
+            (Finish::Settled, None)
+        }
+        // Whoever knows of the mark is never answered so.
+        Some(Settled::Cancelled) | None => (Finish::Again, None),
+    }
+}
+
+/// Hands over a result, or puts the correction back to be run again.
+async fn take_last_step(
+    session: &Session,
+    held: &Held,
+    last: &Last,
+    leftover: Option<&Leftover>,
+    heeds_mark: bool,
+) -> Option<Settled> {
+    let (taken, correction) = (&held.assignment.job, held.job.correction());
+    match last {
+        Err(next) => {
             pass(Point::CompleterRerunning).await;
             let settled = put_back(session, taken, &correction, next).await;
             pass(Point::CompleterReran).await;
             settled
         }
-        Err(result) => {
+        Ok(result) => {
             let file = held.asked.as_ref().and_then(|asked| session.used_file(asked, result));
             let said = said("Correction completed");
             let conclusion = Conclusion {
-                leaves: leftover.as_ref(),
+                leaves: leftover,
                 file: file.as_ref(),
+                heeds_mark,
                 ..Conclusion::of(&correction, said.get(), KEEP_RUNNING)
             };
             let settled = tell(session, taken, result, &conclusion).await;
             pass(Point::CompleterHandedOver).await;
             settled
         }
-    };
-    match settled {
-        Some(Settled::Done | Settled::Already) => {
-            session.witness.forget(&job.container);
-            match &again {
-                Ok(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
-                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
-                    "the Docker host failed a correction: it is run again"),
-                Err(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
-                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
-            }
-            let force = ended.end == End::Unstoppable;
-            let removal = (!ended.end.is_gone()).then(|| Removal {
-                container: job.container.clone(),
-                force,
-                because: Because::HandedOver(correction),
-                noted: leftover,
-            });
-            (Finish::Settled, reached, removal)
-        }
-        Some(Settled::Lost) => {
-            debug!(job_id = %taken.id, container_id = %job.container, "another completer owns this correction now");
-            (Finish::Settled, reached, None)
-        }
-        None => (Finish::Again, reached, None),
     }
+}
+
+fn not_yet(held: &Held, unknown: &Unknown) -> Finish {
+    warn!(job_id = %held.assignment.job.id, container_id = %held.job.container, error = %unknown,
+        "it is not known yet whether a correction was cancelled in time");
+    Finish::Again
 }
 
 /// What becomes of a correction whose container is not there any more. Where that was watched all the time, and where
@@ -176,7 +256,11 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
         taken.generation,
     );
     let said = said("Correction refused");
-    tell(session, taken, &result, &Conclusion::of(&correction, said.get(), KEEP_RUNNING)).await;
+    // Nothing of it was started by us, so that there is nothing to cancel.
+    let conclusion = Conclusion { heeds_mark: true, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
+    if let Some(Settled::Done | Settled::Already) = tell(session, taken, &result, &conclusion).await {
+        Course::default().over(Some(&result), None, &session.metrics);
+    }
 }
 
 /// Finishes a container whose record Redis lost, from its labels; `tries` = how often this was tried
@@ -198,7 +282,8 @@ pub async fn conclude_orphan(
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
-    let Attempt { result, reached } = result_of(session, &ended, Some(&engine), errand, &sealing).await;
+    let Attempt { result, reached } =
+        result_of(session.scene(), &ended, Some(&engine), errand, &sealing).await;
     let result = match result {
         Ok(Some(result)) => result,
         // Only the container told of this correction: as if it had been removed before the list was made.
@@ -214,12 +299,13 @@ pub async fn conclude_orphan(
         }
     };
     pass(Point::OrphanCollected).await;
-    let (queue, job, file) = match reruns::next(session, container, &labels.correction, result).await {
+    let (queue, job, file, told) = match reruns::next(session, container, &labels.correction, result).await {
         Next::Tell(result) => {
             let file = labels.rerun.as_ref().and_then(|asked| session.used_file(asked, &result));
-            (FINISHED_QUEUE, session.finished_job(&labels.correction, &labels.name, &result), file)
+            let job = session.finished_job(&labels.correction, &labels.name, &result);
+            (FINISHED_QUEUE, job, file, Some(result))
         }
-        Next::Again(next) => (PENDING_QUEUE, *next, None),
+        Next::Again(next) => (PENDING_QUEUE, *next, None, None),
         Next::Unknown(error) => {
             debug!(container_id = %container, work_id, error, "the next sweep tries again");
             return (reached, None);
@@ -230,6 +316,7 @@ pub async fn conclude_orphan(
     let removal = match finished {
         Ok(Finished::Added) => {
             session.witness.forget(container);
+            Course::of_labels(labels, &session.metrics).over(told.as_ref(), None, &session.metrics);
             warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
                 "a container without a record was finished from its labels");
             Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))

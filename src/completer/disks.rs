@@ -35,6 +35,7 @@ use crate::labels::Labels;
 use crate::usage::Disk;
 
 use super::effects::kill;
+use super::scene::Scene;
 use super::session::Session;
 
 /// How long a container is held before it is looked at: most have ended by then.
@@ -156,11 +157,7 @@ impl Lane {
 
     fn watch(&mut self, container: ContainerId) {
         if !self.watched.contains_key(&container) && !self.looked_at.contains(&container) {
-            self.put(
-                container,
-                Watched { terms: None, last: (0, Instant::now()), unanswered: 0 },
-                FIRST_LOOK,
-            );
+            self.put(container, Watched::anew(), FIRST_LOOK);
         }
     }
 
@@ -182,21 +179,7 @@ impl Lane {
         let session = Arc::clone(&self.session);
         self.busy.push(
             async move {
-                let began = Instant::now();
-                let looked = bounded(look(&session, &container, &mut watched)).await;
-                let took = began.elapsed();
-                let (wait, rest) = match looked {
-                    Ok(Ok(Looked::Done)) => (None, took),
-                    Ok(Ok(Looked::NotYet)) => (Some(SELDOM), took),
-                    Ok(Ok(Looked::Wrote(disk))) => {
-                        watched.unanswered = 0;
-                        let (before, at) = std::mem::replace(&mut watched.last, (disk.used, began));
-                        (Some(next_look(before, began.saturating_duration_since(at), disk)), took)
-                    }
-                    // The container rests, and not the lane.
-                    Ok(Err(error)) => (Some(watched.not_answered(&container, &error)), Duration::ZERO),
-                    Err(stuck) => (Some(watched.not_answered(&container, &stuck)), Duration::ZERO),
-                };
+                let (wait, rest) = watched.look(session.scene(), &container).await;
                 Turn::Looked(Box::new((container, watched, wait)), (rest * REST).min(LONGEST_REST))
             }
             .boxed(),
@@ -215,6 +198,29 @@ impl Lane {
 }
 
 impl Watched {
+    fn anew() -> Self {
+        Self { terms: None, last: (0, Instant::now()), unanswered: 0 }
+    }
+
+    /// Looks at a container. Tells when to look again (`None` = no more), and how long the engine worked on it.
+    async fn look(&mut self, scene: Scene<'_>, container: &ContainerId) -> (Option<Duration>, Duration) {
+        let began = Instant::now();
+        let looked = bounded(look(scene, container, self)).await;
+        let took = began.elapsed();
+        match looked {
+            Ok(Ok(Looked::Done)) => (None, took),
+            Ok(Ok(Looked::NotYet)) => (Some(SELDOM), took),
+            Ok(Ok(Looked::Wrote(disk))) => {
+                self.unanswered = 0;
+                let (before, at) = std::mem::replace(&mut self.last, (disk.used, began));
+                (Some(next_look(before, began.saturating_duration_since(at), disk)), took)
+            }
+            // The container rests, and not the lane.
+            Ok(Err(error)) => (Some(self.not_answered(container, &error)), Duration::ZERO),
+            Err(stuck) => (Some(self.not_answered(container, &stuck)), Duration::ZERO),
+        }
+    }
+
     /// A look had no answer. Tells when to look again.
     fn not_answered(&mut self, container: &ContainerId, why: &dyn std::error::Error) -> Duration {
         self.unanswered = self.unanswered.saturating_add(1);
@@ -229,16 +235,27 @@ impl Watched {
     }
 }
 
+/// Watches the disk of a single container, for as long as there is something to watch.
+pub async fn watch_one(scene: Scene<'_>, container: &ContainerId) {
+    let (mut watched, mut wait) = (Watched::anew(), FIRST_LOOK);
+    loop {
+        tokio::time::sleep(wait).await;
+        let (next, worked) = watched.look(scene, container).await;
+        let Some(next) = next else { return };
+        wait = next.max((worked * REST).min(LONGEST_REST));
+    }
+}
+
 /// Looks at a container's disk, and kills it where that is too full.
 async fn look(
-    session: &Session,
+    scene: Scene<'_>,
     container: &ContainerId,
     watched: &mut Watched,
 ) -> Result<Looked, EngineError> {
     let (allowed, volumes) = if let Some(terms) = &watched.terms {
         terms
     } else {
-        let Some(inspected) = session.engine.inspect(container.as_str()).await? else {
+        let Some(inspected) = scene.engine.inspect(container.as_str()).await? else {
             return Ok(Looked::Done);
         };
         match (inspected.state, limit_of(&inspected)) {
@@ -249,12 +266,12 @@ async fn look(
             _ => return Ok(Looked::Done),
         }
     };
-    let Some(disk) = measure(session, container, *allowed, volumes).await? else { return Ok(Looked::Done) };
+    let Some(disk) = measure(scene, container, *allowed, volumes).await? else { return Ok(Looked::Done) };
     if disk.is_exceeded() {
         warn!(container_id = %container, used = disk.used, allowed = disk.allowed,
             "a container wrote more to its disk than it may, and is killed");
-        session.witness.saw_full_disk(container, disk);
-        kill(session, container).await?;
+        scene.witness.saw_full_disk(container, disk);
+        kill(scene, container).await?;
         pass(Point::CompleterKilled).await;
     }
     Ok(Looked::Wrote(disk))
@@ -271,13 +288,13 @@ pub fn limit_of(inspected: &Inspected) -> Option<u64> {
 /// # Errors
 /// The engine did not answer.
 pub async fn measure(
-    session: &Session,
+    scene: Scene<'_>,
     container: &ContainerId,
     allowed: u64,
     volumes: &[String],
 ) -> Result<Option<Disk>, EngineError> {
-    let Some(written) = session.engine.written(container).await? else { return Ok(None) };
-    let used = written.saturating_add(session.engine.held_by_volumes(volumes).await?);
+    let Some(written) = scene.engine.written(container).await? else { return Ok(None) };
+    let used = written.saturating_add(scene.engine.held_by_volumes(volumes).await?);
     Ok(Some(Disk { used, allowed }))
 }
 
@@ -314,7 +331,7 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_looked_at_is_looked_at_less_and_less_often() {
-        let mut watched = Watched { terms: None, last: (0, Instant::now()), unanswered: 0 };
+        let mut watched = Watched::anew();
         let why = std::io::Error::other("no answer");
         let waits: Vec<u64> =
             (0..6).map(|_| watched.not_answered(&ContainerId::new("c"), &why).as_secs()).collect();

@@ -17,6 +17,7 @@ use super::conclude::{Held, conclude, conclude_orphan, refuse};
 use super::inflight::{Finding, Finish, Ticket};
 use super::removal::Removal;
 use super::run_time::no_longer_than;
+use super::scene::Scene;
 use super::session::Session;
 use super::sweep::{self, Found, Listing, Stranger};
 use super::tries::{Reached, Tries};
@@ -63,7 +64,8 @@ pub async fn inspect(
     Report::Inspected(ticket, finding)
 }
 
-fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
+/// What an inspection found.
+pub fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
     match inspected.state {
         State::Running | State::Paused | State::Restarting => {
             let run_for = inspected.started_at.and_then(|started| elapsed(started, engine.now()));
@@ -78,7 +80,7 @@ fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
 /// Kills a container whose time is up.
 pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId) -> Report {
     debug!(container_id = %container, "time is up: killing the container");
-    match kill(&session, &container).await {
+    match kill(session.scene(), &container).await {
         Ok(sent) => {
             pass(Point::CompleterKilled).await;
             Report::Killed(ticket, sent)
@@ -95,19 +97,19 @@ pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId)
 ///
 /// # Errors
 /// The engine did not answer, or refused.
-pub async fn kill(session: &Session, container: &ContainerId) -> Result<bool, EngineError> {
-    let inspected = session.engine.inspect(container.as_str()).await?;
-    match session.engine.usage(container).await {
-        Ok(usage) => session.witness.saw_usage(container, usage),
+pub async fn kill(scene: Scene<'_>, container: &ContainerId) -> Result<bool, EngineError> {
+    let inspected = scene.engine.inspect(container.as_str()).await?;
+    match scene.engine.usage(container).await {
+        Ok(usage) => scene.witness.saw_usage(container, usage),
         Err(error) => {
             debug!(container_id = %container, error = format!("{error:#}"), "what it uses is not known");
         }
     }
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {
-        session.engine.unpause(container).await?;
+        scene.engine.unpause(container).await?;
         pass(Point::CompleterUnpaused).await;
     }
-    Ok(session.engine.kill(container).await? == Killed::Sent)
+    Ok(scene.engine.kill(container).await? == Killed::Sent)
 }
 
 /// Lists the containers, for the sweep.

@@ -18,6 +18,7 @@ use super::conclude::{KEEP_RUNNING, hand_over, said, tell};
 use super::effects::Report;
 use super::reruns::{LOST_FOR, Next, next_without_container};
 use super::session::Session;
+use super::tally::Course;
 
 /// The first wait of a job that is passed on, at most; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -71,22 +72,33 @@ async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
     let said = said("Correction given up, since its engine did not come back");
     let conclusion =
         Conclusion { remember_for: LOST_FOR, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
-    let (settled, again) = match next {
+    let (settled, again) = match &next {
         Next::Again(next) => {
             pass(Point::CompleterRerunning).await;
-            let settled = hand_over(session, taken, &session.pending, &next, &conclusion).await;
+            let settled = hand_over(session, taken, &session.pending, next, &conclusion).await;
             pass(Point::CompleterReran).await;
             (settled, true)
         }
         Next::Tell(result) => {
             // Its file, if it is anywhere, is on the host that is gone.
-            let settled = tell(session, taken, &result, &conclusion).await;
+            let settled = tell(session, taken, result, &conclusion).await;
             pass(Point::CompleterHandedOver).await;
             (settled, false)
         }
         Next::Unknown(_) => (None, false),
     };
+    if settled == Some(Settled::Cancelled) {
+        let result = FinishedJob::of_failure(job.errand.clone(), &Failure::cancelled());
+        let conclusion = Conclusion { heeds_mark: true, ..conclusion };
+        let told = tell(session, taken, &result, &conclusion).await;
+        if matches!(told, Some(Settled::Done | Settled::Already)) {
+            Course::of_record(&taken.data, &session.metrics).over(Some(&result), None, &session.metrics);
+        }
+        return told.is_some();
+    }
     if matches!(settled, Some(Settled::Done | Settled::Already)) {
+        let result = if let Next::Tell(result) = &next { Some(result) } else { None };
+        Course::of_record(&taken.data, &session.metrics).over(result, None, &session.metrics);
         error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(), again,
             "the Docker engine of a correction did not come back: it is given up");
     }

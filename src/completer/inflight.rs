@@ -5,6 +5,7 @@
 //! end by an inspection. A death that comes before its record is parked until the record comes. And
 //! a record is never without an effect under way, a timer, or the sweep's next look at it.
 
+mod cancelling;
 mod rounds;
 mod terms;
 
@@ -44,6 +45,8 @@ struct Record {
     timer: Option<Instant>,
     /// Whether its time was up, so that it is to be killed.
     timed_out: bool,
+    /// Whether a person cancelled it, so that it is to be killed.
+    cancelled: bool,
     /// When a kill was first sent, or refused by the engine: its death is waited for from then on.
     kill_asked: Option<Instant>,
     run_time: RunTime,
@@ -96,6 +99,7 @@ impl Inflight {
             timeout,
             timer: None,
             timed_out: false,
+            cancelled: false,
             kill_asked: None,
             run_time: RunTime::default(),
             failures: 0,
@@ -172,7 +176,8 @@ impl Inflight {
             record.failures = 0;
         }
         let finding = &record.run_time.corrected(finding, now);
-        let (timeout, timed_out, kill_asked) = (record.timeout, record.timed_out, record.kill_asked);
+        let (timeout, kill_asked, cancelled) = (record.timeout, record.kill_asked, record.cancelled);
+        let is_to_end = record.timed_out || cancelled;
         match finding {
             Finding::Ended => self.finish(ticket, End::Found, &mut actions),
             Finding::Gone => self.finish(ticket, End::Gone, &mut actions),
@@ -180,12 +185,13 @@ impl Inflight {
             Finding::Running { .. } if kill_asked.is_some_and(|asked| now >= asked + KILL_PATIENCE) => {
                 self.finish(ticket, End::Unstoppable, &mut actions);
             }
-            Finding::Running { .. } if timed_out => self.kill(ticket, &mut actions),
+            Finding::Running { .. } if is_to_end => self.kill(ticket, &mut actions),
             Finding::Running { run_for } => match timeout.map(|timeout| timeout.checked_sub(*run_for)) {
                 Some(None | Some(Duration::ZERO)) => self.kill(ticket, &mut actions),
                 Some(Some(left)) => self.set_timer(ticket, now + left),
                 None => {}
             },
+            Finding::Waiting if cancelled => self.finish(ticket, End::Found, &mut actions),
             Finding::Waiting => {}
             Finding::Leaving => self.set_timer(ticket, now + Duration::from_secs(1)),
             Finding::Unknown => self.look_later(ticket, now),
@@ -291,7 +297,7 @@ impl Inflight {
         self.clear_timer(ticket);
         let Some(record) = self.records.get_mut(&ticket) else { return };
         record.phase = Phase::Killing;
-        record.timed_out = true;
+        record.timed_out |= !record.cancelled;
         actions.push(Action::Kill(ticket, record.container.clone()));
     }
 

@@ -4,6 +4,7 @@
 //! The loop owns the pure state machine ([`inflight`]), feeds it with what happened and carries out
 //! what it answers as tasks of their own, so that it never waits for Redis or Docker itself.
 
+mod cancelling;
 mod cause;
 mod clearing;
 mod collect;
@@ -14,6 +15,7 @@ mod elsewhere;
 mod exercises;
 mod images;
 mod inflight;
+mod losses;
 mod orphans;
 mod pacing;
 mod parked;
@@ -21,9 +23,12 @@ mod removal;
 mod reports;
 mod reruns;
 mod run_time;
+mod scene;
 mod sealing;
 mod session;
+pub mod single;
 mod sweep;
+mod tally;
 mod tries;
 mod witness;
 mod work;
@@ -55,6 +60,7 @@ use self::orphans::Orphans;
 use self::pacing::{Freshness, SweepTimer};
 use self::removal::Removals;
 use self::session::Session;
+use self::tally::Course;
 use self::tries::Tries;
 use self::work::{Doing, Work};
 
@@ -157,7 +163,10 @@ impl Loop {
                     self.enqueue(actions);
                 }
                 () = sleep_until(self.sweep.due()) => self.start_sweep(),
-                _ = locks.tick() => self.drop_lost(),
+                _ = locks.tick() => {
+                    self.drop_lost();
+                    self.heed_marks();
+                }
             }
         }
         let deadline = Instant::now() + CLOSE_WITHIN;
@@ -222,6 +231,7 @@ impl Loop {
     }
 
     fn hold(&mut self, mut assignment: Assignment, job: RunningJob, now: Instant) {
+        let course = Course::of_record(&assignment.job.data, &self.session.metrics);
         let remembered = !self.session.settings.remove_exercises_in.is_empty();
         let asked = remembered.then(|| Rerun::of_record(&assignment.job.data)).flatten();
         let asked = asked.map(|asked| Box::new(Rerun { params: Vec::new(), ..asked }));
@@ -236,8 +246,12 @@ impl Loop {
         if job.origin.is_some() {
             self.disks.watch(&container);
         }
-        self.held.insert(ticket, Arc::new(Held { assignment, job, asked }));
-        let actions = self.inflight.taken(ticket, &container, timeout, look, now);
+        let cancelled = assignment.cancelled.is_cancelled();
+        self.held.insert(ticket, Arc::new(Held { assignment, job, asked, course }));
+        let mut actions = self.inflight.taken(ticket, &container, timeout, look, now);
+        if cancelled {
+            actions.extend(self.inflight.cancelled(ticket));
+        }
         self.enqueue(actions);
     }
 
@@ -274,6 +288,7 @@ impl Loop {
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
                     let tries = self.tries.get(&ticket).copied().unwrap_or_default();
+                    held.course.has_ended();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
                     self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));
@@ -296,6 +311,16 @@ impl Loop {
         let [queued, parked] = &self.gauges;
         queued.set(self.waiting.len());
         parked.set(self.inflight.parked());
+    }
+
+    /// Ends the containers of corrections that were cancelled.
+    fn heed_marks(&mut self) {
+        let marked = self.held.iter().filter(|(_, held)| held.assignment.cancelled.is_cancelled());
+        let marked: Vec<Ticket> = marked.map(|(ticket, _)| *ticket).collect();
+        for ticket in marked {
+            let actions = self.inflight.cancelled(ticket);
+            self.enqueue(actions);
+        }
     }
 
     /// Drops the records whose lock was lost: somebody else completes them.

@@ -21,6 +21,7 @@ use crate::docker::Removed;
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
 use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
+use crate::metrics::CameOf;
 use crate::queue::{Leftover, QueueError, Standing};
 
 use super::session::Session;
@@ -221,6 +222,7 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
     pass(Point::CompleterRemoved).await;
     match removed {
         Ok(Removed::Done | Removed::Gone) => {
+            session.metrics.removals.of(CameOf::Done).one();
             debug!(container_id = container, "container removed");
             forget(session, removal).await;
             Tried::Settled
@@ -235,6 +237,7 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
             Tried::Settled
         }
         Err(error) => {
+            session.metrics.removals.of(CameOf::Failed).one();
             warn!(container_id = container, error = format!("{error:#}"), "a container could not be removed");
             Tried::Failed
         }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::metrics::CameOf;
+
 use super::Loop;
 use super::effects::{self, Report};
 use super::inflight::{Action, Finding, Finish};
 use super::removal::Removal;
 use super::sweep::{Found, Listing};
+use super::tally;
 use super::tries::Reached;
 use super::work::{Doing, Done};
 
@@ -67,6 +70,7 @@ impl Loop {
             }
             Report::Listed(Some(listed)) => self.listed(listed),
             Report::Listed(None) => {
+                self.session.metrics.sweeps.of(CameOf::Failed).one();
                 self.sweep.failed(now);
                 Vec::new()
             }
@@ -106,6 +110,7 @@ impl Loop {
     }
 
     fn examined(&mut self, found: Found, now: Instant) {
+        tally::swept(&found, &self.session.metrics);
         for removal in found.removable {
             self.removals.add(removal);
         }

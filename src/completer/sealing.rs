@@ -9,7 +9,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::seal::Seal;
 
 use super::collect::Ended;
-use super::session::Session;
+use super::scene::Scene;
 use super::tries::Reached;
 
 /// What is known of it before the container is looked at.
@@ -52,14 +52,14 @@ impl Sealing {
     /// The engine gave no answer: to be tried again.
     pub async fn read(
         &self,
-        session: &Session,
+        scene: Scene<'_>,
         ended: &Ended,
         reached: &mut Reached,
     ) -> Result<Read, EngineError> {
         if let Self::Known(seal) = self {
             return Ok(Read::Seal(seal.clone()));
         }
-        match session.engine.inspect(ended.container.as_str()).await {
+        match scene.engine.inspect(ended.container.as_str()).await {
             Ok(Some(inspected)) if *self == Self::IfLabelled && !is_labelled(&inspected) => {
                 Ok(Read::Seal(None))
             }

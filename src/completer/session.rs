@@ -6,14 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::CompleterSettings;
-use crate::docker::{Engine, EngineError, Outage};
+use crate::docker::{Engine, Outage};
 use crate::exercise;
+use crate::heartbeat;
 use crate::identity::{CorrectionId, EngineId, InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, FinishedJob, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::queue::{JobOptions, NewJob, Queue, Redis, UsedFile};
 use crate::rerun::Rerun;
 
+use super::scene::Scene;
 use super::witness::Witness;
 
 /// How many outages of the event stream are remembered.
@@ -45,6 +48,8 @@ pub struct Session {
     pub witness: Witness,
     /// Which installation we are, and which engine we watch.
     pub whereabouts: Whereabouts,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Session {
@@ -67,6 +72,7 @@ impl Session {
             outages: Outages::default(),
             witness: Witness::default(),
             whereabouts: Whereabouts::new(instance, engine_id),
+            metrics: heartbeat::metrics(),
         }
     }
 
@@ -82,13 +88,11 @@ impl Session {
         self.whereabouts.now().1
     }
 
-    /// Asks whether the engine still takes new connections. One that goes down takes none, and ends its
-    /// containers only then; over the connections that it has it answers all the while.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn engine_stays(&self) -> Result<(), EngineError> {
-        self.engine.afresh().ping().await
+    /// What is needed to watch containers to their ends and to read them.
+    #[must_use]
+    pub fn scene(&self) -> Scene<'_> {
+        let Self { engine, outages, witness, whereabouts, settings, .. } = self;
+        Scene { engine, output_limit: settings.output_limit, outages, witness, whereabouts }
     }
 
     /// The file of a submission that is to be deleted once its result is safe, where that is wanted. What the

@@ -3,7 +3,7 @@
 //! It looks at the engine's list of our labelled containers. Those that this completer holds a record
 //! of are the state machine's business; of the others Redis says where they stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,8 +12,9 @@ use tracing::{info, warn};
 
 use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
-use crate::identity::ContainerId;
+use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
+use crate::metrics::Find;
 use crate::queue::Standing;
 
 use super::collect::elapsed;
@@ -35,7 +36,7 @@ pub struct Found {
     pub removable: Vec<Removal>,
     /// They ended, and nobody will finish their correction unless we do.
     pub orphans: Vec<(ContainerId, Labels)>,
-    /// They run, and should have ended some time ago.
+    /// They run, and should have ended some time ago, or were cancelled.
     pub overdue: Vec<Stranger>,
 }
 
@@ -57,6 +58,8 @@ pub struct Stranger {
     state: State,
     created: i64,
     labels: Box<Labels>,
+    /// Whether its correction was cancelled, and told as that.
+    stray: bool,
 }
 
 /// Lists the containers of this installation.
@@ -72,13 +75,15 @@ pub async fn list(session: &Session) -> anyhow::Result<Listing> {
     }
     for queue in [&session.pending, &session.running, &session.finished] {
         for job in queue.revive_overstalled().await.context("failed jobs cannot be read")? {
+            session.metrics.sweep_finds.of(Find::Overstalled).one();
             warn!(job_id = %job, "a job that another client gave up as stalled waits again");
         }
     }
+    let strays = session.redis.strays().await.context("what was cancelled cannot be read")?;
     let (mut seen, now) = (HashMap::new(), session.engine.now());
     let keep = |one: Listed| {
         seen.insert(one.id.clone(), seen_as(one.state));
-        Stranger::of(one, now)
+        Stranger::of(one, &strays, now)
     };
     let strangers = session.engine.list(&instance, keep).await.context("the containers cannot be listed")?;
     // Others do not give up its corrections while it is watched.
@@ -88,11 +93,13 @@ pub async fn list(session: &Session) -> anyhow::Result<Listing> {
 
 impl Stranger {
     /// What has to be known of a listed container if nobody here holds a record of it; `None` where it is left
-    /// alone then: somebody else's, on its way out, or running in time.
-    fn of(one: Listed, now: Timestamp) -> Option<Self> {
+    /// alone then: somebody else's, on its way out, or running in time and not cancelled.
+    fn of(one: Listed, strays: &HashSet<CorrectionId>, now: Timestamp) -> Option<Self> {
         let Listed { id, state, created, labels } = one;
-        let one = Self { id, state, created, labels: labels? };
-        (one.is_still() || one.may_be_overdue(now)).then_some(one)
+        let labels = labels?;
+        let stray = strays.contains(&labels.correction);
+        let one = Self { id, state, created, labels, stray };
+        (one.is_still() || one.stray || one.may_be_overdue(now)).then_some(one)
     }
 
     /// Whether it ended, or was never started.
@@ -167,7 +174,7 @@ fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
     now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
 }
 
-/// Kills those that do run far beyond their time. One that cannot be killed holds up nobody else.
+/// Kills those that do run far beyond their time, or whose correction was cancelled. One that cannot be killed holds up nobody else.
 pub async fn stop_overdue(session: &Session, overdue: Vec<Stranger>) {
     for one in overdue {
         if let Err(error) = stop_if_overdue(session, &one).await {
@@ -182,10 +189,16 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
     else {
         return Ok(());
     };
+    if one.stray {
+        info!(container_id = %one.id, "a container whose correction was cancelled runs, and is killed");
+        super::effects::kill(session.scene(), &one.id).await?;
+        pass(Point::SweepKilled).await;
+        return Ok(());
+    }
     let run_for = elapsed(started, session.engine.now());
     if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
-        super::effects::kill(session, &one.id).await?;
+        super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
     }
     Ok(())
@@ -200,7 +213,7 @@ mod tests {
     }
 
     fn stranger(state: State, created: i64) -> Stranger {
-        Stranger { id: ContainerId::new("c"), state, created, labels: Box::new(labels()) }
+        Stranger { id: ContainerId::new("c"), state, created, labels: Box::new(labels()), stray: false }
     }
 
     fn classified(state: State, standing: Standing, age: i64) -> Found {
@@ -221,7 +234,8 @@ mod tests {
     }
 
     fn kept(state: State, created: i64, labels: Option<Box<Labels>>, now: Timestamp) -> bool {
-        Stranger::of(Listed { id: ContainerId::new("c"), state, created, labels }, now).is_some()
+        let listed = Listed { id: ContainerId::new("c"), state, created, labels };
+        Stranger::of(listed, &HashSet::new(), now).is_some()
     }
 
     #[test]
@@ -232,6 +246,19 @@ mod tests {
             assert_eq!(kept(state, 0, Some(Box::new(labels())), now), still.contains(&state), "{state:?}");
             assert!(!kept(state, 0, None, now), "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_runs_in_time_and_was_cancelled_is_kept_whatever_its_time() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let strays = HashSet::from([CorrectionId::new("x")]);
+        let is_stray = |correction: &str| {
+            let labels = Some(Box::new(Labels::of_correction(correction)));
+            let listed =
+                Listed { id: ContainerId::new("c"), state: State::Running, created: 999_999, labels };
+            Stranger::of(listed, &strays, now).is_some_and(|one| one.stray)
+        };
+        assert!(is_stray("x") && !is_stray("y"));
     }
 
     #[test]

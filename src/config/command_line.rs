@@ -33,7 +33,7 @@ Settings: each is a flag, an environment variable, or a line of a .env file in t
 of these counts. 'correction-runner starter --help' and so on show those of one component, 'correction-runner
 --help' shows all. With PROCESS=starter (or another component) in the environment no command is needed.
 
-Exit codes: 0 stopped as asked, 1 a command's answer is no, 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
+Exit codes: 0 stopped as asked, 1 a command's answer is no, 2 a grader is broken (try), 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
 
 Try it: correction-runner all --redis-host 127.0.0.1";
 
@@ -58,7 +58,8 @@ pub fn command() -> Command {
     for component in Component::EACH {
         command = command.subcommand(subcommand(component));
     }
-    tools::added_to(command)
+    // The derived commands bring a text of their own along.
+    tools::added_to(command).about(ABOUT).long_about(None)
 }
 
 fn subcommand(component: Component) -> Command {

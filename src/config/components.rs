@@ -79,7 +79,7 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         min_free_memory: inputs.read("MIN_FREE_MEMORY", |text| formats::size_or_none(text, 1, MOST_MEMORY)),
         rate: rate(inputs, "START_RATE_MAX", "START_RATE_DURATION"),
         retry_for: inputs.read("START_RETRY_FOR", |text| formats::duration(text, Unit::Hours)),
-        exercise_folders: inputs.read("EXERCISE_FOLDERS", folders),
+        exercise_folders: exercise_folders(inputs),
     };
     if settings.dont_start {
         inputs.warn("DONT_START_CONTAINER is set: containers are created and wait for you to start them");
@@ -93,6 +93,16 @@ pub(super) fn starter(inputs: &mut Inputs) -> StarterSettings {
         ));
     }
     settings
+}
+
+/// The folders that submissions have to lie in.
+pub(super) fn exercise_folders(inputs: &mut Inputs) -> Vec<PathBuf> {
+    inputs.read("EXERCISE_FOLDERS", folders)
+}
+
+/// How many bytes of a container's output are kept.
+pub(super) fn output_limit(inputs: &mut Inputs) -> u64 {
+    inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30))
 }
 
 /// Folders between ':' or ',', as plain absolute paths.
@@ -110,7 +120,7 @@ fn folders(text: &str) -> Result<Vec<PathBuf>, formats::Allowed> {
 
 /// Where the files of submissions are deleted.
 fn remove_exercises_in(inputs: &mut Inputs) -> Vec<PathBuf> {
-    let folders = inputs.read("EXERCISE_FOLDERS", folders);
+    let folders = exercise_folders(inputs);
     let (is_wanted, is_known) =
         (inputs.read("REMOVE_EXERCISE", formats::boolean), inputs.is_set("EXERCISE_FOLDERS"));
     if let (true, false, Some(found)) = (is_wanted, is_known, inputs.find("REMOVE_EXERCISE")) {
@@ -127,7 +137,7 @@ pub(super) fn completer(inputs: &mut Inputs) -> CompleterSettings {
     let mut settings = CompleterSettings {
         common: common(inputs),
         docker: docker(inputs),
-        output_limit: inputs.read("CONTAINER_OUTPUT_LIMIT", |text| formats::size(text, 1 << 10, 1 << 30)),
+        output_limit: output_limit(inputs),
         sweep_interval: inputs.read("SWEEP_INTERVAL", |text| formats::some_duration(text, Unit::Seconds)),
         reruns: inputs.read("CONTAINER_RERUNS", |text| formats::whole(text, 0, 100)),
         remove_exercises_in: remove_exercises_in(inputs),

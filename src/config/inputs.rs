@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::dotenv::{self, Entry};
 use super::formats::Allowed;
+use super::likeness;
 use super::problem::{Origin, Problem, Shown};
 use super::table::{Component, Setting, setting};
 
@@ -26,6 +27,7 @@ pub(super) struct Surroundings {
     environment: HashMap<String, OsString>,
     dotenv: HashMap<String, Entry>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl Surroundings {
@@ -41,12 +43,13 @@ impl Surroundings {
             problems.push(Problem::Dotenv(problem));
             String::new()
         });
-        let dotenv = dotenv::parse(&dotenv);
+        let (dotenv, skipped) = dotenv::read(&dotenv);
+        let warnings = likeness::of_file(&dotenv, &skipped);
         let environment = environment
             .into_iter()
             .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
             .collect();
-        Self { environment, dotenv, problems }
+        Self { environment, dotenv, problems, warnings }
     }
 
     /// The value of one variable, which may be empty. One that is not UTF-8 comes as `Err`.
@@ -88,14 +91,19 @@ impl Inputs {
         mut surroundings: Surroundings,
     ) -> Self {
         let problems = std::mem::take(&mut surroundings.problems);
-        let mut inputs =
-            Self { component, flags, surroundings, original: false, problems, warnings: Vec::new() };
+        let warnings = std::mem::take(&mut surroundings.warnings);
+        let mut inputs = Self { component, flags, surroundings, original: false, problems, warnings };
         inputs.original = inputs.read("CONTAINER_PROFILE", |text| match text.to_lowercase().as_str() {
             "hardened" => Ok(false),
             "original" => Ok(true),
             _ => Err("hardened or original".into()),
         });
         inputs
+    }
+
+    /// Whose settings they are.
+    pub(super) fn component(&self) -> Component {
+        self.component
     }
 
     /// Whether containers run as the original ran them.
@@ -199,6 +207,11 @@ impl Inputs {
     /// The value of a variable that is no setting of ours.
     pub(super) fn plain(&self, name: &str) -> Option<Found> {
         self.surroundings.plain(name)
+    }
+
+    /// Takes out the warnings and what is wrong, so that nothing is left to refuse.
+    pub(super) fn take(&mut self) -> (Vec<String>, Vec<Problem>) {
+        (std::mem::take(&mut self.warnings), std::mem::take(&mut self.problems))
     }
 
     /// The warnings, or what is wrong.

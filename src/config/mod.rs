@@ -23,6 +23,7 @@ mod docker_options;
 mod dotenv;
 pub(crate) mod formats;
 mod inputs;
+mod likeness;
 mod problem;
 mod redis_url;
 mod registry_logins;
@@ -120,14 +121,16 @@ pub fn read(
     let (component, flags) = match command_line::parse(arguments).map_err(Refusal::CommandLine)? {
         Line::Run(component, flags) => (component, flags),
         Line::Tool(tool, flags) => {
-            let mut inputs = Inputs::new(Component::All, flags, surroundings);
+            let named = || surroundings.plain("PROCESS").and_then(|found| Component::named(&found.text));
+            let component = tool.component().or_else(|| named().filter(|_| tool.is_for_component()));
+            let mut inputs = Inputs::new(component.unwrap_or(Component::All), flags, surroundings);
             let tool = tools::tool(*tool, &mut inputs);
             inputs.finish().map_err(Refusal::Settings)?;
             return Ok(Request::Tool(Box::new(tool)));
         }
         Line::Show(text) => return Ok(Request::Show(text)),
     };
-    let configuration = configuration(component, Inputs::new(component, flags, surroundings));
+    let configuration = configuration(Inputs::new(component, flags, surroundings));
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
 }
 
@@ -140,16 +143,26 @@ fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Re
         .ok_or_else(|| Refusal::NoSuchComponent { value: Shown::new(&found.text), origin: found.origin })
 }
 
-fn configuration(component: Component, mut inputs: Inputs) -> Result<Configuration, Vec<Problem>> {
-    let runs = |stage| component == Component::All || component == stage;
-    let log = components::log(&mut inputs);
-    let http = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
-    let hardened = !inputs.is_original();
-    let starter = runs(Component::Starter).then(|| components::starter(&mut inputs));
-    let completer = runs(Component::Completer).then(|| components::completer(&mut inputs));
-    let notifier = runs(Component::Notifier).then(|| components::notifier(&mut inputs));
+fn configuration(mut inputs: Inputs) -> Result<Configuration, Vec<Problem>> {
+    let configuration = gathered(&mut inputs);
     let warnings = inputs.finish()?;
-    Ok(Configuration { component, log, http, hardened, starter, completer, notifier, warnings })
+    Ok(Configuration { warnings, ..configuration })
+}
+
+/// All that was set for the component of the inputs, whatever is wrong with it.
+fn gathered(inputs: &mut Inputs) -> Configuration {
+    let component = inputs.component();
+    let runs = |stage| component == Component::All || component == stage;
+    Configuration {
+        component,
+        log: components::log(inputs),
+        http: inputs.read_optional("HTTP_LISTEN", formats::listen_address),
+        hardened: !inputs.is_original(),
+        starter: runs(Component::Starter).then(|| components::starter(inputs)),
+        completer: runs(Component::Completer).then(|| components::completer(inputs)),
+        notifier: runs(Component::Notifier).then(|| components::notifier(inputs)),
+        warnings: Vec::new(),
+    }
 }
 
 #[cfg(test)]

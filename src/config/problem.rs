@@ -61,6 +61,17 @@ pub enum Problem {
     Dotenv(String),
 }
 
+impl Problem {
+    /// The setting that it is about; `None` = any may be.
+    #[must_use]
+    pub fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Value { setting, .. } | Self::Unusable { setting, .. } => Some(setting),
+            Self::Dotenv(_) => None,
+        }
+    }
+}
+
 /// A value fit to be shown: cut where it is long, quoted, without the user and password of a URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(String);

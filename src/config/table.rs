@@ -98,12 +98,12 @@ const NUMBER: &str = "NUMBER";
 const SIZE: &str = "SIZE";
 
 pub(super) const REDIS: &str = "Redis and the queues";
-const DOCKER: &str = "Docker";
+pub(super) const DOCKER: &str = "Docker";
 pub(super) const SANDBOX: &str = "What a container is allowed";
 const STARTS: &str = "Starting containers";
 const ENDINGS: &str = "Collecting results";
 const CLEARING: &str = "Clearing away";
-const DELIVERIES: &str = "Delivering results";
+pub(super) const DELIVERIES: &str = "Delivering results";
 const LOG: &str = "Logging and start-up";
 
 /// A setting with nothing but what each has; the rest is told by struct update.

@@ -12,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::about::Learned;
 use super::answer::Refusal;
@@ -22,7 +23,8 @@ use super::spec::Means;
 use super::transport::{Transport, told};
 use super::version::{Version, VersionAnswer};
 use crate::config::DockerSettings;
-use crate::heartbeat::waiting_for;
+use crate::heartbeat::{self, waiting_for};
+use crate::metrics::Metrics;
 use crate::profile::Profile;
 
 /// The longest answer that is read whole.
@@ -45,6 +47,7 @@ struct Shared {
     spoken: RwLock<Option<Arc<Spoken>>>,
     learned: Learned,
     negotiating: tokio::sync::Mutex<()>,
+    metrics: Metrics,
 }
 
 /// What was agreed upon with the engine.
@@ -52,7 +55,7 @@ pub(super) struct Spoken {
     /// bollard, speaking that version.
     pub(super) docker: bollard::Docker,
     /// Whether the engine has an init process to put into containers.
-    has_init: bool,
+    pub(super) has_init: bool,
     pub(super) is_podman: bool,
     pub(super) version: Version,
     contact: u64,
@@ -77,17 +80,24 @@ impl Engine {
     /// A certificate or key cannot be read, or the endpoint is of a kind that is not supported.
     pub fn new(settings: &DockerSettings) -> Result<Self, EngineError> {
         let transport = Transport::new(&settings.endpoint, settings.timeout)?;
-        Ok(Self::with(transport, settings.timeout, settings.pull_timeout, Logins::new(&settings.credentials)))
+        let (logins, metrics) = (Logins::new(&settings.credentials), heartbeat::metrics());
+        Ok(Self::with(transport, settings.timeout, settings.pull_timeout, logins, metrics))
     }
 
     /// The same engine, over connections that are not made yet. Reads no file and sends nothing.
     #[must_use]
     pub fn afresh(&self) -> Self {
-        let Shared { transport, timeout, pull_timeout, logins, .. } = &*self.shared;
-        Self::with(transport.afresh(), *timeout, *pull_timeout, logins.clone())
+        let Shared { transport, timeout, pull_timeout, logins, metrics, .. } = &*self.shared;
+        Self::with(transport.afresh(), *timeout, *pull_timeout, logins.clone(), metrics.clone())
     }
 
-    fn with(transport: Transport, timeout: Duration, pull_timeout: Duration, logins: Logins) -> Self {
+    fn with(
+        transport: Transport,
+        timeout: Duration,
+        pull_timeout: Duration,
+        logins: Logins,
+        metrics: Metrics,
+    ) -> Self {
         let shared = Shared {
             transport,
             timeout,
@@ -97,6 +107,7 @@ impl Engine {
             spoken: RwLock::new(None),
             learned: Learned::default(),
             negotiating: tokio::sync::Mutex::new(()),
+            metrics,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -117,6 +128,10 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared.transport.clock().at(Timestamp::now())
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -146,11 +161,30 @@ impl Engine {
         limit: Duration,
         work: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        let _waiting = waiting_for(call.name(), limit);
-        match tokio::time::timeout(limit, work).await {
-            Ok(done) => done,
-            Err(_) => Err(EngineError::Timeout { call, after: limit }),
+        let asked = Instant::now();
+        let done = self.within_uncounted(call, limit, work).await;
+        let took = asked.elapsed();
+        self.metrics().docker_calls.took(call.name(), took);
+        if let (Some(stage), true) = (call.stage(), done.is_ok()) {
+            self.metrics().stages.of(stage).took(took);
         }
+        done
+    }
+
+    /// The same for a further part of a call: how long it took is not counted as that of another one.
+    pub(super) async fn within_uncounted<T>(
+        &self,
+        call: Call,
+        limit: Duration,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let _waiting = waiting_for(call.name(), limit);
+        let done = tokio::time::timeout(limit, work).await;
+        let done = done.unwrap_or(Err(EngineError::Timeout { call, after: limit }));
+        if let Some(fault) = done.as_ref().err().and_then(EngineError::fault) {
+            self.metrics().docker_errors.failed(call.name(), fault);
+        }
+        done
     }
 
     /// What was agreed upon with the engine: asked once per contact, not per call.

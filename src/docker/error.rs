@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metrics::{Fault, Stage};
+
 /// The calls that are made to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
@@ -43,6 +45,8 @@ pub enum Call {
     InspectImage,
     /// Remove an image.
     RemoveImage,
+    /// Look at one network.
+    InspectNetwork,
     /// Follow the events.
     Events,
 }
@@ -242,6 +246,19 @@ impl EngineError {
         }
     }
 
+    /// What kind of fault of the engine it is, for whoever counts them; `None` = it did what it should, and what was
+    /// asked for is not there or cannot be.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Self::Unreachable { .. } | Self::NoAnswer { .. } => Fault::Unreachable,
+            Self::Timeout { .. } => Fault::Timeout,
+            Self::Server { .. } | Self::DiskFull { .. } | Self::PullFailed { .. } => Fault::Failed,
+            Self::BadRequest { .. } | Self::PullDenied { .. } | Self::Incompatible { .. } => Fault::Refused,
+            Self::Garbled { .. } => Fault::Garbled,
+            _ => return None,
+        })
+    }
+
     /// Whether the engine itself was not there, so that no other call would have succeeded either.
     #[must_use]
     pub fn is_away(&self) -> bool {
@@ -254,6 +271,16 @@ impl EngineError {
 }
 
 impl Call {
+    /// The stage of a correction that it is.
+    pub(super) fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Pull => Some(Stage::Pull),
+            Self::Create => Some(Stage::Create),
+            Self::Start => Some(Stage::Start),
+            _ => None,
+        }
+    }
+
     fn changes_something(self) -> bool {
         matches!(self, Self::Create | Self::Start | Self::Kill | Self::Unpause | Self::Remove | Self::Pull)
     }
@@ -282,6 +309,7 @@ impl Call {
             Self::Pull => "pull",
             Self::InspectImage => "image inspect",
             Self::RemoveImage => "image removal",
+            Self::InspectNetwork => "network inspect",
             Self::Events => "events",
         }
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::identity::{ContainerId, InstanceId};
 use crate::labels::Labels;
+use crate::metrics::EventKind;
 
 /// What the engine is asked for. Docker says `die` and `destroy`, Podman `died` and `remove`.
 pub(super) const ACTIONS: [&str; 5] = ["die", "died", "oom", "destroy", "remove"];
@@ -28,6 +29,17 @@ pub(super) enum Action {
     },
     Oom,
     Destroyed,
+}
+
+impl Event {
+    /// Its kind, for whoever counts them.
+    pub(super) fn kind(&self) -> EventKind {
+        match self.action {
+            Action::Died { .. } => EventKind::Died,
+            Action::Oom => EventKind::Oom,
+            Action::Destroyed => EventKind::Destroyed,
+        }
+    }
 }
 
 /// A line that is no JSON: the stream is broken.

@@ -153,6 +153,8 @@ impl Reader {
         let mut working_until = None;
         let mut reported = None;
         let begin = back(self.engine.now(), FIRST_OVERLAP);
+        let metrics = self.engine.metrics().clone();
+        metrics.event_stream_up.flag(false);
         loop {
             match self.opening(begin).await {
                 Ok(stream) => {
@@ -160,9 +162,12 @@ impl Reader {
                     let away_since = outage.map(|outage| outage.from.to_string());
                     tracing::info!(away_since, "following the engine's events");
                     self.inbox.resync(outage);
+                    metrics.event_stream_up.flag(true);
+                    metrics.event_reconnects.add(u64::from(outage.is_some()));
                     let opened = Instant::now();
                     let (reason, until) = self.follow(stream).await;
                     self.inbox.broke(until);
+                    metrics.event_stream_up.flag(false);
                     tracing::warn!(%reason, "the stream of the engine's events is gone; opening it again");
                     working_until = Some(until);
                     reported = None;
@@ -195,11 +200,11 @@ impl Reader {
             let rotate = current.rotate;
             tokio::select! {
                 heard = current.next() => match heard {
-                    Ok(heard) => self.tell(heard),
+                    Ok(heard) => self.tell(heard, current.opened),
                     Err(reason) => return (reason, current.worked()),
                 },
                 Some(heard) = OptionFuture::from(old.as_mut().map(Stream::next)) => match heard {
-                    Ok(heard) => self.tell(heard),
+                    Ok(heard) => self.tell(heard, current.opened),
                     Err(reason) => if let Some(ended) = old.take() {
                         self.superseded(&ended, &reason, &current);
                     },
@@ -219,14 +224,27 @@ impl Reader {
         }
     }
 
-    fn tell(&mut self, heard: Heard) {
+    fn tell(&mut self, heard: Heard, opened: Timestamp) {
         match heard {
-            Heard::Event(event) if self.replays.is_new(&event) => self.inbox.put(event),
+            Heard::Event(event) if self.replays.is_new(&event) => {
+                self.count(&event, opened);
+                self.inbox.put(event);
+            }
             Heard::Event(_) | Heard::Nothing => {}
             Heard::TooLong => {
                 tracing::warn!(bytes = LONGEST, "an event is too long to be read: looking at all instead");
                 self.inbox.resync(None);
             }
+        }
+    }
+
+    fn count(&self, event: &Event, opened: Timestamp) {
+        let metrics = self.engine.metrics();
+        metrics.events.of(event.kind()).one();
+        // What a stream repeats of the time before it is late by its nature.
+        if event.at >= opened {
+            let lag = self.engine.now().duration_since(event.at);
+            metrics.event_lag.took(Duration::try_from(lag).unwrap_or_default());
         }
     }
 

@@ -43,7 +43,7 @@ impl Engine {
             return Ok(None);
         };
         let (mut frames, mut capture) = (Frames::new(), Capture::sealed(limit, seal));
-        while let Some(bytes) = self.within(Call::Logs, self.timeout(), chunk(&mut body)).await? {
+        while let Some(bytes) = self.within_uncounted(Call::Logs, self.timeout(), chunk(&mut body)).await? {
             frames.push(&bytes, &mut capture);
             if Instant::now() >= enough {
                 tracing::warn!(%container, "the container's output is too long to be read to its end");
@@ -65,7 +65,7 @@ impl Engine {
     }
 }
 
-async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, EngineError> {
+pub(super) async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, EngineError> {
     match body.frame().await {
         None => Ok(None),
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),

@@ -5,6 +5,7 @@
 
 mod about;
 mod answer;
+mod checkup;
 mod clock;
 mod connect;
 mod container;
@@ -12,12 +13,15 @@ mod elements;
 mod error;
 mod event;
 mod events;
+mod following;
 mod frames;
+mod host;
 mod image;
 mod inbox;
 mod inspection;
 mod lines;
 mod logs;
+mod population;
 mod reference;
 mod replays;
 mod sealed;
@@ -29,9 +33,13 @@ mod types;
 mod usage;
 mod version;
 
+pub use checkup::Checkup;
 pub use connect::Engine;
 pub use error::{Call, EngineError};
 pub use events::{Rhythm, Watch};
+pub use following::{Printed, Said};
+pub use host::{free_disk, free_memory};
 pub use inbox::{Notice, Outage};
+pub use population::{Inhabitant, Owner};
 pub use stored::ImageRemoved;
 pub use types::{About, ContainerSpec, Inspected, Killed, Listed, Removed, State};

@@ -67,6 +67,24 @@ impl Rule {
         self.is_of(port) && [address, meant(address)].into_iter().any(|address| is_in(address, base, bits))
     }
 
+    /// The host that it names, where it is one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match &self.whom {
+            Whom::Host(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The address that it names, or from which on its network goes, where it is of such.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.whom {
+            Whom::Network(base, _) => Some(base),
+            _ => None,
+        }
+    }
+
     fn is_of(&self, port: u16) -> bool {
         self.port.is_none_or(|own| own == port)
     }

@@ -97,12 +97,23 @@ pub(super) fn hints(ending: &Ending, outcome: Outcome, output: &Output) -> Vec<S
             "It seems to have needed more than the {limit} processes and threads that it may have (CONTAINER_PIDS)."
         ));
     }
+    if by_itself && complains_of_rights(output) {
+        hints.push(
+            "It was denied something (\"permission denied\"): root has no special powers in a grader's container by \
+             default, so that what it reads, runs or writes has to be its own or open to all (chmod a+rX in the image)."
+                .to_owned(),
+        );
+    }
     if ending.no_network && matches!(outcome, Outcome::NoVerdict | Outcome::Timeout) {
         hints.push(
             "Graders have no network here by default: one that needs it fails or waits in vain.".to_owned(),
         );
     }
     hints
+}
+
+fn complains_of_rights(output: &Output) -> bool {
+    output.last_lines().to_lowercase().contains("permission denied")
 }
 
 fn complains_of_processes(output: &Output) -> bool {

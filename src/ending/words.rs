@@ -31,7 +31,8 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// The signal that an exit code tells of, and what it means where a program got it by its own doing.
-pub(super) fn signal(code: i64) -> Option<(&'static str, &'static str)> {
+#[must_use]
+pub fn signal(code: i64) -> Option<(&'static str, &'static str)> {
     Some(match code.checked_sub(128)? {
         1 => ("SIGHUP", ""),
         2 => ("SIGINT", ""),

@@ -23,7 +23,6 @@ use tracing::info;
 
 use crate::config::{Component, Configuration, DockerSettings, RedisSettings};
 use crate::heartbeat::Hearts;
-use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 
 /// How long the end of the process waits for the last answer.
 const LAST_ANSWER: Duration = Duration::from_millis(200);
@@ -82,8 +81,8 @@ pub fn listen(address: SocketAddr) -> Result<Listening, ListenError> {
 pub struct Watched {
     /// What the process was asked to run.
     component: Component,
-    /// The components that run, each with the loop that is there once it takes jobs.
-    taking: Vec<(Component, String)>,
+    /// The components that run.
+    components: Vec<Component>,
     redis: Option<RedisSettings>,
     docker: Option<DockerSettings>,
 }
@@ -93,10 +92,10 @@ impl Watched {
     #[must_use]
     pub fn of(configuration: &Configuration) -> Self {
         let Configuration { component, starter, completer, notifier, .. } = configuration;
-        let taking = [
-            (Component::Starter, PENDING_QUEUE, starter.is_some()),
-            (Component::Completer, RUNNING_QUEUE, completer.is_some()),
-            (Component::Notifier, FINISHED_QUEUE, notifier.is_some()),
+        let components = [
+            (Component::Starter, starter.is_some()),
+            (Component::Completer, completer.is_some()),
+            (Component::Notifier, notifier.is_some()),
         ];
         let starter = starter.as_ref().map(|settings| (&settings.common, Some(&settings.docker)));
         let completer = completer.as_ref().map(|settings| (&settings.common, Some(&settings.docker)));
@@ -105,11 +104,7 @@ impl Watched {
         let first = starter.or(completer).or(notifier);
         Self {
             component: *component,
-            taking: taking
-                .into_iter()
-                .filter(|(.., runs)| *runs)
-                .map(|(component, queue, _)| (component, format!("{queue}: taking")))
-                .collect(),
+            components: components.into_iter().filter(|(_, runs)| *runs).map(|(one, _)| one).collect(),
             redis: first.map(|(common, _)| common.redis.clone()),
             docker: first.and_then(|(_, docker)| docker.cloned()),
         }

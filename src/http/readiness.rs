@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Watched;
-use crate::heartbeat::{Beat, Hearts, State};
+use crate::heartbeat::{Beat, Hearts, Standing, State};
 use crate::metrics::{Format, Metrics};
 use crate::version;
 
@@ -79,9 +79,13 @@ impl Observed {
             }
         }
         drop(seen);
-        for (component, taking) in &self.watched.taking {
-            let takes = beats.iter().any(|beat| beat.name == *taking);
-            let problem = (!takes).then(|| "it takes no jobs yet: it is starting, or has stopped".to_owned());
+        let standings = self.hearts.standings();
+        for component in &self.watched.components {
+            let problem = match standings.borrow().get(component.name()) {
+                None => Some("it takes no work yet: it is starting".to_owned()),
+                Some(Standing::Waiting(why)) => Some(format!("it takes no work yet: {why}")),
+                Some(Standing::Taking) => None,
+            };
             checks.push(Check::of(component.name(), problem));
         }
         for beat in &beats {
@@ -111,8 +115,8 @@ impl Observed {
         let up = |check: Check| (vec![check.name], f64::from(u8::from(check.problem.is_none())));
         metrics.checks.are(checks.into_iter().map(up));
         let component = self.watched.component.name().to_owned();
-        let (number, revision) = (version::NUMBER.to_owned(), version::REVISION.to_owned());
-        metrics.build.are([(vec![number, revision, component], 1.0)]);
+        let [version, revision] = [version::NUMBER, version::REVISION].map(str::to_owned);
+        metrics.build.are([(vec![version, revision, component], 1.0)]);
         metrics.page(format)
     }
 }

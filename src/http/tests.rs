@@ -18,7 +18,7 @@ fn served() -> Served {
     let (hearts, stop) = (Hearts::default(), CancellationToken::new());
     let listening = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
     let address = listening.0.local_addr().expect("it is bound");
-    let watched = Watched { component: Component::All, taking: Vec::new(), redis: None, docker: None };
+    let watched = Watched { component: Component::All, components: Vec::new(), redis: None, docker: None };
     let serving = listening.serve(watched, &hearts, &stop).expect("a thread");
     Served { address, hearts, stop, serving }
 }

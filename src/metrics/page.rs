@@ -230,7 +230,7 @@ mod tests {
         );
         let build = Listed::<table::Build>::default();
         build.are([(vec!["1".into(), "a\"b\\c\nd".into(), "all".into()], 1.0)]);
-        let sample = "build_info{version=\"1\",commit=\"a\\\"b\\\\c\\nd\",component=\"all\"} 1\n";
+        let sample = "build_info{version=\"1\",revision=\"a\\\"b\\\\c\\nd\",component=\"all\"} 1\n";
         assert_eq!(
             page(Format::OpenMetrics, "build_info", &build),
             format!("# TYPE build info\n# HELP build What it means.\n{sample}# EOF\n")

@@ -159,7 +159,7 @@ impl Names for Checks {
 pub struct Build;
 
 impl Names for Build {
-    const NAMES: &'static [&'static str] = &["version", "commit", "component"];
+    const NAMES: &'static [&'static str] = &["version", "revision", "component"];
     const IS_INFO: bool = true;
 }
 

@@ -28,6 +28,46 @@ impl Output {
     }
 }
 
+/// What was written to one stream, as it may be shown: without the secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// All of it, or its beginning.
+    pub head: String,
+    /// How many bytes are not shown between the two.
+    pub left_out: u64,
+    /// Its end, where something is left out.
+    pub tail: String,
+}
+
+impl Output {
+    /// The standard output, of which at most so many bytes are shown.
+    #[must_use]
+    pub fn stdout_shown(&self, most: usize) -> Shown {
+        shown(&self.stdout, self.seal(), most)
+    }
+
+    /// The standard error, of which at most so many bytes are shown.
+    #[must_use]
+    pub fn stderr_shown(&self, most: usize) -> Shown {
+        shown(&self.stderr, self.seal(), most)
+    }
+}
+
+fn shown(stream: &Stream, seal: Option<&Seal>, most: usize) -> Shown {
+    let (head, left_out, tail) = stream.ends(most);
+    let [mut head, mut tail] = [head, tail].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if let Some(seal) = seal {
+        head = seal.redacted(&head).into_owned();
+        if left_out > 0 {
+            // Its last letters may be the beginning of the secret.
+            let kept = head.chars().count().saturating_sub(seal.reveal().len());
+            head = head.chars().take(kept).collect();
+        }
+        tail = seal.redacted_end(&tail);
+    }
+    Shown { head, left_out: left_out as u64, tail }
+}
+
 /// The last lines of a stream that hold anything; the first of them may lack its beginning.
 fn lines(stream: &Stream, seal: Option<&Seal>, count: usize, characters: usize) -> Vec<String> {
     // Four bytes are the longest character, and escape sequences take room as well.
@@ -92,6 +132,33 @@ mod tests {
         let shown = Output::whole(many, "Traceback\nValueError: x\n\n").last_lines();
         assert_eq!(shown, "line 16\nline 17\nline 18\nline 19\nline 20\nTraceback\nValueError: x");
         assert_eq!(Output::whole("\n \n", "").last_lines(), "");
+    }
+
+    #[test]
+    fn of_a_long_stream_both_ends_are_shown_and_how_much_lies_between() {
+        let whole = Output::whole("0123456789", "é").stdout_shown(10);
+        assert_eq!(whole, Shown { head: "0123456789".into(), ..Shown::default() });
+        let cut = Output::whole("0123456789", "").stdout_shown(5);
+        assert_eq!(cut, Shown { head: "01".into(), left_out: 5, tail: "789".into() });
+        let mut capture = crate::output::Capture::new(8);
+        capture.stdout(b"0123456789");
+        let cut = capture.finish().stdout_shown(100);
+        assert_eq!(cut, Shown { head: "0123".into(), left_out: 2, tail: "6789".into() });
+    }
+
+    #[test]
+    fn of_a_shown_stream_no_part_of_a_secret_is_left() {
+        let seal = crate::seal::tests::seal(0x5a);
+        for before in 0..200 {
+            for most in [10, 100, 150, 1000] {
+                let mut capture = crate::output::Capture::sealed(1 << 20, Some(seal.clone()));
+                let text = format!("{}{}{}", "x".repeat(before), seal.reveal(), "y".repeat(100));
+                capture.stdout(text.as_bytes());
+                let Shown { head, tail, .. } = capture.finish().stdout_shown(most);
+                let part = &seal.reveal()[..4];
+                assert!(!head.contains(part) && !tail.contains(part), "{before} {most}: {head} {tail}");
+            }
+        }
     }
 
     #[test]

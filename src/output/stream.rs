@@ -85,6 +85,18 @@ impl Stream {
         self.tail.iter().skip(self.tail.len() - count.min(self.tail.len())).copied().collect()
     }
 
+    /// The first and the last bytes that are kept, at most `count` together, and how many are missing between them.
+    #[must_use]
+    pub fn ends(&self, count: usize) -> (Vec<u8>, usize, Vec<u8>) {
+        if self.is_whole() && self.total <= count {
+            return (self.head.clone(), 0, Vec::new());
+        }
+        let head = self.head[..self.head.len().min(count / 2)].to_vec();
+        let tail = self.last((count - count / 2).min(self.total - head.len()));
+        let left_out = self.total - head.len() - tail.len();
+        (head, left_out, tail)
+    }
+
     /// The first and the last byte that are no white space; `None` where there is none.
     #[must_use]
     pub fn edges(&self) -> Option<(u8, u8)> {

@@ -5,6 +5,7 @@
 
 mod change;
 mod fault;
+mod on_engine;
 mod pattern;
 mod read;
 

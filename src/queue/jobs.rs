@@ -72,6 +72,8 @@ pub struct TakenJob {
     pub taken_at: Instant,
     /// How many retries of ours it had (`retries`).
     pub retries: u32,
+    /// Whether it was marked as cancelled when it was taken.
+    pub cancelled: bool,
     /// The proof that this take owns it.
     pub token: LockToken,
     /// What its own options say of keeping it when it ends; they win over the operation's.
@@ -147,6 +149,8 @@ pub enum Settled {
     Already,
     /// The lock is no longer ours; nothing was changed.
     Lost,
+    /// A person cancelled it, which this step does not know of; nothing was changed, and the job is still ours.
+    Cancelled,
 }
 
 /// Whose attempts a retry counts among.
@@ -156,9 +160,6 @@ pub enum RetryCount {
     Attempt,
     /// Ours: attempts stay, `retries` and `tried_for` grow.
     Free,
-    /// Nobody's: it was not tried at all; `tried_for` grows by how long it is put back, until the next attempt. A limiter of
-    /// the queue gets back what the take cost.
-    Untried,
 }
 
 /// How many jobs are in which state.

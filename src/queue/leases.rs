@@ -22,6 +22,8 @@ pub struct Assignment {
     pub job: TakenJob,
     /// Cancelled once the lock is lost or handed back: somebody else may have the job by now.
     pub lost: CancellationToken,
+    /// Cancelled once the job is known to be marked: a person wants it to end.
+    pub cancelled: CancellationToken,
     hold: Hold,
 }
 
@@ -50,6 +52,7 @@ struct Lease {
     token: LockToken,
     settlement: Settlement,
     lost: CancellationToken,
+    cancelled: CancellationToken,
 }
 
 /// A job that was given up unsettled.
@@ -88,12 +91,16 @@ impl Leases {
 
     /// Begins a lease on a job that was just taken.
     pub fn begin(self: &Arc<Self>, job: TakenJob, permit: OwnedSemaphorePermit) -> Assignment {
-        let lost = CancellationToken::new();
+        let (lost, cancelled) = (CancellationToken::new(), CancellationToken::new());
+        if job.cancelled {
+            cancelled.cancel();
+        }
         let lease = Lease {
             id: job.id.clone(),
             token: job.token.clone(),
             settlement: job.settlement.clone(),
             lost: lost.clone(),
+            cancelled: cancelled.clone(),
         };
         let mut held = self.lock();
         let number = held.next;
@@ -104,6 +111,7 @@ impl Leases {
         Assignment {
             job,
             lost,
+            cancelled,
             hold: Hold { number, leases, given_out: false, room: Mutex::new(Some(permit)) },
         }
     }
@@ -113,6 +121,23 @@ impl Leases {
         let held = self.lock();
         let open = held.leases.values().filter(|lease| !lease.settlement.is_settled());
         open.map(|lease| (lease.id.clone(), lease.token.clone())).collect()
+    }
+
+    /// The jobs of which it is not known that they are marked.
+    pub fn unmarked(&self) -> Vec<(u64, JobId)> {
+        let held = self.lock();
+        let open = held
+            .leases
+            .iter()
+            .filter(|(_, lease)| !lease.settlement.is_settled() && !lease.cancelled.is_cancelled());
+        open.map(|(number, lease)| (*number, lease.id.clone())).collect()
+    }
+
+    /// The job of a lease is marked.
+    pub fn cancel(&self, number: u64) {
+        if let Some(lease) = self.lock().leases.get(&number) {
+            lease.cancelled.cancel();
+        }
     }
 
     /// Ends leases whose lock Redis says is not ours; answers which jobs were lost unsettled.

@@ -70,13 +70,24 @@ pub struct Conclusion<'a> {
     pub leaves: Option<&'a Leftover>,
     /// The submission's file to be noted, where it is to be deleted.
     pub file: Option<&'a UsedFile>,
+    /// Whether it is known what a mark on the job means: without that the end of one that is marked as cancelled is not
+    /// taken.
+    pub heeds_mark: bool,
 }
 
 impl<'a> Conclusion<'a> {
     /// Of a correction that leaves nothing, remembered for as long as usual.
     #[must_use]
     pub fn of(correction: &'a CorrectionId, return_value: &'a str, keep: Keep) -> Self {
-        Self { correction, remember_for: DONE_FOR, return_value, keep, leaves: None, file: None }
+        Self {
+            correction,
+            remember_for: DONE_FOR,
+            return_value,
+            keep,
+            leaves: None,
+            file: None,
+            heeds_mark: false,
+        }
     }
 }
 
@@ -92,13 +103,15 @@ impl Queue {
         next: &NewJob,
         conclusion: &Conclusion<'_>,
     ) -> Result<Settled, QueueError> {
-        let Conclusion { correction, remember_for, return_value, keep, leaves, file } = *conclusion;
+        let Conclusion { correction, remember_for, return_value, keep, leaves, file, heeds_mark } =
+            *conclusion;
         let done = Some((correction, remember_for));
         let mut call = self.hand_over_call(job, to, next, done, return_value, keep);
         call.key(leaves.map_or_else(String::new, |leftover| self.redis.removals_key(&leftover.engine)));
         call.key(file.map_or_else(String::new, |file| self.redis.exercises_key(&file.engine)));
         call.arg(leaves.map_or("", |leftover| leftover.container.as_str()));
         note_arguments(&mut call, file);
+        call.arg(u8::from(heeds_mark));
         self.settle("hand over a result", job, &call).await
     }
 }

@@ -48,6 +48,14 @@ pub(super) fn is_dead(owner: &str) -> bool {
     life(pid).is_some_and(|life| life != its_life)
 }
 
+/// The place and the number of the process that a token names, and whether the place is here; `None` where it
+/// names none, being another client's.
+pub(super) fn process(token: &str) -> Option<(String, u32, bool)> {
+    let (its_place, its_life) = token.split_once(AT)?.1.split_once('.')?;
+    let pid = its_life.split_once('.')?.0.parse().ok()?;
+    Some((its_place.to_owned(), pid, place() == Some(its_place)))
+}
+
 /// `pid.start` of a process.
 fn life(pid: Pid) -> Option<String> {
     let pid = pid.as_raw_nonzero();
@@ -102,6 +110,12 @@ mod tests {
         assert_eq!(owner, owner_of(std::process::id()));
         assert!(!is_dead(owner));
         assert_ne!(token, super::token().to_string());
+        let told = process(&token).expect("a process");
+        assert_eq!((told.1, told.2), (std::process::id(), true));
+        assert_eq!(process("0011@0011aabbccdd.7.1"), Some(("0011aabbccdd".to_owned(), 7, false)));
+        for other in ["", "5f1c:12", "a@b", "a@b.c.d"] {
+            assert_eq!(process(other), None, "{other}");
+        }
     }
 
     #[test]

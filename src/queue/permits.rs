@@ -21,6 +21,8 @@ use crate::job::{PENDING_QUEUE, RUNNING_QUEUE};
 
 /// How long a permit is left alone that nothing stands behind.
 const GRACE: Duration = Duration::from_secs(10);
+/// Permits of running corrections have this added to their time (`scripts/shared/permits.lua`).
+const RUNNING_SINCE: u64 = 100_000_000_000_000;
 /// Jobs that are called back in one call.
 const BATCH: usize = 500;
 
@@ -57,6 +59,8 @@ pub enum Admitted {
     PutAside,
     /// The job's lock is not ours any more.
     Lost,
+    /// There is none, and a person cancelled the job; nothing was changed.
+    Cancelled,
 }
 
 /// A container that runs.
@@ -98,6 +102,7 @@ impl Queue {
             "in" => Admitted::In,
             "aside" => Admitted::PutAside,
             "lost" => Admitted::Lost,
+            "cancelled" => return Ok(Admitted::Cancelled),
             other => return Err(self.redis.bad_reply("admit", other)),
         };
         if admitted != Admitted::In {
@@ -151,6 +156,16 @@ impl Redis {
     /// Redis cannot be asked.
     pub async fn permits(&self, engine: &EngineId) -> Result<u64, QueueError> {
         self.command("count permits", redis::cmd("ZCARD").arg(self.house_key(engine))).await
+    }
+
+    /// How many permits of an engine are out, and how many of these are of containers that are being started.
+    pub(super) async fn permits_by_stage(&self, engine: &EngineId) -> Result<(u64, u64), QueueError> {
+        let starting = redis::cmd("ZCOUNT")
+            .arg(self.house_key(engine))
+            .arg("-inf")
+            .arg(format!("({RUNNING_SINCE}"))
+            .clone();
+        Ok((self.permits(engine).await?, self.command("count permits", &starting).await?))
     }
 
     /// Compares the permits of an engine with its containers that run: drops those that neither a container nor an

@@ -70,6 +70,10 @@ pub struct Record {
     pub failed_reason: String,
     /// What it returned, as JSON text; empty where it has not completed.
     pub return_value: String,
+    /// How often it completed (`gen`, ours).
+    pub generation: u64,
+    /// When it was last taken, in milliseconds of Unix time.
+    pub taken_at: Option<u64>,
 }
 
 /// What became of a wish to have a job put back in line.
@@ -150,9 +154,29 @@ impl Queue {
         line: &str,
         only: Option<State>,
     ) -> Result<PutBack, QueueError> {
+        self.put_in_line((id, read), data, line, only, false).await
+    }
+
+    /// Puts a failed job back in line; from now on it is another correction, whatever became of it before.
+    ///
+    /// # Errors
+    /// As [`Queue::put_back`].
+    pub async fn begin_anew(&self, id: &JobId, read: &str, line: &str) -> Result<PutBack, QueueError> {
+        self.put_in_line((id, read), read, line, Some(State::Failed), true).await
+    }
+
+    async fn put_in_line(
+        &self,
+        (id, read): (&JobId, &str),
+        data: &str,
+        line: &str,
+        only: Option<State>,
+        anew: bool,
+    ) -> Result<PutBack, QueueError> {
         let mut call = scripts::REDELIVER.key(&*self.base);
         call.arg(id.as_str()).arg(read).arg(data).arg(line).arg(LOG_LINES);
         call.arg(only.and_then(|state| state.keys().first()).copied().unwrap_or_default());
+        call.arg(u8::from(anew));
         // Not repeated: the second time it would find the job in line, or delivered.
         let answer: String = self.redis.script_once("redeliver", &call).await?;
         Ok(match answer.as_str() {
@@ -205,6 +229,7 @@ impl Raw {
         let (id, score, name, data) = (next(), next(), next(), next());
         let (timestamp, made, options, failed_reason, return_value) =
             (next(), next(), next(), next(), next());
+        let (generation, taken_at) = (next(), next());
         let score = score.parse::<f64>().ok().filter(|score| *score >= 0.0);
         // A time in milliseconds, far below 2^53.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
@@ -224,6 +249,8 @@ impl Raw {
             attempts: ReadOptions::read(&options, |_, _| ()).attempts.max(1),
             failed_reason,
             return_value,
+            generation: generation.parse().unwrap_or(0),
+            taken_at: taken_at.parse().ok(),
         }
     }
 }

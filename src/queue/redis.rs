@@ -24,7 +24,7 @@ const CONNECTIONS: usize = 4;
 pub(super) const INSTANCE: &str = "instance";
 
 /// The oldest Redis that knows all commands we use.
-const OLDEST_VERSION: &str = "6.0";
+pub(super) const OLDEST_VERSION: &str = "6.0";
 
 /// A Redis server and the prefix of our keys on it. Cheap to clone.
 #[derive(Clone)]
@@ -186,6 +186,16 @@ impl Redis {
         self.command::<String>("get the instance", redis::cmd("GET").arg(&key)).await.map(InstanceId::new)
     }
 
+    /// The id of this installation, where it has one already; makes none.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn known_instance(&self) -> Result<Option<InstanceId>, QueueError> {
+        let id: Option<String> =
+            self.command("get the instance", redis::cmd("GET").arg(self.own_key(INSTANCE))).await?;
+        Ok(id.map(InstanceId::new))
+    }
+
     /// A key of ours beside the queues.
     pub(super) fn own_key(&self, name: &str) -> String {
         format!("{}:correction-runner:{name}", self.inner.prefix)
@@ -208,7 +218,7 @@ impl Redis {
 }
 
 /// Major and minor of a version's text; 0 for what cannot be read.
-fn version(text: &str) -> (u32, u32) {
+pub(super) fn version(text: &str) -> (u32, u32) {
     let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }

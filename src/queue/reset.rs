@@ -15,7 +15,7 @@ pub struct Removed {
     pub running: u64,
     /// Of `finished_corrections`.
     pub finished: u64,
-    /// Our own: the installation's id, the memory of what is done, of what is to be removed, of images, permits.
+    /// Our own: the installation's id, the memory of what is done, of what is to be removed, of images, permits, marks.
     pub own: u64,
 }
 
@@ -42,7 +42,10 @@ impl Redis {
                 + self.delete_all(&self.permits_keys()).await?
                 + self.delete_all(&self.exercises_keys()).await?
                 + self.delete_all(&self.images_keys()).await?
-                + self.delete_all(&self.engines_keys()).await?,
+                + self.delete_all(&self.engines_keys()).await?
+                + self.delete_all(&self.cancels_key()).await?
+                + self.delete_all(&self.strays_key()).await?
+                + self.command::<u64>("unlink", redis::cmd("UNLINK").arg(self.engine_list_key())).await?,
         })
     }
 

@@ -15,12 +15,18 @@ macro_rules! scripts {
 
 scripts! {
     ADD = "shared/queue.lua" "add.lua";
-    HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "hand_over.lua";
-    COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "complete.lua";
-    FAIL = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
-    RETRY = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
-    ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "aside.lua";
-    ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/ending.lua" "admit.lua";
+    HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "hand_over.lua";
+    CANCEL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "cancel.lua";
+    MARK = "shared/queue.lua" "shared/marks.lua" "mark.lua";
+    WITHDRAW = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "withdraw.lua";
+    MARKED = "shared/queue.lua" "shared/marks.lua" "marked.lua";
+    COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "complete.lua";
+    FAIL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
+    RETRY = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    PUT_BACK = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "put_back.lua";
+    CALL_FORTH = "shared/queue.lua" "call_forth.lua";
+    ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "aside.lua";
+    ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "admit.lua";
     CALL_BACK = "shared/queue.lua" "shared/permits.lua" "call_back.lua";
     RECONCILE = "shared/queue.lua" "shared/permits.lua" "reconcile.lua";
     LOG = "shared/queue.lua" "log.lua";
@@ -31,6 +37,8 @@ scripts! {
     HAND_BACK = "shared/queue.lua" "shared/permits.lua" "hand_back.lua";
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
+    RIGHTS = "rights.lua";
+    SURVEY = "shared/queue.lua" "survey.lua";
     OLDEST = "shared/queue.lua" "oldest.lua";
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";

@@ -162,6 +162,7 @@ impl Queue {
             tried_for: Duration::from_millis(number(field()).unwrap_or_default()),
             taken_at: Instant::now(),
             retries: small(number(field())),
+            cancelled: field().is_some(),
             token,
             retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },
             lifo: options.lifo,

@@ -18,10 +18,14 @@ use super::trouble::Trouble;
 use super::{Assignment, House, Queue, QueueError};
 use crate::config::RateLimit;
 use crate::heartbeat;
+use crate::identity::JobId;
+use crate::job::FINISHED_QUEUE;
 
 /// Three times in the life of a lock, so that one failure costs none.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
+/// How often marks are looked for: a person waits for it.
+const HEED_EVERY: Duration = Duration::from_secs(1);
 /// Most jobs that are given up in one call.
 const LARGEST_BATCH: usize = 500;
 /// How long a close waits for a task before it goes on without it.
@@ -57,7 +61,7 @@ pub struct Worker {
     end: CancellationToken,
     fetching: AbortOnDropHandle<()>,
     releasing: AbortOnDropHandle<()>,
-    _others: [AbortOnDropHandle<()>; 3],
+    _others: [AbortOnDropHandle<()>; 4],
     _ended_when_dropped: (DropGuard, DropGuard),
 }
 
@@ -98,6 +102,8 @@ impl Worker {
         let recovering = heartbeat::spawn(&named("recovering"), &stop, recovering.map(drop));
         let searching = stop.clone().run_until_cancelled_owned(astray::search(queue.clone(), resumed));
         let searching = heartbeat::spawn(&named("searching"), &stop, searching.map(drop));
+        let heeding = end.clone().run_until_cancelled_owned(heed(queue.clone(), leases.clone()));
+        let heeding = heartbeat::spawn(&named("heeding marks"), &end, heeding.map(drop));
         let guards = (stop.clone().drop_guard(), end.clone().drop_guard());
         Self {
             name,
@@ -110,7 +116,7 @@ impl Worker {
             end,
             fetching,
             releasing,
-            _others: [renewing, recovering, searching],
+            _others: [renewing, recovering, searching, heeding],
             _ended_when_dropped: guards,
         }
     }
@@ -236,6 +242,39 @@ async fn renew(queue: Queue, leases: Arc<Leases>) {
             Err(error) => trouble.met(&error),
         };
     }
+}
+
+/// Looks whether jobs that we hold were cancelled. While there is no mark at all that is one small question, and while
+/// nothing is held none.
+async fn heed(queue: Queue, leases: Arc<Leases>) {
+    heartbeat::beats_every(HEED_EVERY);
+    let mut trouble = Trouble::with("it is not known which jobs were cancelled");
+    loop {
+        let open = leases.unmarked();
+        let pause = match marked_of(&queue, &open).await {
+            Ok(marked) => {
+                for number in marked {
+                    leases.cancel(number);
+                }
+                trouble.is_over();
+                HEED_EVERY
+            }
+            Err(error) => trouble.met(&error),
+        };
+        sleep(jittered(pause)).await;
+    }
+}
+
+/// Which of these leases' jobs are marked.
+async fn marked_of(queue: &Queue, open: &[(u64, JobId)]) -> Result<Vec<u64>, QueueError> {
+    // What waits for its delivery is never marked.
+    if open.is_empty() || queue.name() == FINISHED_QUEUE || !queue.redis.has_marks().await? {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<JobId> = open.iter().map(|(_, id)| id.clone()).collect();
+    let ages = queue.marked(&ids).await?;
+    let marked = open.iter().zip(ages).filter(|(_, age)| age.is_some());
+    Ok(marked.map(|((number, _), _)| *number).collect())
 }
 
 /// Puts back in line what another worker lost, at start and from time to time.

@@ -176,7 +176,11 @@ impl Session {
     async fn compare_permits(&self, house: Option<&House>, rules: &[String]) -> anyhow::Result<()> {
         let (instance, engine) = self.whereabouts.now();
         let is_full = match house {
-            Some(house) => self.redis.permits(&engine).await? >= u64::from(house.most),
+            Some(house) => {
+                let used = self.redis.permits(&engine).await?;
+                self.metrics.permits_used.count(used);
+                used >= u64::from(house.most)
+            }
             None => false,
         };
         if !self.comparing.is_due(is_full, Instant::now()) {

@@ -10,6 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::crash_points::{Point, pass};
 use crate::heartbeat::{self, bounded};
+use crate::metrics::{Label, Resource};
 
 use super::host::Shortage;
 use super::image_use;
@@ -137,20 +138,24 @@ pub async fn watch_host(session: Arc<Session>, short: watch::Sender<bool>) {
 /// Looks once.
 pub async fn look_at_host(session: &Arc<Session>, short: &watch::Sender<bool>) {
     if !session.host.is_asked() {
-        tell_of(session.host.look(Instant::now()).as_ref(), short);
+        tell_of(session, session.host.look(Instant::now()).as_ref(), short);
         return;
     }
     let host = Arc::clone(session);
     let look = tokio::task::spawn_blocking(move || host.host.look(Instant::now()));
     if let Ok(Ok(shortage)) = timeout(LOOK_FOR, look).await {
-        tell_of(shortage.as_ref(), short);
+        tell_of(session, shortage.as_ref(), short);
     } else {
         // As it was.
         debug!("the host does not tell how much room it has");
     }
 }
 
-fn tell_of(shortage: Option<&Shortage>, short: &watch::Sender<bool>) {
+fn tell_of(session: &Session, shortage: Option<&Shortage>, short: &watch::Sender<bool>) {
+    for resource in Resource::all() {
+        let is_short = shortage.is_some_and(|shortage| shortage.resource() == *resource);
+        session.metrics.host_short.of(*resource).flag(is_short);
+    }
     if short.send_if_modified(|now| std::mem::replace(now, shortage.is_some()) != shortage.is_some()) {
         if let Some(shortage) = shortage {
             warn!("{shortage}: nothing is started until there is more");

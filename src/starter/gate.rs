@@ -11,11 +11,11 @@ use crate::identity::{CorrectionId, EngineId};
 use crate::job::PendingJob;
 use crate::outcome::Failure;
 use crate::profile::Profile;
-use crate::queue::{Admitted, Assignment, Bound, TakenJob};
+use crate::queue::{Admitted, Assignment, Bound, Settled, TakenJob};
 
 use super::chores::Chore;
 use super::images::{Call, Ended, Entry, Hold, Pull, SLOW, Ticket};
-use super::launch::{Launch, launch};
+use super::launch::{Launch, Launcher, launch};
 use super::refusal::{Meaning, meaning, suspended};
 use super::services::Session;
 use super::session::{Handled, INSIST};
@@ -80,7 +80,10 @@ impl Session {
         }
         debug!(job_id = %taken.id, image, "a submission is put aside: {}", hold.why);
         let aside = self.redis.aside_for_image(&self.whereabouts.now().1, image);
-        self.put_aside(assignment, &aside, at_most).await;
+        if self.put_aside(assignment, &aside, at_most).await == Some(Settled::Cancelled) {
+            let (instance, engine) = self.whereabouts.now();
+            return self.cancel(assignment, job, (&instance, correction), engine).await;
+        }
         let call = self.images().stood_aside(image, Instant::now());
         if call != Call::Nobody {
             self.do_beside(Chore::CallBack(image.to_owned(), call));
@@ -92,8 +95,10 @@ impl Session {
 impl Session {
     /// Whether there is a permit left of the rule that an image's profile comes from; where there is none, the
     /// submission is put aside until there is one.
-    pub async fn admitted(&self, assignment: &Assignment, engine: &EngineId, profile: &Profile) -> bool {
-        let Some(most) = profile.most_running.filter(|_| !self.settings.dont_start) else { return true };
+    pub async fn admitted(&self, assignment: &Assignment, engine: &EngineId, profile: &Profile) -> Admitted {
+        let Some(most) = profile.most_running.filter(|_| !self.settings.dont_start) else {
+            return Admitted::In;
+        };
         let rule = profile.rule.as_str().to_owned();
         self.comparing.note_rule(&rule);
         let bound = Bound { engine: engine.clone(), rule, most };
@@ -101,13 +106,13 @@ impl Session {
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.pending.admit(&assignment.job, &bound, at_most).await {
-                Ok(Admitted::In) => return true,
-                Ok(Admitted::PutAside) => {
-                    debug!(job_id = %assignment.job.id, rule = bound.rule, most,
-                        "a submission is put aside: as many of its rule run as may");
-                    return false;
+                Ok(admitted) => {
+                    if admitted == Admitted::PutAside {
+                        debug!(job_id = %assignment.job.id, rule = bound.rule, most,
+                            "a submission is put aside: as many of its rule run as may");
+                    }
+                    return admitted;
                 }
-                Ok(Admitted::Lost) => return false,
                 Err(error) => {
                     warn!(job_id = %assignment.job.id, error = format!("{error:#}"),
                         "it cannot be asked yet whether a submission may run");
@@ -115,7 +120,7 @@ impl Session {
             }
             let wait = sleep(backoff.next_delay());
             if assignment.lost.run_until_cancelled(wait).await.is_none() {
-                return false;
+                return Admitted::Lost;
             }
         }
     }
@@ -124,7 +129,10 @@ impl Session {
 impl Gate<'_> {
     /// Starts the container. A start that hangs gives its room to others where all of its image hang.
     pub async fn launch(&self, assignment: &Assignment, spec: &ContainerSpec) -> Launch {
-        let mut launched = Box::pin(launch(self.session, spec, &assignment.job));
+        let Session { engine, settings, .. } = self.session;
+        let (pull, dont_start, job) = (settings.docker.pull, settings.dont_start, &assignment.job.id);
+        let cancelled = &assignment.cancelled;
+        let mut launched = Box::pin(launch(Launcher { engine, pull, dont_start, job, cancelled }, spec));
         let mut patience = SLOW;
         loop {
             tokio::select! {

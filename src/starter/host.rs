@@ -2,11 +2,9 @@
 //!
 //! Known only where the engine is one of this machine (a Unix socket) and its folder can be seen from here. An
 //! engine that says that its disk is full is believed for a while, wherever it is.
-//!
-//! Facts: statvfs(3) `f_bavail`, proc(5) `/proc/meminfo` `MemAvailable` (not `MemFree`: caches can be given up).
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +12,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::config::{Endpoint, StarterSettings};
+use crate::docker::{free_disk, free_memory};
+use crate::heartbeat;
+use crate::metrics::{Metrics, Resource};
 
 /// How long an engine is believed that its disk is full: at first, and at the longest.
 const FULL_FOR: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
@@ -48,6 +49,7 @@ pub struct Host {
     least_disk: Option<u64>,
     least_memory: Option<u64>,
     seen: Mutex<Seen>,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ struct Seen {
     /// How often in a row the engine said that its disk is full, and until when it is believed.
     refused: u32,
     refused_until: Option<Instant>,
-    is_short: bool,
+    short: Option<Shortage>,
 }
 
 impl Host {
@@ -73,7 +75,8 @@ impl Host {
         if is_ours && least_disk.is_some() && root.as_deref().and_then(free_disk).is_none() {
             debug!(root = ?root, "MIN_FREE_DISK counts for nothing: the Docker engine's folder cannot be seen from here");
         }
-        Self { is_ours, least_disk, least_memory, seen: Mutex::new(Seen { root, ..Seen::default() }) }
+        let seen = Mutex::new(Seen { root, ..Seen::default() });
+        Self { is_ours, least_disk, least_memory, seen, metrics: heartbeat::metrics() }
     }
 
     /// Whether a look asks the file system, and may take its time.
@@ -117,28 +120,47 @@ impl Host {
     pub fn look(&self, now: Instant) -> Option<Shortage> {
         let (root, was_short, refused) = {
             let seen = self.seen();
-            (seen.root.clone(), seen.is_short, seen.refused_until.is_some_and(|until| now < until))
+            (seen.root.clone(), seen.short.is_some(), seen.refused_until.is_some_and(|until| now < until))
         };
         let enough =
             |free: u64, least: u64| free >= if was_short { least.saturating_add(least / 10) } else { least };
         let disk = || {
             let (path, least) = (root?, self.least_disk?);
             let free = free_disk(&path)?;
+            self.metrics.host_free.of(Resource::Disk).count(free);
             (!enough(free, least)).then_some(Shortage::Disk { path, free, least })
         };
         let memory = || {
             let least = self.least_memory?;
-            let free = free_memory(&std::fs::read_to_string("/proc/meminfo").ok()?)?;
+            let free = free_memory()?;
+            self.metrics.host_free.of(Resource::Memory).count(free);
             (!enough(free, least)).then_some(Shortage::Memory { free, least })
         };
         let refused = refused.then_some(Shortage::Refused);
         let short = if self.is_ours { disk().or_else(memory).or(refused) } else { refused };
-        self.seen().is_short = short.is_some();
+        self.seen().short.clone_from(&short);
         short
+    }
+
+    /// Of what there was too little at the last look.
+    #[must_use]
+    pub fn shortage(&self) -> Option<Shortage> {
+        self.seen().short.clone()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shortage {
+    /// What there is too little of.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Disk { .. } | Self::Refused => Resource::Disk,
+            Self::Memory { .. } => Resource::Memory,
+        }
     }
 }
 
@@ -178,27 +200,15 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Bytes that are free for anybody on the file system of a folder; nothing where that cannot be told.
-fn free_disk(folder: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    // Some file systems do not count.
-    (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
-}
-
-/// Bytes of memory that can be had, from the text of `/proc/meminfo`.
-fn free_memory(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn host(least_disk: Option<u64>, least_memory: Option<u64>, root: &str) -> Host {
         let seen = Mutex::new(Seen { root: Some(root.into()), ..Seen::default() });
-        Host { is_ours: true, least_disk, least_memory, seen }
+        Host { is_ours: true, least_disk, least_memory, seen, metrics: Metrics::default() }
     }
 
     #[tokio::test]
@@ -243,15 +253,7 @@ mod tests {
         let host = host(Some(free - free / 20), None, "/");
         let now = Instant::now();
         assert_eq!(host.look(now), None);
-        host.seen().is_short = true;
+        host.seen().short = Some(Shortage::Refused);
         assert!(host.look(now).is_some());
-    }
-
-    #[test]
-    fn the_memory_that_can_be_had_is_read() {
-        let text = "MemTotal:       24682656 kB\nMemFree:          100 kB\nMemAvailable:   20480 kB\n";
-        assert_eq!(free_memory(text), Some(20 << 20));
-        assert_eq!(free_memory("MemTotal: 1 kB\n"), None);
-        assert_eq!(free_memory("MemAvailable: x kB\n"), None);
     }
 }

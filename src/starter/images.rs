@@ -6,6 +6,8 @@
 //! something goes wrong, nothing here holds anybody up. All of it is this process's own knowledge: another starter
 //! finds out by itself, and a new one begins without prejudice.
 
+mod held;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

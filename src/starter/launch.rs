@@ -7,24 +7,38 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::crash_points::{Point, pass};
-use crate::docker::{ContainerSpec, EngineError, Inspected, Removed, State};
-use crate::identity::ContainerId;
+use crate::docker::{ContainerSpec, Engine, EngineError, Inspected, Removed, State};
+use crate::identity::{ContainerId, JobId};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::queue::TakenJob;
 use crate::seal::Seal;
 
 use super::refusal::{Meaning, Patience, Postponed, START_GRACE, is_of_unknown_cause, meaning, name_taken};
-use super::services::Session;
 
 /// How often a container is created anew within one attempt.
 const CREATES: u32 = 3;
 /// How often, and how far apart, a container is looked at after a start without a clear answer.
 const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What a launch needs of whoever makes it: nothing of Redis.
+#[derive(Clone, Copy)]
+pub struct Launcher<'a> {
+    /// The Docker engine.
+    pub engine: &'a Engine,
+    /// Whether an image that is not here may be pulled.
+    pub pull: bool,
+    /// Test mode: the container is created and not started.
+    pub dont_start: bool,
+    /// The pending job, for the log.
+    pub job: &'a JobId,
+    /// Cancelled once the correction is: nothing is started from then on.
+    pub cancelled: &'a CancellationToken,
+}
 
 /// How a launch ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +54,8 @@ pub enum Launch {
         /// What was created and is not needed.
         container: Option<ContainerId>,
     },
+    /// A person cancelled it, and this attempt has started nothing.
+    Cancelled,
     /// It may work later.
     Later(Postponed),
     /// Its image is not here, and may be pulled.
@@ -63,13 +79,16 @@ enum Prepared {
 }
 
 /// Brings the container of a pending job to run.
-pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -> Launch {
+pub async fn launch(by: Launcher<'_>, spec: &ContainerSpec) -> Launch {
     for _ in 0..CREATES {
+        if by.cancelled.is_cancelled() {
+            return Launch::Cancelled;
+        }
         pass(Point::StarterCreating).await;
-        let error = match session.engine.create(spec).await {
+        let error = match by.engine.create(spec).await {
             Ok(container) => {
                 pass(Point::StarterCreated).await;
-                match start(session, spec, container).await {
+                match start(by, spec, container).await {
                     Some(launch) => return launch,
                     None => continue,
                 }
@@ -77,9 +96,9 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
             Err(error) => error,
         };
         let replaced = match &error {
-            EngineError::NoSuchImage { .. } if session.settings.docker.pull => return Launch::NoImage(error),
-            EngineError::NameTaken { .. } => resolve(session, spec, taken).await,
-            error if error.is_ambiguous() => resolve(session, spec, taken).await,
+            EngineError::NoSuchImage { .. } if by.pull => return Launch::NoImage(error),
+            EngineError::NameTaken { .. } => resolve(by, spec).await,
+            error if error.is_ambiguous() => resolve(by, spec).await,
             _ => return unsuccessful(&error, spec, None),
         };
         match replaced {
@@ -92,21 +111,17 @@ pub async fn launch(session: &Session, spec: &ContainerSpec, taken: &TakenJob) -
 }
 
 /// Looks at the container that has the name. `None` = the name is free now, create anew.
-async fn resolve(
-    session: &Session,
-    spec: &ContainerSpec,
-    taken: &TakenJob,
-) -> Result<Option<Launch>, EngineError> {
-    let Some(inspected) = session.engine.inspect(&spec.name).await? else { return Ok(None) };
+async fn resolve(by: Launcher<'_>, spec: &ContainerSpec) -> Result<Option<Launch>, EngineError> {
+    let Some(inspected) = by.engine.inspect(&spec.name).await? else { return Ok(None) };
     pass(Point::StarterResolved).await;
     let wanted = Labels::from_map(&spec.labels);
-    Ok(match prepared(&inspected, wanted.as_ref(), session.settings.dont_start) {
+    Ok(match prepared(&inspected, wanted.as_ref(), by.dont_start) {
         Prepared::Started(container) => {
-            debug!(job_id = %taken.id, container_id = %container, "an earlier attempt started the container");
-            Some(adopted(session, &inspected, spec).await)
+            debug!(job_id = %by.job, container_id = %container, "an earlier attempt started the container");
+            Some(adopted(by, &inspected, spec).await)
         }
-        Prepared::Mine(container) => start(session, spec, container).await,
-        Prepared::Stale(container) => give_up(session, container).await?,
+        Prepared::Mine(container) => start(by, spec, container).await,
+        Prepared::Stale(container) => give_up(by, container).await?,
         Prepared::Leaving => Some(later("the container of an earlier attempt is being removed", None)),
         Prepared::Foreign => Some(Launch::Failed { failure: name_taken(&spec.name), container: None }),
     })
@@ -116,13 +131,13 @@ async fn resolve(
 ///
 /// The start may be on its way, whatever became of that attempt, and Docker removes what has ended as well
 /// as what never ran: so it is looked at once more, a moment later.
-async fn give_up(session: &Session, container: ContainerId) -> Result<Option<Launch>, EngineError> {
+async fn give_up(by: Launcher<'_>, container: ContainerId) -> Result<Option<Launch>, EngineError> {
     tokio::time::sleep(LOOK_EVERY).await;
-    let inspected = session.engine.inspect(container.as_str()).await?;
+    let inspected = by.engine.inspect(container.as_str()).await?;
     if inspected.is_some_and(|inspected| inspected.state.was_started()) {
         return Ok(Some(Launch::Adopted(container)));
     }
-    Ok(match session.engine.remove(&container, false).await? {
+    Ok(match by.engine.remove(&container, false).await? {
         Removed::Done | Removed::Gone => {
             pass(Point::StarterReplaced).await;
             None
@@ -151,25 +166,23 @@ fn prepared(inspected: &Inspected, wanted: Option<&Labels>, dont_start: bool) ->
 
 /// Goes on with a container that an earlier attempt started; in test mode that attempt may have died before
 /// it put the secret into it, and the person who is to start it would do so in vain.
-async fn adopted(session: &Session, inspected: &Inspected, spec: &ContainerSpec) -> Launch {
+async fn adopted(by: Launcher<'_>, inspected: &Inspected, spec: &ContainerSpec) -> Launch {
     let container = inspected.id.clone();
     let seal = Labels::from_map(&inspected.labels).and_then(|labels| labels.seal);
     match seal.filter(|_| inspected.state == State::Created) {
-        Some(seal) => {
-            put_secret(session, spec, &container, &seal).await.unwrap_or(Launch::Adopted(container))
-        }
+        Some(seal) => put_secret(by, spec, &container, &seal).await.unwrap_or(Launch::Adopted(container)),
         None => Launch::Adopted(container),
     }
 }
 
 /// Puts a secret into a container that was not started; `None` = it is there.
 async fn put_secret(
-    session: &Session,
+    by: Launcher<'_>,
     spec: &ContainerSpec,
     container: &ContainerId,
     seal: &Seal,
 ) -> Option<Launch> {
-    match session.engine.put_secret(container, seal).await {
+    match by.engine.put_secret(container, seal).await {
         Ok(()) => {
             pass(Point::StarterSealed).await;
             None
@@ -183,16 +196,19 @@ async fn put_secret(
 
 /// Starts the container that this attempt created. `None` = it was removed, and another is to be created,
 /// since the engine could not allow what it was asked for and knows better now.
-async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) -> Option<Launch> {
+async fn start(by: Launcher<'_>, spec: &ContainerSpec, container: ContainerId) -> Option<Launch> {
     if let Some(seal) = &spec.seal
-        && let Some(launch) = put_secret(session, spec, &container, seal).await
+        && let Some(launch) = put_secret(by, spec, &container, seal).await
     {
         return Some(launch);
     }
-    if session.settings.dont_start {
+    if by.dont_start {
         return Some(Launch::Started(container));
     }
-    let error = match session.engine.start(&container).await {
+    if by.cancelled.is_cancelled() {
+        return Some(Launch::Cancelled);
+    }
+    let error = match by.engine.start(&container).await {
         Ok(()) => {
             pass(Point::StarterStarted).await;
             return Some(Launch::Started(container));
@@ -202,28 +218,28 @@ async fn start(session: &Session, spec: &ContainerSpec, container: ContainerId) 
     pass(Point::StarterDoubted).await;
     match (&error, spec.profile.nofile) {
         (EngineError::TooManyFiles { .. }, Some(files)) => {
-            session.engine.cannot_allow(files);
-            match session.engine.remove(&container, false).await {
+            by.engine.cannot_allow(files);
+            match by.engine.remove(&container, false).await {
                 Ok(Removed::Done | Removed::Gone) => None,
                 Ok(Removed::Running | Removed::InProgress) | Err(_) => {
                     Some(later(&error.to_string(), Some(container)))
                 }
             }
         }
-        _ => Some(after_doubt(session, spec, container, error).await),
+        _ => Some(after_doubt(by, spec, container, error).await),
     }
 }
 
 /// Looks at what became of a start that was not answered with success.
 async fn after_doubt(
-    session: &Session,
+    by: Launcher<'_>,
     spec: &ContainerSpec,
     container: ContainerId,
     error: EngineError,
 ) -> Launch {
     debug!(container_id = %container, error = format!("{error:#}"), "a start was not answered with success");
     for _ in 0..LOOKS {
-        let inspected = match session.engine.inspect(container.as_str()).await {
+        let inspected = match by.engine.inspect(container.as_str()).await {
             Ok(Some(inspected)) => inspected,
             Ok(None) => return later("the container was removed before it was started", None),
             Err(error) => return unsuccessful(&error, spec, Some(container)),

@@ -1,7 +1,9 @@
 //! Starter: pending job → container started → job in `running_corrections`.
 
 mod admission;
+mod cancelling;
 mod chores;
+mod compose;
 mod gate;
 mod host;
 mod image_use;
@@ -13,7 +15,9 @@ mod reload;
 mod secret;
 mod services;
 mod session;
+pub mod single;
 mod submission;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +73,13 @@ pub async fn run(settings: StarterSettings, shutdown: CancellationToken) -> anyh
     let (session, to_do) = Session::new(redis, engine, about, instance, settings);
     let session = Arc::new(session);
     info!(max_running = session.most_running.number(), "starter: {}", session.most_running);
+    heartbeat::tell_when_asked(&session);
+    session.metrics.starts_paused.flag(false);
+    session
+        .most_running
+        .number()
+        .into_iter()
+        .for_each(|most| session.metrics.permits_limit.count(most.into()));
     // Before anything is started: containers may run of which Redis forgot.
     let short = watch::Sender::new(false);
     shutdown
@@ -114,6 +125,7 @@ async fn take_and_start(
                 Ok(Handled::EngineAway) if probe.is_empty() => {
                     warn!("the Docker engine is away: no submission is taken until it is back");
                     worker.pause();
+                    session.metrics.starts_paused.flag(true);
                     probe.spawn(until_back(Arc::clone(session)));
                 }
                 Ok(_) => {}
@@ -121,6 +133,7 @@ async fn take_and_start(
             },
             Some(_) = probe.join_next(), if !probe.is_empty() => {
                 info!("the Docker engine is back");
+                session.metrics.starts_paused.flag(false);
                 if !*is_short.borrow() {
                     worker.resume();
                 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::config::{Endpoint, StarterSettings};
+use crate::config::Endpoint;
 use crate::exercise::{self, Misplaced};
 
 /// How long a look may take: it may go to a file system of another host.
@@ -32,12 +32,13 @@ pub enum Place {
     Unknown,
 }
 
-/// Looks at a job's file. `root` = where the engine says that it keeps its files.
-pub async fn of(file: &str, settings: &StarterSettings, root: Option<PathBuf>) -> Place {
+/// Looks at a job's file. `folders` = those that it has to lie in, none = any; `root` = where the engine says that
+/// it keeps its files.
+pub async fn of(file: &str, folders: &[PathBuf], endpoint: &Endpoint, root: Option<PathBuf>) -> Place {
     let path = exercise::plain(file);
-    let folders = settings.exercise_folders.clone();
+    let folders = folders.to_vec();
     let mut engine: Vec<PathBuf> = root.into_iter().collect();
-    let is_here = match &settings.docker.endpoint {
+    let is_here = match endpoint {
         Endpoint::Unix(socket) => {
             engine.push(socket.clone());
             true

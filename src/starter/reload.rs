@@ -13,7 +13,6 @@ use tracing::{error, info, warn};
 
 use crate::docker::{About, EngineError};
 use crate::policy::Policy;
-use crate::profile::{Profile, VerdictChannel};
 use crate::reload::HangUps;
 use crate::startup::BadSetting;
 
@@ -21,10 +20,6 @@ use super::services::Session;
 
 /// How long reading the file may take: it may stand on a file system of another host.
 const READING: Duration = Duration::from_secs(10);
-
-/// What whoever asks for a secret has to know.
-const OF_SECRETS: &str = "some verdicts count only with a secret, which only this program's completer checks: where the \
-                          original's completer runs in its place, any verdict counts";
 
 /// What was warned of already.
 #[derive(Debug, Default)]
@@ -46,20 +41,7 @@ impl Told {
 /// # Errors
 /// The policy names a runtime that the engine does not have.
 pub fn check(policy: &Policy, about: &About, told: &mut Told) -> Result<(), BadSetting> {
-    let profiles: Vec<&Profile> = policy.profiles().collect();
-    for profile in &profiles {
-        about.abilities.has_runtime_of(profile).map_err(|problem| match policy.file() {
-            None => BadSetting::new("CONTAINER_RUNTIME", problem),
-            Some(file) => {
-                let (file, rule) = (file.display(), profile.rule.as_str());
-                BadSetting::new("POLICY_FILE", format_args!("the rule {rule:?} of {file}: {problem}"))
-            }
-        })?;
-    }
-    told.warn(about.abilities.unenforced(&profiles));
-    if profiles.iter().any(|profile| profile.verdict == VerdictChannel::Secret) {
-        told.warn([OF_SECRETS.to_owned()]);
-    }
+    told.warn(policy.on(&about.abilities)?);
     Ok(())
 }
 

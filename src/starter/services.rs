@@ -1,14 +1,16 @@
 //! The services, settings and knowledge that all starts of one starter share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::config::StarterSettings;
 use crate::docker::{About, Engine};
+use crate::heartbeat;
 use crate::identity::{InstanceId, Whereabouts};
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
+use crate::metrics::Metrics;
 use crate::policy::PolicyHandle;
 use crate::queue::{Queue, Redis};
 
@@ -40,6 +42,8 @@ pub struct Session {
     pub comparing: Comparing,
     /// The engine's host.
     pub host: Host,
+    /// What is counted.
+    pub metrics: Metrics,
     images: Mutex<Images>,
     chores: mpsc::UnboundedSender<Chore>,
 }
@@ -65,6 +69,7 @@ impl Session {
             most_running: MostRunning::of(&settings, &about),
             comparing: Comparing::default(),
             host: Host::new(&settings, about.root),
+            metrics: heartbeat::metrics(),
             images: Mutex::new(Images::new(settings.concurrency)),
             chores,
             whereabouts: Whereabouts::new(instance, about.id),
@@ -80,24 +85,47 @@ impl Session {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, unless somebody holds it just now.
+    pub fn images_if_free(&self) -> Option<MutexGuard<'_, Images>> {
+        match self.images.try_lock() {
+            Ok(images) => Some(images),
+            Err(TryLockError::Poisoned(images)) => Some(images.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Has something done beside the starts.
     pub fn do_beside(&self, chore: Chore) {
         // Nobody listens any more once the starter stops.
         let _ = self.chores.send(chore);
     }
 
-    /// Reads the installation's and the engine's ids again.
+    /// Tells, for people, what this starter is at.
+    async fn tell_of_itself(&self, away: Option<String>) {
+        let (engine, most) = (self.whereabouts.now().1, self.most_running.number());
+        let held_back = away.or_else(|| self.host.shortage().map(|shortage| shortage.to_string()));
+        if let Err(error) = self.redis.note_starter(&engine, most, held_back.as_deref()).await {
+            debug!(error = format!("{error:#}"), "what this starter is at cannot be noted now");
+        }
+    }
+
+    /// Reads the installation's and the engine's ids again, and tells what this starter is at.
     pub async fn refresh_identity(&self) {
         match self.redis.instance(self.settings.common.instance.as_ref()).await {
             Ok(instance) => self.whereabouts.set_instance(instance),
             Err(error) => debug!(error = format!("{error:#}"), "the installation's id cannot be read now"),
         }
+        let mut away = None;
         match self.engine.about().await {
             Ok(about) => {
                 self.whereabouts.set_engine(about.id);
                 self.host.set_root(about.root);
             }
-            Err(error) => debug!(error = format!("{error:#}"), "the engine does not tell its id now"),
+            Err(error) => {
+                debug!(error = format!("{error:#}"), "the engine does not tell its id now");
+                away = Some(error.to_string());
+            }
         }
+        self.tell_of_itself(away).await;
     }
 }

@@ -9,28 +9,25 @@ use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::crash_points::{Point, pass};
-use crate::docker::ContainerSpec;
-use crate::exercise;
 use crate::fields::raw;
 use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId, InstanceId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
 use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::{Profile, VerdictChannel};
+use crate::profile::Profile;
 use crate::queue::{
-    Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
+    Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
 use crate::rerun::Rerun;
 
+use super::compose::composed;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
 use super::place::{self, Place};
 use super::refusal::{self, Postponed};
-use super::secret;
 use super::services::Session;
-use super::submission;
 
 /// A pending job that so often was found in the hands of a starter that had died is not tried again.
 const STALLED_AT_MOST: u32 = 10;
@@ -53,7 +50,7 @@ enum Step<'a> {
     /// On to the running queue.
     HandOver { to: &'a Queue, next: &'a NewJob, said: &'a str },
     /// As a failure to the finished queue.
-    Refuse { next: &'a NewJob, done: &'a CorrectionId, said: &'a str },
+    Refuse { next: &'a NewJob, done: &'a CorrectionId, said: &'a str, heeds_mark: bool },
     /// Back, for a later try; whether the container may run after all.
     RetryLater { delay: Duration, why: &'a str, may_run: bool },
     /// Aside, until somebody calls it back.
@@ -84,7 +81,12 @@ impl Session {
                 return Handled::Settled;
             }
         };
-        match place::of(&job.file, &self.settings, self.host.root()).await {
+        if assignment.cancelled.is_cancelled() {
+            return self.cancel(assignment, job, (&instance, &correction), engine).await;
+        }
+        self.count_taken(taken, &job);
+        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
+        match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -114,20 +116,21 @@ impl Session {
             Ok(gate) => gate,
             Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };
-        if !self.admitted(assignment, &engine, &profile).await {
-            return Handled::Postponed;
+        match self.admitted(assignment, &engine, &profile).await {
+            Admitted::In => {}
+            Admitted::PutAside | Admitted::Lost => return Handled::Postponed,
+            Admitted::Cancelled => {
+                return self.cancel(assignment, job, (&instance, &correction), engine).await;
+            }
         }
-        let profile = submission::readable(profile, &job.file, &self.settings.docker).await;
-        let seal = match profile.verdict {
-            VerdictChannel::Output => None,
-            VerdictChannel::Secret => match secret::draw() {
-                Ok(seal) => Some(seal),
-                Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
-            },
+        let labels = labels(&job, taken, (&instance, &correction), &profile);
+        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+            Ok(spec) => spec,
+            Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
-        let spec = ContainerSpec { seal, ..self.spec(&job, taken, (&instance, &correction), profile) };
         let timeout_ms = spec.profile.timeout_ms();
-        let origin = |sealed| Origin { correction: correction.clone(), engine, timeout_ms, sealed };
+        let origin =
+            |sealed| Origin { correction: correction.clone(), engine: engine.clone(), timeout_ms, sealed };
         match gate.launch(assignment, &spec).await {
             Launch::Started(container) => {
                 gate.leave(Ended::Started);
@@ -140,6 +143,10 @@ impl Session {
                 gate.leave(Ended::Started);
                 self.started(assignment, job, container, origin(true)).await;
                 Handled::Settled
+            }
+            Launch::Cancelled => {
+                drop(gate);
+                self.cancel(assignment, job, (&instance, &correction), engine).await
             }
             Launch::Failed { failure, container } => {
                 drop(gate);
@@ -165,40 +172,7 @@ impl Session {
         }
     }
 
-    fn spec(
-        &self,
-        job: &PendingJob,
-        taken: &TakenJob,
-        (instance, correction): (&InstanceId, &CorrectionId),
-        profile: Profile,
-    ) -> ContainerSpec {
-        let labels = Labels {
-            instance: instance.clone(),
-            correction: correction.clone(),
-            job: taken.id.clone(),
-            name: taken.name.clone(),
-            timestamp: taken.timestamp,
-            generation: taken.generation,
-            attempt: taken.token.to_string(),
-            timeout_ms: profile.timeout_ms(),
-            disk: profile.disk,
-            errand: job.errand.clone(),
-            rerun: Some(Box::new(rerun(job, taken))),
-            seal: None,
-        };
-        ContainerSpec {
-            name: correction.container_name(),
-            image: self.policy.now().spelled(&job.image),
-            // Without detours: what was looked at is what the engine is told.
-            file: exercise::plain(&job.file).to_string_lossy().into_owned(),
-            params: job.params.clone(),
-            labels: labels.to_map(),
-            seal: None,
-            profile,
-        }
-    }
-
-    async fn started(
+    pub async fn started(
         &self,
         assignment: &Assignment,
         job: PendingJob,
@@ -224,6 +198,7 @@ impl Session {
             } else {
                 "correction started"
             };
+            self.count_started(&job.image);
             info!(job_id = %taken.id, container_id = %running.container, %correction,
                 work_id = running.errand.work_id_shown(), image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
@@ -244,15 +219,20 @@ impl Session {
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
-            data: FinishedJob::of_failure(errand, failure).to_data(),
+            data: FinishedJob::of_failure(errand.clone(), failure).to_data(),
             options: JobOptions::of_delivery(&self.settings.common.deliveries),
         };
         let said = format!("Correction failed at {:.3}: {}", Timestamp::now(), failure.outcome);
-        let step = Step::Refuse { next: &next, done: correction, said: &said };
+        let heeds_mark = failure.outcome == Outcome::Cancelled;
+        let step = Step::Refuse { next: &next, done: correction, said: &said, heeds_mark };
         let settled = self.insist(assignment, &step).await;
+        if settled == Some(Settled::Cancelled) {
+            return Box::pin(self.refuse(assignment, correction, errand, &Failure::cancelled())).await;
+        }
         pass(Point::StarterRefused).await;
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
+            self.count_refused(taken, failure.outcome);
             warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
@@ -287,7 +267,15 @@ impl Session {
         let step = Step::RetryLater { delay, why: &postponed.why, may_run: postponed.engine_away };
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterPostponed).await;
+        if settled == Some(Settled::Cancelled) {
+            let may_run = postponed.engine_away || postponed.container.is_some();
+            self.end_cancelled(assignment, &job, correction, may_run).await;
+            if let Some(container) = &postponed.container {
+                self.remove(container).await;
+            }
+        }
         if matches!(settled, Some(Settled::Done)) {
+            self.metrics.starts_postponed.one();
             info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
                 "a start is tried again later");
         }
@@ -298,10 +286,16 @@ impl Session {
     }
 
     /// Puts a submission aside, until it is called back or for so long.
-    pub async fn put_aside(&self, assignment: &Assignment, aside: &Aside, at_most: Duration) {
+    pub async fn put_aside(
+        &self,
+        assignment: &Assignment,
+        aside: &Aside,
+        at_most: Duration,
+    ) -> Option<Settled> {
         pass(Point::StarterPostponing).await;
-        self.insist(assignment, &Step::PutAside { aside, at_most }).await;
+        let settled = self.insist(assignment, &Step::PutAside { aside, at_most }).await;
         pass(Point::StarterPostponed).await;
+        settled
     }
 
     /// Repeats a step until Redis answers or the lock is lost; then the job is recovered by others.
@@ -330,9 +324,10 @@ impl Session {
             Step::HandOver { to, next, said } => {
                 self.pending.hand_over(taken, to, next, None, raw(*said).get(), keep).await
             }
-            Step::Refuse { next, done, said } => {
+            Step::Refuse { next, done, said, heeds_mark } => {
                 let said = raw(*said);
-                let conclusion = Conclusion::of(done, said.get(), keep);
+                let conclusion =
+                    Conclusion { heeds_mark: *heeds_mark, ..Conclusion::of(done, said.get(), keep) };
                 self.pending.conclude(taken, &self.finished, next, &conclusion).await
             }
             Step::RetryLater { delay, why, may_run } => {
@@ -349,6 +344,29 @@ impl Session {
                 "a container that could not be started could not be removed; a sweep removes it");
         }
         pass(Point::StarterCleaned).await;
+    }
+}
+
+/// What the container of a pending job says about it.
+fn labels(
+    job: &PendingJob,
+    taken: &TakenJob,
+    (instance, correction): (&InstanceId, &CorrectionId),
+    profile: &Profile,
+) -> Labels {
+    Labels {
+        instance: instance.clone(),
+        correction: correction.clone(),
+        job: taken.id.clone(),
+        name: taken.name.clone(),
+        timestamp: taken.timestamp,
+        generation: taken.generation,
+        attempt: taken.token.to_string(),
+        timeout_ms: profile.timeout_ms(),
+        disk: profile.disk,
+        errand: job.errand.clone(),
+        rerun: Some(Box::new(rerun(job, taken))),
+        seal: None,
     }
 }
 

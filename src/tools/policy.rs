@@ -105,7 +105,7 @@ fn decided_for_people(policy: &Policy, image: &str, decision: &Decision<'_>) -> 
 }
 
 /// What a container gets, by the keys of policy files.
-fn container(profile: &Profile) -> Value {
+pub(super) fn container(profile: &Profile) -> Value {
     let tmpfs: serde_json::Map<_, _> =
         profile.tmpfs.iter().map(|tmpfs| (tmpfs.path.clone(), json!(tmpfs.size))).collect();
     let env: serde_json::Map<_, _> = profile

@@ -77,8 +77,17 @@ impl Compiled {
     }
 }
 
+/// Something that is wrong with a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// What, with the field that it is about.
+    pub problem: String,
+    /// Where, as a JSON pointer (RFC 6901); what is missing has one all the same.
+    pub pointer: String,
+}
+
 /// The value of `success` of a valid verdict, or what is wrong with it.
-pub(super) fn check(mut value: Value) -> Result<bool, Vec<String>> {
+pub(super) fn check(mut value: Value) -> Result<bool, Vec<Fault>> {
     let findings = COMPILED.with(|compiled| compiled.findings(&mut value));
     if findings.is_empty() {
         return Ok(value.get("success") == Some(&Value::Bool(true)));
@@ -89,16 +98,16 @@ pub(super) fn check(mut value: Value) -> Result<bool, Vec<String>> {
         none if none.is_empty() => findings.iter().map(AsRef::as_ref).collect(),
         some => some,
     };
-    let mut problems: Vec<String> = Vec::new();
+    let mut faults: Vec<Fault> = Vec::new();
     for finding in decisive {
         let problem = in_words(finding, &value);
-        if !problems.contains(&problem) {
-            problems.push(problem);
+        if !faults.iter().any(|fault| fault.problem == problem) {
+            faults.push(Fault { problem, pointer: finding.get_path().to_owned() });
         }
     }
     // Keywords are checked in no particular order.
-    problems.sort();
-    Err(problems)
+    faults.sort();
+    Err(faults)
 }
 
 fn in_words(finding: &dyn ValicoError, value: &Value) -> String {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::schema::Fault;
 use super::{NoVerdict, Place, Verdict, schema};
 use crate::canonical::{CanonicalError, canonical};
 use crate::fields::Fields;
@@ -15,12 +16,25 @@ pub(super) fn check(text: &str, place: Place) -> Result<Verdict, NoVerdict> {
         return Err(NoVerdict::Silent);
     }
     let raw: &RawValue = serde_json::from_str(json).map_err(|error| not_json(text, json, place, &error))?;
-    let invalid = |problems| NoVerdict::Invalid { place, problems };
-    let raw = passable(raw).map_err(|problem| invalid(vec![problem]))?;
-    let value: Value =
-        serde_json::from_str(raw.get()).map_err(|_| invalid(vec![CanonicalError::TooDeep.to_string()]))?;
-    let success = schema::check(value).map_err(invalid)?;
-    Ok(Verdict { json: raw, success })
+    examined(raw).map(|(success, json)| Verdict { json, success }).map_err(|faults| NoVerdict::Invalid {
+        place,
+        problems: faults.into_iter().map(|fault| fault.problem).collect(),
+    })
+}
+
+/// What is wrong with a JSON text as a verdict, each with its place in it; nothing where it is no JSON.
+#[must_use]
+pub fn faults(text: &str) -> Vec<Fault> {
+    let raw = serde_json::from_str::<&RawValue>(text.trim_matches(is_white_space));
+    raw.ok().and_then(|raw| examined(raw).err()).unwrap_or_default()
+}
+
+/// Whether a JSON value is a verdict that can be passed on: its `success`, and its text.
+fn examined(raw: &RawValue) -> Result<(bool, Box<RawValue>), Vec<Fault>> {
+    let raw = passable(raw).map_err(|fault| vec![fault])?;
+    let value: Value = serde_json::from_str(raw.get())
+        .map_err(|_| vec![Fault { problem: CanonicalError::TooDeep.to_string(), pointer: String::new() }])?;
+    schema::check(value).map(|success| (success, raw))
 }
 
 /// What JavaScript's `trim` takes for white space.
@@ -31,16 +45,20 @@ fn is_white_space(character: char) -> bool {
 /// The value as it can be handed on and delivered: everything in it has a canonical form. A number
 /// that is too large for a double becomes `null`, as the original makes it, unless the schema names
 /// its field.
-fn passable(raw: &RawValue) -> Result<Box<RawValue>, String> {
+fn passable(raw: &RawValue) -> Result<Box<RawValue>, Fault> {
     let Ok(fields) = Fields::parse(raw.get()) else {
-        return canonical(raw).map(|_| raw.to_owned()).map_err(|error| error.to_string());
+        let whole = |error: CanonicalError| Fault { problem: error.to_string(), pointer: String::new() };
+        return canonical(raw).map(|_| raw.to_owned()).map_err(whole);
     };
     let mut too_large = false;
     for (name, value) in fields.iter() {
         match canonical(value) {
             Ok(_) => {}
             Err(CanonicalError::NumberTooLarge { .. }) if !schema::NAMED.contains(&name) => too_large = true,
-            Err(error) => return Err(format!("the field \"{}\" cannot be passed on: {error}", shown(name))),
+            Err(error) => {
+                let problem = format!("the field \"{}\" cannot be passed on: {error}", shown(name));
+                return Err(Fault { problem, pointer: format!("/{}", escaped(name)) });
+            }
         }
     }
     if !too_large {
@@ -49,6 +67,11 @@ fn passable(raw: &RawValue) -> Result<Box<RawValue>, String> {
     // Again, since behind the first such number there may be something else that cannot be passed on.
     let without = without_large_numbers(raw);
     if without.get() == raw.get() { Ok(without) } else { passable(&without) }
+}
+
+/// A field's name as a JSON pointer has it.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// The same JSON text with `null` in the place of each number that is too large for a double.

@@ -15,7 +15,7 @@ use crate::queue::job;
 use crate::support::node::Version;
 
 /// One of them by chance.
-fn pick_of<T: Clone>(pick: Index, all: impl IntoIterator<Item = T>) -> Option<T> {
+pub fn pick_of<T: Clone>(pick: Index, all: impl IntoIterator<Item = T>) -> Option<T> {
     let all: Vec<_> = all.into_iter().collect();
     (!all.is_empty()).then(|| pick.get(&all).clone())
 }
@@ -87,6 +87,8 @@ impl World<'_> {
                 }
             }
             Op::FinishOrphan { pick, again } => self.finish_orphan(pick, again).await,
+            Op::Cancel { pick, again, forget } => self.cancel(pick, again, forget).await,
+            Op::Mark { pick, again } => self.mark(pick, again).await,
             Op::SettleIn => self.settle_in().await,
             Op::ScriptFlush => self.flush_scripts(),
             Op::Settle { .. } | Op::Late { .. } => {}
@@ -132,6 +134,7 @@ impl World<'_> {
                 self.reached.clear();
                 self.permits.clear();
                 self.rule.clear();
+                self.strays.clear();
                 self.is_settled_in = false;
                 self.stale.append(&mut self.held);
             }

@@ -21,6 +21,8 @@ pub struct Job {
     pub rule: bool,
     /// Whom it waits or waited for when it was last put aside.
     pub aside: Option<For>,
+    /// Whether a person wants it to end.
+    pub marked: bool,
 }
 
 /// What a job that was put aside waits for.
@@ -139,6 +141,11 @@ impl Lane {
         self.tell("delayed", id);
     }
 
+    /// A limiter gets back what the take of a job cost that nobody tried.
+    pub fn forgive_one(&mut self) {
+        self.limiter = self.limiter.saturating_sub(1);
+    }
+
     /// What a take gives, in order, and why no more.
     pub fn take(&mut self, count: usize, limited: bool, house: Option<&House>) -> (Vec<String>, LineState) {
         let mut first = Vec::new();
@@ -212,8 +219,18 @@ impl Lane {
         (ids, if exhausted { LineState::Empty } else { LineState::More })
     }
 
+    /// Leaves whatever other place it stands in.
+    pub fn leave_sets(&mut self, id: &str) {
+        for list in [&mut self.due, &mut self.later, &mut self.active] {
+            list.retain(|other| other != id);
+        }
+        for set in [&mut self.failed, &mut self.astray] {
+            set.remove(id);
+        }
+    }
+
     /// Whether it stood in line.
-    fn leave_line(&mut self, id: &str) -> bool {
+    pub fn leave_line(&mut self, id: &str) -> bool {
         let before = self.wait.len() + self.paused.len() + self.prioritized.len();
         self.wait.retain(|other| other != id);
         self.paused.retain(|other| other != id);
@@ -262,6 +279,7 @@ impl Lane {
             let job = self.job(id);
             job.count("atm");
             job.set("ended-by", token);
+            job.marked = false;
             let ended = if event == "completed" { &mut self.completed } else { &mut self.failed };
             ended.insert(id.to_owned());
         }

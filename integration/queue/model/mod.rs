@@ -3,6 +3,7 @@
 //! After each step: each job in exactly one place, in its order; each lock the holder's; nobody idle
 //! while work waits; the events tell what happened; each correction reached finished at most once.
 
+mod cancelling;
 mod happenings;
 mod lane;
 mod observed;

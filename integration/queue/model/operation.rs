@@ -25,6 +25,8 @@ pub enum How {
     RetryAttempt { delayed: bool },
     /// We count it.
     RetryFree { delayed: bool },
+    /// Out of finished, untried; and called before its time.
+    PutBack { called: bool },
     /// A start is tried again later, and its container may run after all.
     Doubted,
     /// Out of pending, to wait for an image.
@@ -153,6 +155,17 @@ pub enum Operation {
         pick: Index,
         again: bool,
     },
+    /// A person cancels a pending job; `forget`: without a result.
+    Cancel {
+        pick: Index,
+        again: bool,
+        forget: bool,
+    },
+    /// A person cancels a running job.
+    Mark {
+        pick: Index,
+        again: bool,
+    },
     /// The installation gets its id.
     SettleIn,
     Reset,
@@ -179,6 +192,7 @@ fn how() -> impl Strategy<Value = How> {
         2 => any::<bool>().prop_map(|over_stalled| How::Fail { over_stalled }),
         1 => any::<bool>().prop_map(|delayed| How::RetryAttempt { delayed }),
         1 => any::<bool>().prop_map(|delayed| How::RetryFree { delayed }),
+        1 => any::<bool>().prop_map(|called| How::PutBack { called }),
         1 => Just(How::Doubted),
         1 => Just(How::Aside),
         5 => (one_in_five(), one_in_five()).prop_map(|(straight, gone)| How::HandOver { straight, gone }),
@@ -218,6 +232,8 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         2 => Just(Op::Standing),
         2 => (1_usize..4).prop_map(|count| Op::CallBack { count }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, again)| Op::FinishOrphan { pick, again }),
+        6 => (pick(), any::<bool>(), rarely()).prop_map(|(pick, again, forget)| Op::Cancel { pick, again, forget }),
+        3 => (pick(), any::<bool>()).prop_map(|(pick, again)| Op::Mark { pick, again }),
         2 => Just(Op::SettleIn),
         1 => Just(Op::ScriptFlush),
     ];

@@ -20,7 +20,7 @@ pub const PENDING: usize = 0;
 pub const RUNNING: usize = 1;
 pub const FINISHED: usize = 2;
 const PREFIX: &str = "model";
-const INSTANCE: &str = "i";
+pub const INSTANCE: &str = "i";
 
 /// A take of a job.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct World<'a> {
     /// The permits of the engine and of a rule that are out.
     pub permits: BTreeSet<String>,
     pub rule: BTreeSet<String>,
+    /// Corrections that were cancelled after somebody had taken them.
+    pub strays: BTreeSet<String>,
     /// What we hold the lock of.
     pub held: Vec<Hold>,
     /// What we held and do not any more.
@@ -69,6 +71,7 @@ impl<'a> World<'a> {
             is_settled_in: false,
             permits: BTreeSet::new(),
             rule: BTreeSet::new(),
+            strays: BTreeSet::new(),
             held: Vec::new(),
             stale: Vec::new(),
             nodes,
@@ -204,6 +207,7 @@ impl<'a> World<'a> {
             self.lanes[index].events.clear();
         }
         self.check_permits();
+        self.check_marks().await;
         let index = self.held.len() % 3;
         let (counts, lane) = (self.queues[index].counts().await.expect("counts"), &self.lanes[index]);
         let counted = [counts.waiting, counts.prioritized, counts.active, counts.delayed];

@@ -1,7 +1,8 @@
-//! The pages that repeat what the code says: the settings, the commands, the outcomes. What is made of the code stands
+//! The pages that repeat what the code says: the settings, the commands, the outcomes, the metrics. What is made of the code stands
 //! between two marks; the rest of a page is written by hand.
 
 mod commands;
+mod metrics;
 mod outcomes;
 mod settings;
 
@@ -22,6 +23,7 @@ type Block = (&'static str, fn() -> String);
 const PAGES: &[(&str, &[Block])] = &[
     ("docs/reference/settings.md", &[("settings", settings::tables)]),
     ("docs/reference/outcomes.md", &[("outcomes", outcomes::table)]),
+    ("docs/reference/metrics.md", &[("metrics", metrics::table)]),
     (
         "docs/reference/commands.md",
         &[("components", commands::components), ("commands", commands::for_a_person)],

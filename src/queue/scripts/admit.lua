@@ -1,6 +1,6 @@
 -- Gives a job a permit of the rule that governs its image, or puts it aside until there is one.
 -- KEYS: base, the rule's permits. ARGV: id, token, now, how many there are, delay of what is put aside.
--- Answers 'in', 'aside' or 'lost'.
+-- Answers 'in', 'aside', 'lost', or 'cancelled' where it would be put aside and was cancelled (nothing was changed then).
 local queue = open_queue(KEYS[1])
 local rule, id, token = KEYS[2], ARGV[1], ARGV[2]
 local now, most = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -21,6 +21,7 @@ if call('ZSCORE', rule, member) or room > 0 then
   if room > 0 then call_back(queue, aside_of(rule), room) end
   return 'in'
 end
+if is_marked(key) then return 'cancelled' end
 if not leave_active(queue, id, token) then return 'lost' end
 local permits = permits_of({ fields[2], false, fields[4] }, 1)
 if permits then give_up(queue, id, permits) end

@@ -2,7 +2,8 @@
 -- KEYS: base, the next queue's base, the key that remembers the correction as done ('' = none), and, where
 -- something is left to be cleared away, the sets that note the container and the submission ('' = none).
 -- ARGV: id, token, now, return value, count and age to keep ('' = no limit), ms to remember for,
--- then the next job (8), then the container, the submission, how many are noted at most, ms to note them for.
+-- then the next job (8), then the container, the submission, how many are noted at most, ms to note them for, '1' where
+-- it is known that the correction was cancelled; else its end is not taken: 'cancelled' (nothing was changed).
 local queue = open_queue(KEYS[1])
 local id, token, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local next_job = job_of_arguments(8, now)
@@ -14,6 +15,7 @@ if job.lock ~= token then
   local traced = job.ended_by == token or done == token or call('HGET', next_key, 'handed-by') == token
   return traced and 'already' or 'lost'
 end
+if job.marks and KEYS[3] ~= '' and ARGV[20] ~= '1' then return 'cancelled' end
 local known = done or call('EXISTS', next_key) == 1
 if not leave_active(queue, id, token) then return 'lost' end
 if not known then
@@ -27,6 +29,10 @@ if not known then
     job.permits = nil
   end
   add_job(open_queue(KEYS[2]), next_job)
+end
+-- Whoever takes the running job is to end it.
+if job.marks and KEYS[3] == '' and call('HEXISTS', next_key, 'finishedOn') == 0 and call('EXISTS', next_key) == 1 then
+  put_mark(next_key, job.marked_since, job.marks)
 end
 if KEYS[3] ~= '' and not done then call('SET', KEYS[3], token, 'PX', ARGV[7]) end
 note(KEYS[4], ARGV[16], now, ARGV[18], ARGV[19])

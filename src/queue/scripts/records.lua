@@ -1,6 +1,7 @@
 -- Jobs of one state for a person to see.
 -- KEYS: base. ARGV: state, the lowest score, from, how many. Answers { ids there were, { id, its score ('' in
--- a list), name, data, timestamp, atm, opts, failedReason, returnvalue } … }; newest first in a sorted set.
+-- a list), name, data, timestamp, atm, opts, failedReason, returnvalue, gen,
+-- processedOn } … }; newest first in a sorted set.
 local base, state = KEYS[1], ARGV[1]
 local from, count = tonumber(ARGV[3]), tonumber(ARGV[4])
 local ids, scores = {}, {}
@@ -15,10 +16,11 @@ else
 end
 local answer = { #ids }
 for index, id in ipairs(ids) do
-  local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'atm', 'opts', 'failedReason', 'returnvalue')
+  local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'atm', 'opts', 'failedReason', 'returnvalue',
+    'gen', 'processedOn')
   if fields[3] then
     local record = { id, scores[index] or '' }
-    for field = 1, 7 do record[field + 2] = fields[field] or '' end
+    for field = 1, 9 do record[field + 2] = fields[field] or '' end
     answer[#answer + 1] = record
   end
 end

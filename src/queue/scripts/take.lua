@@ -7,9 +7,9 @@
 -- state is 'more', 'empty', 'closed' (paused or limited), 'full' (the queue's own concurrency) or
 -- 'crowded' (no permit), and a job is its id and its fields in the order of FIELDS.
 local FIELDS = { 'name', 'data', 'opts', 'timestamp', 'atm', 'gen', 'stc', 'stalledCounter', 'defa',
-  'tried-for', 'retries', 'ats', 'permit', 'line', 'aside', 'aside-since', 'aside-for' }
+  'tried-for', 'retries', 'cancel', 'ats', 'permit', 'line', 'aside', 'aside-since', 'aside-for' }
 local FIRST_TOKEN = 7
-local DEFA, TRIED_FOR, ATS, PERMIT, LINE, ASIDE, ASIDE_SINCE, ASIDE_FOR = 9, 10, 12, 13, 14, 15, 16, 17
+local DEFA, TRIED_FOR, ATS, PERMIT, LINE, ASIDE, ASIDE_SINCE, ASIDE_FOR = 9, 10, 13, 14, 15, 16, 17, 18
 
 local queue = open_queue(KEYS[1])
 local base, house = queue.base, KEYS[2]

@@ -139,11 +139,15 @@ local function tell_parent(job_key, parent_key, state, value, now)
   end
 end
 
--- Ends a job that has left the active list. `job` holds the hash's fields atm, deid, parentKey and permits;
+-- Ends a job that has left the active list. `job` holds the hash's fields atm, deid, parentKey, permits and marks;
 -- `more` further fields to be set; `keep` what is to be kept (see `retire`).
 local function finish(queue, id, job, now, state, field, value, more, keep)
   local key = queue.base .. id
   if job.permits then give_up(queue, id, job.permits) end
+  if job.marks then
+    call('ZREM', job.marks, key)
+    call('HDEL', key, 'cancel', 'cancel-in')
+  end
   if job.deid then release_deduplication(queue, job.deid, id, now) end
   if job.parent_key then tell_parent(key, job.parent_key, state, value, now) end
   local made = (tonumber(job.atm) or 0) + 1
@@ -176,10 +180,11 @@ end
 local function read_ending(queue, id)
   local key = queue.base .. id
   local fields = call('HMGET', key, 'atm', 'gen', 'deid', 'parentKey', 'retries', 'ended-by', 'permit',
-    'rule-permit', 'line')
+    'rule-permit', 'line', 'cancel', 'cancel-in')
   return {
     lock = call('GET', key .. ':lock'),
     atm = fields[1], gen = fields[2], deid = fields[3], retries = fields[5], ended_by = fields[6],
     parent_key = fields[4] and fields[4] ~= '' and fields[4], permits = permits_of(fields, 7),
+    marked_since = fields[10], marks = fields[10] and fields[11],
   }
 end

@@ -1,0 +1,80 @@
+//! What becomes of a `try` that is stopped, killed or told to watch: no container is left in the end.
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::{Bench, GOOD, PATIENCE};
+use crate::support::docker;
+
+async fn signal(child: &Child, signal: &str) {
+    let process = child.id().expect("it runs").to_string();
+    let sent = Command::new("kill").args([signal, &process]).status().await;
+    assert!(sent.expect("kill runs").success());
+}
+
+async fn end(child: &mut Child) -> (Option<i32>, String) {
+    let status = timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it is ours");
+    let mut error = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut error).await.expect("text");
+    (status.code(), error)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_it_leaves_no_container_and_no_runner_takes_it_for_its_own() {
+    for sent in ["-INT", "-TERM", "-HUP"] {
+        let bench = Bench::new("exec sleep 600").await;
+        let mut child = bench.start(&[]);
+        let container = bench.until_it_runs().await;
+        let format = "{{index .Config.Labels \"org.correctomatic.instance\"}} [{{index .Config.Labels \
+                      \"org.correctomatic.callback\"}}]";
+        let labels = docker::command(&["inspect", "--format", format, &container]).await;
+        assert_eq!(labels, "correction-runner-try []");
+        signal(&child, sent).await;
+        let (code, error) = end(&mut child).await;
+        assert_eq!(code, Some(130), "{sent}: {error}");
+        assert_eq!(bench.containers().await, Vec::<String>::new(), "{sent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_try_left_behind_is_removed_by_the_next_one_and_what_runs_is_not() {
+    let (killed, living) = tokio::join!(Bench::new("exec sleep 600"), Bench::new("exec sleep 600"));
+    let (mut one, mut other) = (killed.start(&[]), living.start(&[]));
+    tokio::join!(killed.until_it_runs(), living.until_it_runs());
+    signal(&one, "-KILL").await;
+    end(&mut one).await;
+    let next = Bench::new(GOOD).await;
+    next.tried(&[]).await.has(0, &["PASS"]);
+    assert_eq!(killed.containers().await, Vec::<String>::new());
+    assert_eq!(living.containers().await.len(), 1);
+    signal(&other, "-INT").await;
+    assert_eq!(end(&mut other).await.0, Some(130));
+    assert_eq!(living.containers().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_watches_each_change_of_the_submission_is_tried_until_it_is_stopped() {
+    let bench = Bench::new(GOOD).await;
+    let mut child = bench.start(&["--watch", "--json"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut grade = async || {
+        let line =
+            timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("text").expect("a line");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("a document on each line");
+        told["verdict"]["grade"].as_f64()
+    };
+    assert_eq!(grade().await, Some(7.5));
+    bench.write(r#"echo '{"success": true, "grade": 8.5}'"#);
+    assert_eq!(grade().await, Some(8.5));
+    // One that runs for long is stopped by a change.
+    bench.write("exec sleep 600");
+    bench.until_it_runs().await;
+    bench.write(r#"echo '{"success": true, "grade": 10}'"#);
+    assert_eq!(grade().await, Some(10.0));
+    signal(&child, "-INT").await;
+    let (code, error) = end(&mut child).await;
+    assert_eq!(code, Some(0), "{error}");
+    assert!(error.contains("waiting for a change"), "{error}");
+    assert_eq!(bench.containers().await, Vec::<String>::new());
+}

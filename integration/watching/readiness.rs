@@ -1,0 +1,172 @@
+//! `/readyz` names what is wrong while it is, and `/healthz` says that the process lives.
+
+use super::{address_of, asked, page, sample, watched};
+use crate::support::simulated_engine::{Options, SimulatedEngine};
+use crate::support::system::System;
+
+const RUNS_200_MS: &str = "sleep 0.2; echo '{\"success\":true,\"grade\":1}'";
+
+/// A system on a simulated engine that is watched.
+async fn watched_system(settings: &[(&str, &str)]) -> (SimulatedEngine, System, String) {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let mut system = System::prepare_on(&engine).await;
+    system.set(settings);
+    watched(&mut system);
+    system.spawn("all");
+    let address = address_of(&system, "all").await;
+    (engine, system, address)
+}
+
+async fn readyz(address: &str) -> (u16, String) {
+    asked(address, "/readyz", "*/*").await
+}
+
+async fn until_ready(system: &System, address: &str) {
+    system.until("it is ready", async || (readyz(address).await.0 == 200).then_some(())).await;
+}
+
+async fn until_unready(system: &System, address: &str, words: &str) -> String {
+    system
+        .until(&format!("it is not ready: {words}"), async || {
+            let (status, text) = readyz(address).await;
+            (status == 503 && text.contains(words)).then_some(text)
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_and_docker_are_named_while_they_are_away_and_no_more_once_they_are_back() {
+    let (engine, mut system, address) = watched_system(&[]).await;
+    until_ready(&system, &address).await;
+    let (_, text) = readyz(&address).await;
+    for check in ["process", "redis", "docker", "starter", "completer", "notifier", "loop completer"] {
+        assert!(text.contains(&format!("[+] {check}\n")), "{check}: {text}");
+    }
+
+    system.server.kill();
+    let text = until_unready(&system, &address, "[-] redis: Redis at 127.0.0.1").await;
+    assert!(text.starts_with("not ready: ") && text.contains("[+] docker\n"), "{text}");
+    let down = page(&address).await;
+    assert_eq!(sample(&down, "correction_runner_check_up{check=\"redis\"}"), Some(0.0));
+    assert_eq!(sample(&down, "correction_runner_ready"), Some(0.0));
+    assert_eq!(asked(&address, "/healthz", "*/*").await, (200, "alive\n".to_owned()));
+    system.server.restart();
+    until_ready(&system, &address).await;
+
+    engine.go_away();
+    let text = until_unready(&system, &address, "[-] docker: the Docker engine at unix://").await;
+    assert!(text.contains("[+] redis\n"), "{text}");
+    system
+        .until("the stream of events is away", async || {
+            (sample(&page(&address).await, "correction_runner_event_stream_up") == Some(0.0)).then_some(())
+        })
+        .await;
+    engine.come_back(false);
+    until_ready(&system, &address).await;
+    let reconnects = system
+        .until("the stream of events is back", async || {
+            let page = page(&address).await;
+            let up = sample(&page, "correction_runner_event_stream_up") == Some(1.0);
+            up.then(|| sample(&page, "correction_runner_event_stream_reconnects_total"))
+        })
+        .await;
+    assert!(reconnects.is_some_and(|number| number >= 1.0), "{reconnects:?}");
+    system.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_that_hangs_is_named_in_lines_and_in_json_while_all_else_is_well() {
+    let (_engine, mut system, address) = watched_system(&[("CRASH_POINTS", "completer-taken=hang:1")]).await;
+    until_ready(&system, &address).await;
+    system.submit(&system.job("one", RUNS_200_MS)).await;
+    let text = until_unready(&system, &address, "[-] loop completer: stuck for").await;
+    assert!(text.starts_with("not ready: loop completer\n"), "{text}");
+    let (status, json) = asked(&address, "/readyz", "application/json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((status, &json["ready"]), (503, &false.into()));
+    let check =
+        json["checks"].as_array().and_then(|all| all.iter().find(|check| check["name"] == "loop completer"));
+    assert!(
+        check.is_some_and(|check| check["problem"].as_str().is_some_and(|text| text.starts_with("stuck")))
+    );
+    system.kill("all").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_executor_keeps_nobody_from_being_answered() {
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+    let traps = vec!["starter-taken=block"; threads].join(",");
+    let concurrency = (threads + 1).to_string();
+    let settings = [("CRASH_POINTS", traps.as_str()), ("CONCURRENT_STARTERS", &concurrency)];
+    let (_engine, mut system, address) = watched_system(&settings).await;
+    until_ready(&system, &address).await;
+    for number in 0..threads + 2 {
+        system.submit(&system.job(&format!("job-{number}"), RUNS_200_MS)).await;
+    }
+    let text = until_unready(&system, &address, "[-] process: its executor has run no task for").await;
+    assert_eq!(asked(&address, "/healthz", "*/*").await.0, 200, "{text}");
+    assert!(page(&address).await.contains("correction_runner_ready 0\n"));
+    system.kill("all").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_redis_is_there_it_is_alive_and_not_ready_and_says_what_it_waits_for() {
+    let mut system = System::prepare().await;
+    watched(&mut system);
+    system.server.kill();
+    system.spawn("notifier");
+    let address = address_of(&system, "notifier").await;
+    let text =
+        until_unready(&system, &address, "[-] notifier: it takes no work yet: waiting for Redis").await;
+    assert!(text.contains("[-] redis: "), "{text}");
+    assert_eq!(asked(&address, "/healthz", "*/*").await.0, 200);
+    system.server.restart();
+    until_ready(&system, &address).await;
+    system.stop_all().await;
+}
+
+/// The socket is the last thing that goes: while the rest stops it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_stops_it_says_so_and_the_socket_is_closed_in_the_end() {
+    // A start that hangs is waited for until the graceful stop gives it up.
+    let (_engine, mut system, address) = watched_system(&[("CRASH_POINTS", "starter-created=hang:1")]).await;
+    until_ready(&system, &address).await;
+    system.submit(&system.job("one", RUNS_200_MS)).await;
+    system
+        .until("a start hangs", async || {
+            let held = "correction_runner_jobs_in_flight{queue=\"pending_corrections\"}";
+            let created = "correction_runner_stage_duration_seconds_count{stage=\"create\"}";
+            let page = page(&address).await;
+            (sample(&page, held) == Some(1.0) && sample(&page, created) == Some(1.0)).then_some(())
+        })
+        .await;
+    system.signal("all", "TERM").await;
+    // How long it takes to stop is not for long, and a busy machine may look only once in that time.
+    let mut answers = Vec::new();
+    while answers.last() != Some(&0) {
+        let (status, text) = readyz(&address).await;
+        assert!(status != 503 || text.starts_with("not ready: process"), "{text}");
+        answers.push(status);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    answers.dedup();
+    assert!([&[200, 503, 0][..], &[503, 0], &[200, 0], &[0]].contains(&&*answers), "{answers:?}");
+    assert_eq!(system.until_ended("all").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_in_use_ends_it_with_69_and_an_address_that_is_not_ours_with_64() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let in_use = other.local_addr().expect("it is bound").to_string();
+    for (address, code, words) in [
+        (in_use.as_str(), 69, format!("error: HTTP_LISTEN: {in_use} is in use")),
+        ("192.0.2.1:9464", 64, "error: HTTP_LISTEN: cannot listen at 192.0.2.1:9464".to_owned()),
+    ] {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+        command.args(["notifier", "--http-listen", address]).env_clear().kill_on_drop(true);
+        let output = command.output().await.expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(&words), "{error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Corrections that a person cancelled: whether the end of a container came before the mark.
+//!
+//! The mark is older than the end: the result is that it was cancelled, whatever was printed. The end is older: the
+//! person was too late, and what the container left counts. Both are known as spans (since the mark, by the clock of
+//! Redis; since the end, by that of the engine), so that no two clocks are compared. The engine's is known to about a
+//! second; where that leaves it open, what was killed was cancelled, and what ended by itself counts. What has no end
+//! (it was never started, is gone, or will not end) was cancelled, and what is to be run again is not.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use crate::docker::{EngineError, Inspected, State};
+use crate::job::FinishedJob;
+use crate::outcome::Failure;
+use crate::queue::QueueError;
+
+use super::collect::elapsed;
+use super::conclude::Held;
+use super::inflight::End;
+use super::session::Session;
+
+/// The exit code of what was killed.
+const SIGKILL: i64 = 137;
+/// How exactly it is known when a container ended.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+
+/// Why it is not known whether a correction was cancelled in time.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    /// Redis gave no answer.
+    #[error("{0}")]
+    Redis(#[from] QueueError),
+    /// The engine gave no answer.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+}
+
+/// The result of a correction that is marked, where that came before the end of its container; `None` = what the
+/// container left counts.
+///
+/// # Errors
+/// It cannot be known now.
+pub async fn result_of_mark(
+    session: &Session,
+    held: &Held,
+    end: &End,
+) -> Result<Option<FinishedJob>, Unknown> {
+    let Some(marked_for) = session.running.marked_for(&held.assignment.job.id).await? else {
+        return Ok(None);
+    };
+    let in_time = match end {
+        End::Removed | End::Gone | End::Unstoppable => true,
+        End::Died { .. } | End::Found => {
+            let inspected = session.engine.inspect(held.job.container.as_str()).await?;
+            let ended = inspected.as_ref().and_then(|inspected| ended_for(session, inspected));
+            ended.is_none_or(|(ended_for, exit_code)| is_in_time(marked_for, ended_for, exit_code))
+        }
+    };
+    if !in_time {
+        info!(job_id = %held.assignment.job.id, container_id = %held.job.container,
+            work_id = held.job.errand.work_id_shown(), "a correction was cancelled too late: it had ended before");
+    }
+    Ok(in_time.then(|| cancelled(held)))
+}
+
+/// That it was cancelled.
+#[must_use]
+pub fn cancelled(held: &Held) -> FinishedJob {
+    FinishedJob::of_failure(held.job.errand.clone(), &Failure::cancelled())
+}
+
+/// For how long a container has been at its end, and its exit code; `None` = it never ran, or runs.
+fn ended_for(session: &Session, inspected: &Inspected) -> Option<(Duration, i64)> {
+    let ended = matches!(inspected.state, State::Exited | State::Dead);
+    let finished_at = inspected.finished_at.filter(|_| ended)?;
+    Some((elapsed(finished_at, session.engine.now()).unwrap_or_default(), inspected.exit_code))
+}
+
+fn is_in_time(marked_for: Duration, ended_for: Duration, exit_code: i64) -> bool {
+    if marked_for.abs_diff(ended_for) <= CLOCKS_DIFFER {
+        return exit_code == SIGKILL;
+    }
+    marked_for > ended_for
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_before_its_mark_counts_and_in_doubt_what_ended_by_itself() {
+        let seconds = Duration::from_secs;
+        for (marked_for, ended_for, exit_code, in_time) in [
+            (60, 10, 0, true),
+            (60, 10, 137, true),
+            (10, 60, 0, false),
+            (10, 60, 137, false),
+            (3, 5, 137, true),
+            (5, 3, 137, true),
+            (5, 3, 0, false),
+            (3, 5, 1, false),
+            (0, 0, 137, true),
+        ] {
+            let found = is_in_time(seconds(marked_for), seconds(ended_for), exit_code);
+            assert_eq!(found, in_time, "{marked_for} {ended_for} {exit_code}");
+        }
+    }
+}

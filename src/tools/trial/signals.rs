@@ -1,0 +1,46 @@
+//! Being asked to stop while a container of ours may be there: by Ctrl-C, by SIGTERM, or by a terminal that goes.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What the signals ask for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Signals {
+    asked: CancellationToken,
+    again: CancellationToken,
+}
+
+impl Signals {
+    /// From now on SIGINT, SIGTERM and SIGHUP no longer end the process but ask for it. Must be called inside a
+    /// Tokio runtime.
+    pub(super) fn taken() -> io::Result<Self> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let signals = Self::default();
+        let Self { asked, again } = signals.clone();
+        tokio::spawn(async move {
+            for token in [asked, again] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hang_up.recv() => {}
+                }
+                token.cancel();
+            }
+        });
+        Ok(signals)
+    }
+
+    /// Waits for the first signal: stop, and leave nothing behind.
+    pub(super) async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+
+    /// Waits for the second one: stop at once.
+    pub(super) async fn again(&self) {
+        self.again.cancelled().await;
+    }
+}
