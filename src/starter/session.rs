@@ -99,15 +99,13 @@ impl Session {
             }
         }
         if taken.stalled >= STALLED_AT_MOST {
-            let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
+            self.refuse(assignment, &correction, job.errand, &refusal::stalled_too_often(taken.stalled)).await;
             return Handled::Settled;
         }
         let profile = match self.policy.now().profile_of(&job.image) {
             Ok(profile) => profile,
             Err(not_allowed) => {
-                let failure = refusal::not_allowed(&not_allowed);
-                self.refuse(assignment, &correction, job.errand, &failure).await;
+                self.refuse(assignment, &correction, job.errand, &refusal::not_allowed(&not_allowed)).await;
                 return Handled::Settled;
             }
         };

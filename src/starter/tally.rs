@@ -33,7 +33,9 @@ impl Session {
         let image = PendingJob::parse(&taken.data).ok();
         let image = image.map_or(ImageLabel::Unknown, |job| corrections.label(&job.image, false));
         corrections.ended(image, Ending(Some(outcome)));
-        age(taken).into_iter().for_each(|age| self.metrics.correction_time.took(age));
+        if let Some(age) = age(taken) {
+            self.metrics.correction_time.took(age);
+        }
     }
 }
 
