@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help run-all demo test faults bench lint docs build stop ci
+.PHONY: help run-all demo test faults bench lint docs build install image package stop ci
 
 help: ## Shows this list
 	@echo 'correction-runner: runs submissions in containers and tells the caller the grade (README.md)'
@@ -34,6 +34,15 @@ docs: ## Writes what the pages repeat of the code: settings, commands, metrics, 
 
 build: ## Builds the program: target/release/correction-runner
 	@bash -c '. scripts/parts/speech.sh; . scripts/parts/rust.sh; check_rust; build --release --bin correction-runner'
+
+install: ## Installs what build built, with manual pages, completions and units (PREFIX=/usr/local, DESTDIR=)
+	@scripts/install '$(or $(PREFIX),/usr/local)'
+
+image: ## Makes the image correction-runner from a static program built here; no registry is needed
+	@scripts/make_image
+
+package: ## Makes an archive for machines without Rust: target/correction-runner-….tar.gz
+	@scripts/make_package
 
 stop: ## Stops the services that set_up_services started and that still run
 	@scripts/stop_services

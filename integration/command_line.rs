@@ -245,7 +245,7 @@ fn help_and_version_are_shown_with_0_and_whatever_the_settings() {
             "--help",
             vec!["starter", "--redis-host", "NOTIFY_TIMEOUT", "Exit codes", "What a container is allowed:"],
         ),
-        ("-h", vec!["starter", "completer", "notifier", "all"]),
+        ("-h", vec!["Runs strangers' submissions", "starter", "completer", "notifier", "all"]),
         ("starter --help", vec!["CONTAINER_MEMORY; default: 1g", "Docker:", "--docker-pull"]),
         ("--version", vec![correction_runner::version::VERSION]),
     ] {

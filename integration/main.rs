@@ -1,6 +1,7 @@
 //! Tests against real services: Redis, Node clients, Docker, receivers. One binary, so that all overlap.
 #![allow(missing_docs, reason = "tests")]
 
+mod actions;
 mod architecture;
 mod command_line;
 mod documents;
@@ -9,6 +10,7 @@ mod engine;
 mod faults;
 mod hostile;
 mod notifier;
+mod operator;
 mod packaging;
 mod queue;
 mod scripts;

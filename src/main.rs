@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 /// Exit codes: that of a command whose answer is no, and those that sysexits.h has.
 const ANSWER_IS_NO: u8 = 1;
 const BROKEN: u8 = 2;
+const NO_ANSWER_YET: u8 = 3;
 /// As shells tell of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 const BAD_CONFIGURATION: u8 = 64;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
             Ok(Answer::Broken) => ExitCode::from(BROKEN),
+            Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
             Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),

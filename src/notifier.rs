@@ -1,6 +1,7 @@
 //! Notifier: result in `finished_corrections` → POST to its callback → done, or tried again later.
 
 mod dead_letters;
+mod outcome;
 mod receivers;
 mod session;
 mod tally;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use deadpool_redis::redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Size;
@@ -36,6 +37,17 @@ enum Manner {
     GoesDark,
     /// Nothing; but one of them answers from the half of the time on.
     OneRecovers,
+    /// An answer at once.
+    Answers,
+}
+
+/// Those beside the one that is measured.
+#[derive(Clone, Copy)]
+struct Others {
+    count: usize,
+    /// How many results each has waiting.
+    waiting: usize,
+    manner: Manner,
 }
 
 /// Runs it: the same stream of results to a receiver that answers, alone and beside others.
@@ -57,29 +69,36 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
             "redis CPU",
         ],
     );
-    // With ten cases of it the whole run takes less than four minutes.
+    // With eleven cases of it the whole run takes about four minutes.
     let seconds = size.seconds;
-    let alone = measure(0, WAITING, Manner::BlackHole, seconds, None).await?;
-    for count in [1, 10, 100] {
-        measure(count, WAITING, Manner::BlackHole, seconds, Some(alone)).await?;
-    }
-    for manner in [Manner::Drip, Manner::GoesDark, Manner::OneRecovers] {
-        measure(100, WAITING, manner, seconds, Some(alone)).await?;
-    }
+    let of = |count, waiting, manner| Others { count, waiting, manner };
+    let alone = measure(of(0, WAITING, Manner::BlackHole), seconds, None).await?;
     let many = size.corrections / 3;
-    measure(1, many, Manner::BlackHole, seconds, Some(alone)).await?;
-    measure(0, WAITING, Manner::BlackHole, seconds, Some(alone)).await?;
+    let all = [
+        of(1, WAITING, Manner::BlackHole),
+        of(10, WAITING, Manner::BlackHole),
+        of(100, WAITING, Manner::BlackHole),
+        of(100, WAITING, Manner::Drip),
+        of(100, WAITING, Manner::GoesDark),
+        of(100, WAITING, Manner::OneRecovers),
+        of(1, many, Manner::BlackHole),
+        of(0, WAITING, Manner::BlackHole),
+        of(100, WAITING, Manner::Answers),
+        of(1, many, Manner::Answers),
+    ];
+    let only = std::env::var("ONLY")
+        .ok()
+        .map(|only| only.split(',').filter_map(|it| it.parse().ok()).collect::<Vec<usize>>());
+    for (number, others) in all.into_iter().enumerate() {
+        if only.as_ref().is_none_or(|only| only.contains(&number)) {
+            measure(others, seconds, Some(alone)).await?;
+        }
+    }
     Ok(())
 }
 
 /// Answers the p99 in nanoseconds.
-async fn measure(
-    others: usize,
-    waiting: usize,
-    manner: Manner,
-    seconds: usize,
-    alone: Option<u64>,
-) -> anyhow::Result<u64> {
+async fn measure(others: Others, seconds: usize, alone: Option<u64>) -> anyhow::Result<u64> {
     let redis = RedisServer::start().await?;
     let directory = tempfile::tempdir()?;
     // The first second is not measured: the notifier meets the receiver that answers.
@@ -95,46 +114,20 @@ async fn measure(
     };
     let more = [("NOTIFY_TIMEOUT", NOTIFY_TIMEOUT.to_owned())];
     let mut notifier = contestants::runner_with("notifier", &surroundings, &more)?;
-    let mut hanging = Vec::new();
     let well = Arc::new(Wellness::default());
-    well.all.store(manner == Manner::GoesDark, Ordering::SeqCst);
-    for number in 0..others {
-        hanging.push(hang(manner, number == 0, Arc::clone(&well)).await?);
-    }
+    let mut crowd = Crowd::start(others, redis.client()?, Arc::clone(&well), seconds)?;
     let mut connection = redis.connection();
-    let (mut added, mut extra) = (Vec::with_capacity(count), 0);
+    let mut added = Vec::with_capacity(count);
     let began = Instant::now();
+    if let Some(begins_at) = crowd.begins_at.take() {
+        let _ = begins_at.send(began);
+    }
     let (mut cpu, mut redis_cpu) = (Duration::ZERO, Duration::ZERO);
     for number in 0..count {
-        if manner == Manner::GoesDark && number < RATE / 2 && number % 3 == 0 {
-            // So often each of them answers before it goes dark.
-            for url in &hanging {
-                add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
-                extra += 1;
-            }
-        }
-        if number == count / 2 {
-            well.first.store(manner == Manner::OneRecovers, Ordering::SeqCst);
-            well.since.store(now()?, Ordering::SeqCst);
-        }
         if number == RATE {
-            well.all.store(false, Ordering::SeqCst);
             (cpu, redis_cpu) = (notifier.cpu()?, redis.process.cpu()?);
-            for _ in 0..waiting {
-                for url in &hanging {
-                    add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
-                    extra += 1;
-                }
-            }
         }
-        let due = began + Duration::from_secs(1).mul_f64(number_to_seconds(number));
-        if number > RATE && number % (RATE * usize::try_from(ONE_MORE_EVERY.as_secs())?) == 0 {
-            for url in &hanging {
-                add(&mut connection, &format!("other-{extra}"), url, &format!("o{extra}")).await?;
-                extra += 1;
-            }
-        }
-        sleep_until(due).await;
+        sleep_until(began + Duration::from_secs(1).mul_f64(number_to_seconds(number))).await;
         added.push(now()?);
         add(&mut connection, &format!("good-{number}"), &receiver.url, &work_id(number)).await?;
     }
@@ -144,20 +137,34 @@ async fn measure(
     let mut took: Vec<u64> =
         receiver.times().iter().zip(&added).skip(RATE).map(|(at, added)| at.saturating_sub(*added)).collect();
     notifier.stop().await?;
+    crowd.end()?;
+    if let Some(dir) = std::env::var_os("ISO_DUMP") {
+        let times = receiver.times();
+        let text: String = (0..count)
+            .map(|n| format!("{n} {} {}\n", (added[n] - added[0]) / 1000, (times[n] - added[n]) / 1000))
+            .collect();
+        std::fs::write(
+            std::path::Path::new(&dir)
+                .join(format!("{}-{}-{}", others.count, others.waiting, others.manner as u8)),
+            text,
+        )?;
+    }
     took.sort_unstable();
     let p99 = table::percentile(&took, 99);
     let watched = Duration::from_secs(u64::try_from(seconds)?).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "printed with two decimals")]
     let ratio = alone.map_or(String::new(), |alone| format!("{:.2}", p99 as f64 / alone.max(1) as f64));
+    let Others { count: number, waiting, manner } = others;
     table::row(&[
-        match (others, manner) {
+        match (number, manner) {
             (0, _) => "none".to_owned(),
-            (_, Manner::BlackHole) => format!("{others} black holes"),
-            (_, Manner::Drip) => format!("{others} at a byte a second"),
-            (_, Manner::GoesDark) => format!("{others} that answered before and go dark together"),
-            (_, Manner::OneRecovers) => format!("{others}, one of which recovers: {}", well.told()),
+            (_, Manner::BlackHole) => format!("{number} black holes"),
+            (_, Manner::Drip) => format!("{number} at a byte a second"),
+            (_, Manner::GoesDark) => format!("{number} that answered before and go dark together"),
+            (_, Manner::OneRecovers) => format!("{number}, one of which recovers: {}", well.told()),
+            (_, Manner::Answers) => format!("for comparison: {number} that answer"),
         },
-        if others == 0 { String::new() } else { (others * waiting).to_string() },
+        if number == 0 { String::new() } else { (number * waiting).to_string() },
         took.len().to_string(),
         table::ms(table::percentile(&took, 50)),
         table::ms(p99),
@@ -167,6 +174,103 @@ async fn measure(
         format!("{:.1} %", 100.0 * used.1.as_secs_f64() / watched),
     ]);
     Ok(p99)
+}
+
+/// The other receivers and whoever adds their results: on a thread of their own, so that they delay neither the
+/// stream that is measured nor its clock.
+struct Crowd {
+    begins_at: Option<oneshot::Sender<Instant>>,
+    thread: std::thread::JoinHandle<anyhow::Result<()>>,
+    ended: oneshot::Sender<()>,
+}
+
+impl Crowd {
+    fn start(
+        others: Others,
+        redis: redis::Client,
+        well: Arc<Wellness>,
+        seconds: usize,
+    ) -> anyhow::Result<Self> {
+        let (begins_at, begins) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                let connection = redis.get_multiplexed_async_connection().await?;
+                let mut urls = Vec::new();
+                well.all.store(matches!(others.manner, Manner::GoesDark | Manner::Answers), Ordering::SeqCst);
+                for number in 0..others.count {
+                    urls.push(hang(others.manner, number == 0, Arc::clone(&well)).await?);
+                }
+                let began: Instant = begins.await?;
+                Feed { connection, urls, added: 0 }.run(others, &well, began, seconds).await?;
+                let _ = end.await;
+                Ok(())
+            })
+        });
+        Ok(Self { begins_at: Some(begins_at), thread, ended })
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let _ = self.ended.send(());
+        self.thread.join().map_err(|_| anyhow::anyhow!("the others panicked"))?
+    }
+}
+
+/// Adds the results of the others.
+struct Feed {
+    connection: redis::aio::MultiplexedConnection,
+    urls: Vec<String>,
+    added: usize,
+}
+
+impl Feed {
+    async fn run(
+        &mut self,
+        others: Others,
+        well: &Wellness,
+        began: Instant,
+        seconds: usize,
+    ) -> anyhow::Result<()> {
+        let second = Duration::from_secs(1);
+        if others.manner == Manner::GoesDark {
+            // So often each of them answers before it goes dark.
+            for step in 0..9 {
+                sleep_until(began + Duration::from_millis(60) * step).await;
+                self.one_each().await?;
+            }
+        }
+        sleep_until(began + second).await;
+        if others.manner != Manner::Answers {
+            well.all.store(false, Ordering::SeqCst);
+        }
+        for _ in 0..others.waiting {
+            self.one_each().await?;
+        }
+        let end = began + second * u32::try_from(seconds + 1)?;
+        let half = began + second * u32::try_from(seconds + 1)? / 2;
+        let mut next = began + ONE_MORE_EVERY;
+        while next < end {
+            if next >= half && well.since.load(Ordering::SeqCst) == 0 {
+                sleep_until(half).await;
+                well.first.store(others.manner == Manner::OneRecovers, Ordering::SeqCst);
+                well.since.store(now()?, Ordering::SeqCst);
+            }
+            sleep_until(next).await;
+            self.one_each().await?;
+            next += ONE_MORE_EVERY;
+        }
+        Ok(())
+    }
+
+    async fn one_each(&mut self) -> anyhow::Result<()> {
+        for url in &self.urls {
+            let number = self.added;
+            add(&mut self.connection, &format!("other-{number}"), url, &format!("o{number}")).await?;
+            self.added += 1;
+        }
+        Ok(())
+    }
 }
 
 /// Who of the others answers.
@@ -254,7 +358,7 @@ async fn keep_waiting(
 ) -> Option<()> {
     let mut request = [0; 4096];
     // The requests are short: head and body come together, or the body right after, where nobody minds.
-    if matches!(manner, Manner::GoesDark | Manner::OneRecovers)
+    if matches!(manner, Manner::GoesDark | Manner::OneRecovers | Manner::Answers)
         && stream.read(&mut request).await.ok()? > 0
         && well.answers(is_first)
     {

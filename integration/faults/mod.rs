@@ -5,6 +5,9 @@
 
 mod admission;
 mod campaign;
+mod cancel_races;
+#[cfg(feature = "crash-points")]
+mod cancelling;
 mod components;
 #[cfg(feature = "crash-points")]
 mod crash_points;

@@ -4,7 +4,7 @@
 //! tests, which finds the libraries that it is linked with in folders of this machine.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use correction_runner::version::VERSION;
@@ -34,6 +34,12 @@ impl Image {
             image.arguments.push(format!("--volume={folder}:{folder}:ro"));
         }
         image
+    }
+
+    /// Makes it by the script, as a person does: of a static release. That takes minutes the first time.
+    pub async fn of_release() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/static");
+        Self::made(&[("STATIC_TARGET_DIR", &folder.display().to_string())]).await
     }
 
     /// Makes it by the script, with settings for that.
@@ -172,6 +178,8 @@ async fn holds_nothing_else(image: &Image) {
         "etc/passwd",
         "etc/ssl/certs/ca-certificates.crt",
         "usr/local/bin/correction-runner",
+        "usr/share/doc/correction-runner/LICENSE",
+        "usr/share/doc/correction-runner/THIRD-PARTY.txt",
     ];
     assert_eq!(files, expected);
     let user =
@@ -190,8 +198,7 @@ async fn the_image_is_run_like_the_originals_and_delivers_to_a_name() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make faults"]
 async fn the_image_of_a_release_is_static_and_small_and_does_the_same() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/static");
-    let mut image = Image::made(&[("STATIC_TARGET_DIR", &folder.display().to_string())]).await;
+    let mut image = Image::of_release().await;
     let size: u64 =
         docker::command(&["inspect", "--format={{.Size}}", &image.name]).await.parse().expect("a number");
     assert!(size <= LARGEST, "{size} bytes");

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use correction_runner::version::REVISION;
+
 fn runner(arguments: &[&str]) -> String {
     let done = Command::new(env!("CARGO_BIN_EXE_correction-runner")).args(arguments).env_clear().output();
     let done = done.expect("the binary starts");
@@ -24,9 +26,14 @@ fn there_is_a_page_for_each_command_that_the_reader_of_pages_takes_without_compl
     }
     let read = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(&names).output();
     let read = read.expect("mandoc runs; `make test` installs it");
-    // Without a date (a page has none, so that it is the same whenever it is made) mandoc asks for one.
+    // Of the generator's making, and harmless: an empty line too many between paragraphs. Of an archive without its
+    // history no day is known.
+    let harmless = |line: &str| {
+        line.contains("skipping paragraph macro: br")
+            || (REVISION.is_empty() && line.contains("cannot parse date"))
+    };
     let complaints = String::from_utf8_lossy(&read.stdout).into_owned();
-    let complaints: Vec<_> = complaints.lines().filter(|line| !line.contains("missing date")).collect();
+    let complaints: Vec<_> = complaints.lines().filter(|line| !harmless(line)).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
     let shown =
         Command::new("mandoc").args(["-T", "utf8"]).arg(pages.join("correction-runner-starter.1")).output();

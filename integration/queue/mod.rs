@@ -17,6 +17,7 @@ mod seen_by_node;
 mod standing;
 mod stopping;
 mod trouble;
+mod turns;
 
 use std::time::Duration;
 

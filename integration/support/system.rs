@@ -116,6 +116,11 @@ impl System {
         }
     }
 
+    /// The settings of the processes that are started from now on.
+    pub fn settings(&self) -> &HashMap<String, String> {
+        &self.environment
+    }
+
     /// Starts a component.
     pub fn spawn(&mut self, component: &str) {
         self.spawn_as(component, component);

@@ -58,7 +58,8 @@ pub fn command() -> Command {
     for component in Component::EACH {
         command = command.subcommand(subcommand(component));
     }
-    tools::added_to(command)
+    // The derived commands bring a text of their own along.
+    tools::added_to(command).about(ABOUT).long_about(None)
 }
 
 fn subcommand(component: Component) -> Command {

@@ -16,15 +16,21 @@ pub(super) struct Entry {
     pub line: usize,
 }
 
-/// Reads the whole text of a `.env` file.
-pub(super) fn parse(text: &str) -> HashMap<String, Entry> {
+/// Reads the whole text of a `.env` file: its values, and the lines (from 1) that are neither a statement nor a remark: they are skipped, and
+/// whoever wrote them meant something.
+pub(super) fn read(text: &str) -> (HashMap<String, Entry>, Vec<usize>) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut entries = HashMap::new();
+    let (mut entries, mut skipped) = (HashMap::new(), Vec::new());
     let mut at = after_spaces(&text, 0);
     let mut line = 1 + line_breaks(&text[..at]);
     while at < text.len() {
         let next = match statement(&text, at) {
-            None => end_of_line(&text, at),
+            None => {
+                if !text[at..].starts_with('#') {
+                    skipped.push(line);
+                }
+                end_of_line(&text, at)
+            }
             Some(statement) => {
                 let line = line + line_breaks(&text[at..statement.key_at]);
                 entries.insert(statement.key.to_owned(), Entry { value: statement.value, line });
@@ -35,7 +41,7 @@ pub(super) fn parse(text: &str) -> HashMap<String, Entry> {
         line += line_breaks(&text[at..next]);
         at = next;
     }
-    entries
+    (entries, skipped)
 }
 
 /// A key with its value, and where they are in the text.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::dotenv::{self, Entry};
 use super::formats::Allowed;
+use super::likeness;
 use super::problem::{Origin, Problem, Shown};
 use super::table::{Component, Setting, setting};
 
@@ -26,6 +27,7 @@ pub(super) struct Surroundings {
     environment: HashMap<String, OsString>,
     dotenv: HashMap<String, Entry>,
     problems: Vec<Problem>,
+    warnings: Vec<String>,
 }
 
 impl Surroundings {
@@ -41,12 +43,13 @@ impl Surroundings {
             problems.push(Problem::Dotenv(problem));
             String::new()
         });
-        let dotenv = dotenv::parse(&dotenv);
+        let (dotenv, skipped) = dotenv::read(&dotenv);
+        let warnings = likeness::of_file(&dotenv, &skipped);
         let environment = environment
             .into_iter()
             .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
             .collect();
-        Self { environment, dotenv, problems }
+        Self { environment, dotenv, problems, warnings }
     }
 
     /// The value of one variable, which may be empty. One that is not UTF-8 comes as `Err`.
@@ -88,8 +91,8 @@ impl Inputs {
         mut surroundings: Surroundings,
     ) -> Self {
         let problems = std::mem::take(&mut surroundings.problems);
-        let mut inputs =
-            Self { component, flags, surroundings, original: false, problems, warnings: Vec::new() };
+        let warnings = std::mem::take(&mut surroundings.warnings);
+        let mut inputs = Self { component, flags, surroundings, original: false, problems, warnings };
         inputs.original = inputs.read("CONTAINER_PROFILE", |text| match text.to_lowercase().as_str() {
             "hardened" => Ok(false),
             "original" => Ok(true),

@@ -23,6 +23,7 @@ mod docker_options;
 mod dotenv;
 pub(crate) mod formats;
 mod inputs;
+mod likeness;
 mod problem;
 mod redis_url;
 mod registry_logins;

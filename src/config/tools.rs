@@ -1,18 +1,24 @@
 //! The commands that are no components: what a person runs to look something up, or to make something.
 
+mod cancel;
+mod containers;
 mod deliveries;
 mod doctor;
 mod health;
 mod keys;
+mod logs;
 mod pages;
 mod policy;
+mod queues;
 mod status;
+mod submit;
 mod trial;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 
 use super::Configuration;
-use super::connections::redis;
+use super::components::common;
+use super::connections::{docker, redis};
 use super::formats;
 use super::inputs::Inputs;
 use super::settings::Secret;
@@ -20,16 +26,21 @@ use super::signing;
 use super::table::{Component, DOCKER, REDIS, SANDBOX, Setting, settings};
 use crate::identity::InstanceId;
 
+pub use cancel::{Cancel, NamedBy};
+pub use containers::{Containers, ContainersOrder, ListContainers, PruneContainers, Whose};
 pub use deliveries::{
     Deliveries, DeliveriesOrder, ListDeliveries, ListedState, Redeliver, Selection, ShowDelivery,
 };
 pub use doctor::{Diagnosed, Doctor};
 pub use health::Health;
 pub use keys::{KeyKind, Keygen, Verify};
+pub use logs::Logs;
 pub use pages::{Completions, Man};
 pub use policy::PolicyCheck;
 use policy::{CheckLine, PolicyLine};
+pub use queues::{DrainQueue, ListQueues, QueueName, Queues, QueuesOrder, ResetQueues, RetryFailed};
 pub use status::Status;
+pub use submit::Submit;
 use trial::TryLine;
 pub use trial::{Language, NewGrader, Trial};
 
@@ -45,6 +56,22 @@ pub(super) enum ToolLine {
     Verify(Verify),
     /// Lists deliveries that failed or wait, and makes them anew
     Deliveries(Deliveries),
+    /// Puts a correction into the queue, waits for its result and prints it
+    ///
+    /// Exit codes: 0 the grader says success, 1 the grader says failure, 2 the runner could not correct it, 3 there is no
+    /// result yet (--timeout), 64 what was asked for makes no sense, 69 Redis is not there.
+    Submit(Submit),
+    /// Ends corrections that wait or run; their callbacks say so
+    ///
+    /// Exit codes: 0 cancelled, 1 it had ended before or is not known, 3 it has not ended yet (--timeout, --no-wait), 64
+    /// what was asked for makes no sense, 69 Redis is not there.
+    Cancel(Cancel),
+    /// Shows what a running correction prints, and the history of one that has ended
+    Logs(Logs),
+    /// Shows how full the queues are, empties them, and tries again what failed
+    Queues(Queues),
+    /// Lists the containers of corrections, and removes those that nobody needs
+    Containers(Containers),
     /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
     Health(Health),
     /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
@@ -76,6 +103,16 @@ pub enum Tool {
     Verify(Verify),
     /// Lists deliveries, or makes them anew.
     Deliveries(Deliveries),
+    /// Submits a correction.
+    Submit(Box<Submit>),
+    /// Cancels corrections.
+    Cancel(Box<Cancel>),
+    /// Shows what a correction printed.
+    Logs(Box<Logs>),
+    /// Lists, empties or retries queues.
+    Queues(Box<Queues>),
+    /// Lists or removes containers.
+    Containers(Box<Containers>),
     /// Asks a component how it is.
     Health(Health),
     /// Checks everything that is needed.
@@ -100,10 +137,30 @@ const TOOLS: &[Taken] = &[
     (&["deliveries", "list"], is_of_redis),
     (&["deliveries", "show"], is_of_redis),
     (&["deliveries", "redeliver"], is_of_redis),
+    (&["submit"], is_of_queues),
+    (&["cancel"], is_of_queues),
+    (&["logs"], is_of_redis_or_docker),
+    (&["queues", "list"], is_of_redis),
+    (&["queues", "reset"], is_of_redis),
+    (&["queues", "drain"], is_of_queues),
+    (&["queues", "retry-failed"], is_of_redis),
+    (&["containers", "list"], is_of_redis_or_docker),
+    (&["containers", "prune"], is_of_redis_or_docker),
     (&["doctor"], |_| true),
     (&["status"], |setting| is_of_redis(setting) || setting.name == "KEEP_COMPLETED"),
     (&["try"], is_of_a_trial),
 ];
+
+/// Redis, and what is written into the jobs of results.
+fn is_of_queues(setting: &Setting) -> bool {
+    let of_results = ["KEEP_COMPLETED", "NOTIFY_ATTEMPTS", "NOTIFY_BACKOFF", "NOTIFY_SCHEDULE"];
+    is_of_redis(setting) || of_results.contains(&setting.name)
+}
+
+fn is_of_redis_or_docker(setting: &Setting) -> bool {
+    let of_pulls = setting.name.starts_with("DOCKER_PULL") || setting.name.starts_with("DOCKER_RE");
+    is_of_redis(setting) || setting.group == DOCKER && !of_pulls
+}
 
 fn is_of_redis(setting: &Setting) -> bool {
     setting.group == REDIS && !setting.name.starts_with("KEEP_")
@@ -180,6 +237,17 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
                 .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
             ..deliveries
         }),
+        ToolLine::Submit(submit) => Tool::Submit(Box::new(Submit { common: Some(common(inputs)), ..submit })),
+        ToolLine::Cancel(cancel) => Tool::Cancel(Box::new(Cancel { common: Some(common(inputs)), ..cancel })),
+        ToolLine::Logs(logs) => {
+            let (common, docker) = (Some(common(inputs)), Some(docker(inputs)));
+            Tool::Logs(Box::new(Logs { common, docker, ..logs }))
+        }
+        ToolLine::Queues(queues) => Tool::Queues(Box::new(Queues { common: Some(common(inputs)), ..queues })),
+        ToolLine::Containers(containers) => {
+            let (common, docker) = (Some(common(inputs)), Some(docker(inputs)));
+            Tool::Containers(Box::new(Containers { common, docker, ..containers }))
+        }
         ToolLine::Health(health) => {
             let listens_at = inputs.read_optional("HTTP_LISTEN", formats::listen_address);
             Tool::Health(Health { listens_at, ..health })

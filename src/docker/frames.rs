@@ -5,6 +5,24 @@
 
 use crate::output::Capture;
 
+/// Whoever takes the two streams.
+pub(super) trait Streams {
+    /// Takes the next bytes of the standard output.
+    fn stdout(&mut self, bytes: &[u8]);
+    /// Takes the next bytes of the standard error.
+    fn stderr(&mut self, bytes: &[u8]);
+}
+
+impl Streams for Capture {
+    fn stdout(&mut self, bytes: &[u8]) {
+        Self::stdout(self, bytes);
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        Self::stderr(self, bytes);
+    }
+}
+
 const HEADER: usize = 8;
 
 /// Where in the stream we are.
@@ -33,7 +51,7 @@ impl Frames {
     }
 
     /// Takes the next bytes, split wherever they were split on their way.
-    pub(super) fn push(&mut self, mut bytes: &[u8], capture: &mut Capture) {
+    pub(super) fn push(&mut self, mut bytes: &[u8], capture: &mut impl Streams) {
         while let Some(&first) = bytes.first() {
             match self {
                 Self::Header { bytes: header, filled } => {

@@ -65,7 +65,7 @@ impl Engine {
     }
 }
 
-async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, EngineError> {
+pub(super) async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, EngineError> {
     match body.frame().await {
         None => Ok(None),
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),

@@ -2,7 +2,8 @@
 //!
 //! A delivery begins in one of the worker's *slots* (`CONCURRENT_NOTIFIERS`). One that has no answer yet after
 //! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
-//! by such as are younger than that. What began in a slot, and what is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
+//! by such as are younger than that. (Where most slots are taken, one that takes four times what its receiver took before does
+//! so after [`SOON`]: many may go dark in the same moment.) What began in a slot, and what is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
 //!
 //! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
 //!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
@@ -15,9 +16,15 @@
 //! - One that answers, but takes its time, has half of the slots where there are others; the rest stand aside.
 //! - **New** receivers hold at most half of the slots together, where there are such as answer.
 //!
-//! A job that gets no turn is put back and comes again when a turn may be free: the turns of a receiver are given out
-//! one after the other, by the time that a delivery takes with it. That is no attempt, unless it goes on for too long with
-//! one that answers nobody (`PutBack::hung`).
+//! A job that gets no turn is put back. While a delivery to its receiver is under way it waits until that has ended, which
+//! calls it forth: after an answer as many as may be under way then, after a time-out one, which asks again. So for
+//! each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number: each is looked at once when
+//! it comes and then after what would be a time-out or two, and not more than a hundred of all of them in a second. To have been put
+//! back is no attempt, unless it goes on for too long with one that answers nobody (`PutBack::hung`).
+
+mod parked;
+mod receiver;
+mod visit;
 
 mod figures;
 
@@ -28,10 +35,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use parked::Line;
+pub(super) use receiver::{PutBack, Until};
+use receiver::{Receiver, Standing};
+use visit::Place;
+pub(super) use visit::{Ended, Visit};
+
 /// How long a delivery may go without an answer before it steps aside.
 pub(super) const QUICK: Duration = Duration::from_millis(250);
-/// The longest that a job is put back for; a receiver that answers again has all its results within that time.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The same where most slots are taken, for one that usually answers sooner.
+pub(super) const SOON: Duration = Duration::from_millis(20);
+/// The longest that a job is put back for, where not too many are (`parked`), if nobody calls it sooner.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.
 const LONGEST_OF_NEW: Duration = Duration::from_secs(10);
 /// How many deliveries a new receiver gets before it is known whether it answers.
@@ -64,6 +79,8 @@ pub(super) struct Receivers {
 #[derive(Debug, Default)]
 struct State {
     known: HashMap<String, Receiver>,
+    /// Deliveries in slots.
+    in_slots: usize,
     /// Deliveries that stand aside.
     aside: usize,
     /// Those of them that did from the start, since the last one to the same receiver timed out.
@@ -74,45 +91,8 @@ struct State {
     answering: usize,
     /// When the last job for a new receiver that was put back is to come.
     last_turn_of_new: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Receiver {
-    in_slots: usize,
-    aside: usize,
-    limit: usize,
-    standing: Standing,
-    /// How long its last delivery took.
-    pace: Duration,
-    /// When the last of those that were put back is to come.
-    last_turn: Instant,
-    /// When its last delivery began.
-    asked: Instant,
-    /// When its last delivery timed out.
-    hung: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    New,
-    Answers,
-    Hangs,
-}
-
-/// How a delivery ended, as far as slots are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// There was an answer, or a refusal at once.
-    Answered,
-    /// Nothing came, until it was given up.
-    Hung,
-}
-
-/// Where a delivery is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Slot { of_a_new_one: bool },
-    Aside { suspect: bool },
+    /// When those come that were put back until they are called, if nobody calls them.
+    line: Line,
 }
 
 /// What is said to a job that wants to be delivered.
@@ -121,23 +101,6 @@ enum Turn<'a> {
     /// As soon as something changes. The slot is held meanwhile.
     Soon,
     PutBack(PutBack),
-}
-
-/// A job gets no turn now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PutBack {
-    /// When it is to come again.
-    pub delay: Duration,
-    /// How long ago a delivery to the same receiver timed out, if that was the last that is known of it.
-    pub hung: Option<Duration>,
-}
-
-/// A delivery that is under way; it ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct Visit<'a> {
-    receivers: &'a Receivers,
-    receiver: String,
-    place: Place,
 }
 
 /// A slot that is held for a new receiver without a delivery yet.
@@ -173,7 +136,11 @@ impl Receivers {
                 Waiting(self)
             });
             if timeout_at(deadline, changed).await.is_err() {
-                return Err(PutBack { delay: moment(), hung: None });
+                return match self.try_turn(receiver, true) {
+                    Turn::Now(visit) => Ok(visit),
+                    Turn::PutBack(put_back) => Err(put_back),
+                    Turn::Soon => Err(PutBack { until: Until::After(moment()), hung: None }),
+                };
             }
         }
     }
@@ -181,7 +148,9 @@ impl Receivers {
     fn try_turn(&self, receiver: &str, waits: bool) -> Turn<'_> {
         let mut state = self.state();
         state.forget_some();
-        let State { known, aside, suspect: suspects, held_by_new, answering, last_turn_of_new } = &mut *state;
+        let State {
+            known, in_slots, aside, suspect: suspects, held_by_new, answering, last_turn_of_new, ..
+        } = &mut *state;
         let new = || Receiver::new((self.slots / 4).max(1));
         let alone = known.len() <= 1;
         let it = known.entry(receiver.to_owned()).or_insert_with(new);
@@ -196,13 +165,10 @@ impl Receivers {
         let first = if *answering > 0 { 1 } else { FIRST };
         let has_its_first = of_a_new_one && !hangs && it.in_slots >= first;
         let has_its_part = !answers && *answering > 0 && it.aside >= first;
-        let new_ones_turn =
-            |last: &mut _, aside| PutBack { delay: self.turn_of_new(last, aside), hung: None };
-        if has_its_first || it.in_slots + it.aside >= it.limit {
+        if has_its_first || it.under_way() >= it.limit {
             let slow = hangs || (answers && it.pace >= DAWDLES && !alone);
             return match (slow, new_ones_have_enough) {
-                (true, _) => Turn::PutBack(it.next_turn()),
-                (false, true) => Turn::PutBack(new_ones_turn(last_turn_of_new, *aside)),
+                (true, _) | (false, true) => Turn::PutBack(it.next_turn()),
                 (false, false) => Turn::Soon,
             };
         }
@@ -222,9 +188,11 @@ impl Receivers {
             *suspects += usize::from(suspect);
             Place::Aside { suspect }
         } else if new_ones_have_enough {
-            return Turn::PutBack(new_ones_turn(last_turn_of_new, *aside));
+            let until = Until::After(self.turn_of_new(last_turn_of_new, *aside));
+            return Turn::PutBack(PutBack { until, hung: None });
         } else {
             it.in_slots += 1;
+            *in_slots += 1;
             *held_by_new += usize::from(of_a_new_one);
             Place::Slot { of_a_new_one }
         };
@@ -254,7 +222,7 @@ impl State {
         if self.known.len() <= REMEMBERED {
             return;
         }
-        let busy = |it: &Receiver| it.in_slots + it.aside > 0;
+        let busy = |it: &Receiver| it.under_way() > 0;
         self.known.retain(|_, it| busy(it) || it.standing == Standing::Hangs);
         if self.known.len() > REMEMBERED {
             self.known.retain(|_, it| busy(it));
@@ -263,115 +231,9 @@ impl State {
     }
 }
 
-impl Receiver {
-    fn new(limit: usize) -> Self {
-        let (standing, pace, now) = (Standing::New, QUICK, Instant::now());
-        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn: now, asked: now, hung: None }
-    }
-
-    /// Whether it hangs, and nobody has asked for long whether it still does.
-    fn is_overdue(&self) -> bool {
-        let none = self.in_slots + self.aside == 0;
-        none && self.standing == Standing::Hangs && self.asked.elapsed() >= (self.pace * 2).max(LEFT_ALONE)
-    }
-
-    fn next_turn(&mut self) -> PutBack {
-        let hung = self.hung.filter(|_| self.standing == Standing::Hangs).map(|at| at.elapsed());
-        PutBack { delay: self.after_all_others(), hung }
-    }
-
-    /// How long until the turn after all that were given out.
-    fn after_all_others(&mut self) -> Duration {
-        let now = Instant::now();
-        let apart = self.pace / u32::try_from(self.limit).unwrap_or(u32::MAX);
-        let turn = self.last_turn.max(now) + apart;
-        let wait = turn - now;
-        if wait > LONGEST {
-            // Where there are more than turns they come in any order, but not all at once.
-            self.last_turn = now + LONGEST;
-            return LONGEST.mul_f64(0.5 + 0.5 * fastrand::f64());
-        }
-        self.last_turn = turn;
-        wait.max(QUICK)
-    }
-}
-
 /// A short while, and not the same for all.
 fn moment() -> Duration {
     QUICK.mul_f64(1.0 + fastrand::f64())
-}
-
-impl Visit<'_> {
-    /// Whether it stands aside: then it needs no slot.
-    pub fn is_aside(&self) -> bool {
-        matches!(self.place, Place::Aside { .. })
-    }
-
-    /// Steps aside, since there is no answer yet; where there is no room it stays where it is. Answers whether it stands aside.
-    pub fn step_aside(&mut self) -> bool {
-        let Place::Slot { of_a_new_one } = self.place else { return true };
-        let mut state = self.receivers.state();
-        if state.aside >= self.receivers.most {
-            return false;
-        }
-        state.aside += 1;
-        state.held_by_new -= usize::from(of_a_new_one);
-        if let Some(it) = state.known.get_mut(&self.receiver) {
-            it.in_slots -= 1;
-            it.aside += 1;
-        }
-        self.place = Place::Aside { suspect: false };
-        drop(state);
-        self.receivers.changed.notify_waiters();
-        true
-    }
-
-    /// Takes note of how it ended and how long it took.
-    pub fn learn(&self, ended: Ended, took: Duration) {
-        let mut state = self.receivers.state();
-        let Some(it) = state.known.get_mut(&self.receiver) else { return };
-        let (before, slots) = (it.standing, self.receivers.slots);
-        it.pace = took;
-        match ended {
-            Ended::Answered => {
-                it.standing = Standing::Answers;
-                it.limit = (it.limit * 2).min(slots).max(1);
-                // Whoever comes from now on need not stand behind those that were put back while it hung.
-                if before == Standing::Hangs {
-                    it.last_turn = Instant::now();
-                }
-            }
-            Ended::Hung => {
-                it.standing = Standing::Hangs;
-                it.hung = Some(Instant::now());
-                it.limit = (it.limit / 2).max(1);
-            }
-        }
-        let after = it.standing;
-        state.answering += usize::from(after == Standing::Answers);
-        state.answering -= usize::from(before == Standing::Answers);
-    }
-}
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        let mut state = self.receivers.state();
-        match self.place {
-            Place::Slot { of_a_new_one } => state.held_by_new -= usize::from(of_a_new_one),
-            Place::Aside { suspect } => {
-                state.aside -= 1;
-                state.suspect -= usize::from(suspect);
-            }
-        }
-        if let Some(it) = state.known.get_mut(&self.receiver) {
-            match self.place {
-                Place::Slot { .. } => it.in_slots -= 1,
-                Place::Aside { .. } => it.aside -= 1,
-            }
-        }
-        drop(state);
-        self.receivers.changed.notify_waiters();
-    }
 }
 
 #[cfg(test)]

@@ -115,6 +115,24 @@ impl Queue {
         self.cancelled("mark", &answer)
     }
 
+    /// Completes a job that nobody has in hand, for whoever added it and needs nothing more to be done with it. Tells
+    /// whether it has ended: `false` = somebody has it. `return_value` is JSON text.
+    ///
+    /// # Errors
+    /// Redis cannot be asked. May be called again, with the same token.
+    pub async fn withdraw(
+        &self,
+        job: &JobId,
+        token: &LockToken,
+        return_value: &str,
+        keep: u32,
+    ) -> Result<bool, QueueError> {
+        let mut call = scripts::WITHDRAW.key(&*self.base);
+        call.arg(job.as_str()).arg(token.as_str()).arg(now_ms()).arg(return_value).arg(keep);
+        let answer: String = self.redis.script("withdraw", &call).await?;
+        Ok(answer != "active")
+    }
+
     fn cancelled(&self, operation: &'static str, answer: &[String]) -> Result<Cancelled, QueueError> {
         let words: Vec<&str> = answer.iter().map(String::as_str).collect();
         Ok(match words[..] {

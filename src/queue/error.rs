@@ -11,7 +11,7 @@ use crate::metrics::Fault;
 pub enum QueueError {
     /// No connection could be made, or it broke while the call was under way: the call may or may
     /// not have been carried out.
-    #[error("Redis at {address} cannot be reached: {source}")]
+    #[error("Redis at {address} cannot be reached: {source}; is Redis running there?")]
     Unreachable {
         /// Host and port.
         address: String,

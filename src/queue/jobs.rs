@@ -160,9 +160,6 @@ pub enum RetryCount {
     Attempt,
     /// Ours: attempts stay, `retries` and `tried_for` grow.
     Free,
-    /// Nobody's: it was not tried at all; `tried_for` grows by how long it is put back, until the next attempt. A limiter of
-    /// the queue gets back what the take cost.
-    Untried,
 }
 
 /// How many jobs are in which state.

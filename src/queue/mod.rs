@@ -37,6 +37,7 @@ mod standing;
 mod survey;
 mod taking;
 mod trouble;
+mod turns;
 mod wakeup;
 mod worker;
 
@@ -59,4 +60,5 @@ pub use redis::Redis;
 pub use reset::Removed;
 pub use survey::{AtWork, Delayed, Ended, Holder, Process, SPANS, Survey};
 pub use taking::{LineState, Taken};
+pub use turns::{Due, Turns};
 pub use worker::{CLOSE_WITHIN, Worker, WorkerOptions};

@@ -15,7 +15,7 @@ use crate::metrics::{Counter, Family, QueueName, Registry};
 pub const DONE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What one try counts for at most, whatever a clock says: it takes minutes.
-const LONGEST_TRY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const LONGEST_TRY: Duration = Duration::from_secs(24 * 3600);
 
 /// Lines that a job's log keeps.
 pub(super) const LOG_LINES: u32 = 100;
@@ -154,7 +154,21 @@ impl Queue {
         why: &str,
         count: RetryCount,
     ) -> Result<Settled, QueueError> {
-        self.retry(job, delay, why, count, None).await
+        self.retry(job, delay, why, count, None, "").await
+    }
+
+    /// As [`Queue::retry_later`] after an attempt; it also writes a line into the job's log, in the same step.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn retry_and_log(
+        &self,
+        job: &TakenJob,
+        delay: Duration,
+        why: &str,
+        line: &str,
+    ) -> Result<Settled, QueueError> {
+        self.retry(job, delay, why, RetryCount::Attempt, None, line).await
     }
 
     /// As [`Queue::retry_later`] for a start that is tried again, which we count ourselves. `may_run`: its
@@ -169,7 +183,7 @@ impl Queue {
         why: &str,
         may_run: bool,
     ) -> Result<Settled, QueueError> {
-        self.retry(job, delay, why, RetryCount::Free, Some(may_run)).await
+        self.retry(job, delay, why, RetryCount::Free, Some(may_run), "").await
     }
 
     async fn retry(
@@ -179,17 +193,17 @@ impl Queue {
         why: &str,
         count: RetryCount,
         start: Option<bool>,
+        line: &str,
     ) -> Result<Settled, QueueError> {
         let count = match count {
             RetryCount::Attempt => "attempt",
             RetryCount::Free => "free",
-            RetryCount::Untried => "untried",
         };
         let mut call = scripts::RETRY.key(&*self.base);
         call.arg(job.id.as_str()).arg(job.token.as_str()).arg(now_ms()).arg(millis(delay)).arg(count);
         let held_for = job.taken_at.elapsed().min(LONGEST_TRY);
         call.arg(why).arg(json_string(why)).arg(u8::from(job.lifo)).arg(millis(held_for));
-        call.arg(u8::from(start == Some(true))).arg(u8::from(start.is_some()));
+        call.arg(u8::from(start == Some(true))).arg(u8::from(start.is_some())).arg(line).arg(LOG_LINES);
         self.settle("retry later", job, &call).await
     }
 

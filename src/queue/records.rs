@@ -154,9 +154,29 @@ impl Queue {
         line: &str,
         only: Option<State>,
     ) -> Result<PutBack, QueueError> {
+        self.put_in_line((id, read), data, line, only, false).await
+    }
+
+    /// Puts a failed job back in line; from now on it is another correction, whatever became of it before.
+    ///
+    /// # Errors
+    /// As [`Queue::put_back`].
+    pub async fn begin_anew(&self, id: &JobId, read: &str, line: &str) -> Result<PutBack, QueueError> {
+        self.put_in_line((id, read), read, line, Some(State::Failed), true).await
+    }
+
+    async fn put_in_line(
+        &self,
+        (id, read): (&JobId, &str),
+        data: &str,
+        line: &str,
+        only: Option<State>,
+        anew: bool,
+    ) -> Result<PutBack, QueueError> {
         let mut call = scripts::REDELIVER.key(&*self.base);
         call.arg(id.as_str()).arg(read).arg(data).arg(line).arg(LOG_LINES);
         call.arg(only.and_then(|state| state.keys().first()).copied().unwrap_or_default());
+        call.arg(u8::from(anew));
         // Not repeated: the second time it would find the job in line, or delivered.
         let answer: String = self.redis.script_once("redeliver", &call).await?;
         Ok(match answer.as_str() {

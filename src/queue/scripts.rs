@@ -18,10 +18,13 @@ scripts! {
     HAND_OVER = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "hand_over.lua";
     CANCEL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "cancel.lua";
     MARK = "shared/queue.lua" "shared/marks.lua" "mark.lua";
+    WITHDRAW = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "withdraw.lua";
     MARKED = "shared/queue.lua" "shared/marks.lua" "marked.lua";
     COMPLETE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "complete.lua";
     FAIL = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "fail.lua";
     RETRY = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "shared/trace.lua" "retry.lua";
+    PUT_BACK = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "put_back.lua";
+    CALL_FORTH = "shared/queue.lua" "call_forth.lua";
     ASIDE = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "aside.lua";
     ADMIT = "shared/queue.lua" "shared/permits.lua" "shared/marks.lua" "shared/ending.lua" "admit.lua";
     CALL_BACK = "shared/queue.lua" "shared/permits.lua" "call_back.lua";

@@ -1,14 +1,21 @@
 //! The commands that are no components: each does one thing for a person and ends. They may use adapters,
 //! vocabulary, and what stages offer to whoever has no queue.
 
+mod cancel;
+mod containers;
+mod corrections;
 mod deliveries;
 mod doctor;
 mod health;
 mod keygen;
+mod logs;
 mod new_grader;
 mod pages;
 mod policy;
+mod premises;
+mod queues;
 mod status;
+mod submit;
 pub mod terminal;
 mod trial;
 mod verify;
@@ -27,6 +34,8 @@ pub enum Answer {
     No,
     /// What was to be tried works in no way: exit code 2.
     Broken,
+    /// There is no answer yet: exit code 3.
+    NotYet,
     /// It was stopped by a signal: exit code 130.
     Interrupted,
     /// What was asked for makes no sense, for this reason: exit code 64.
@@ -45,6 +54,11 @@ pub fn run(tool: Tool, out: &mut Terminal<'_>) -> io::Result<Answer> {
         Tool::Keygen(keygen) => keygen::make(&keygen, out),
         Tool::Verify(verify) => verify::check(&verify, out),
         Tool::Deliveries(deliveries) => deliveries::run(deliveries, out),
+        Tool::Submit(submit) => submit::run(*submit, out),
+        Tool::Cancel(cancel) => cancel::run(*cancel, out),
+        Tool::Logs(logs) => logs::run(*logs, out),
+        Tool::Queues(queues) => queues::run(*queues, out),
+        Tool::Containers(containers) => containers::run(*containers, out),
         Tool::Health(health) => health::ask(&health, out),
         Tool::Doctor(doctor) => doctor::examine(&doctor, out),
         Tool::Status(status) => status::show(&status, out),

@@ -141,6 +141,11 @@ impl Lane {
         self.tell("delayed", id);
     }
 
+    /// A limiter gets back what the take of a job cost that nobody tried.
+    pub fn forgive_one(&mut self) {
+        self.limiter = self.limiter.saturating_sub(1);
+    }
+
     /// What a take gives, in order, and why no more.
     pub fn take(&mut self, count: usize, limited: bool, house: Option<&House>) -> (Vec<String>, LineState) {
         let mut first = Vec::new();

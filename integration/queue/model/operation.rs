@@ -25,6 +25,8 @@ pub enum How {
     RetryAttempt { delayed: bool },
     /// We count it.
     RetryFree { delayed: bool },
+    /// Out of finished, untried; and called before its time.
+    PutBack { called: bool },
     /// A start is tried again later, and its container may run after all.
     Doubted,
     /// Out of pending, to wait for an image.
@@ -190,6 +192,7 @@ fn how() -> impl Strategy<Value = How> {
         2 => any::<bool>().prop_map(|over_stalled| How::Fail { over_stalled }),
         1 => any::<bool>().prop_map(|delayed| How::RetryAttempt { delayed }),
         1 => any::<bool>().prop_map(|delayed| How::RetryFree { delayed }),
+        1 => any::<bool>().prop_map(|called| How::PutBack { called }),
         1 => Just(How::Doubted),
         1 => Just(How::Aside),
         5 => (one_in_five(), one_in_five()).prop_map(|(straight, gone)| How::HandOver { straight, gone }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use correction_runner::config::RateLimit;
 use correction_runner::identity::{JobId, LockToken};
-use correction_runner::queue::{Keep, LineState, RetryCount, Settled};
+use correction_runner::queue::{Due, Keep, LineState, RetryCount, Settled, Turns};
 
 use super::lane::{For, OVER_STALLED, RATE_MAX};
 use super::operation::How;
@@ -95,7 +95,15 @@ impl World<'_> {
             }
             How::Doubted => queue.retry_start(job, HOUR, "why", true).await,
             How::Aside if hold.lane == PENDING => queue.put_aside(job, &self.aside(), HOUR, true).await,
-            How::Aside => queue.complete(job, "1", keep(false)).await,
+            How::PutBack { called } if hold.lane == FINISHED => {
+                let (turns, due) = (Turns::of(queue.clone()), Due::after(HOUR, &job.id));
+                let answer = turns.put_back(job, due.clone()).await;
+                if called && matches!(answer, Ok(Settled::Done)) {
+                    assert_eq!(turns.call_forth(&[due]).await.expect("an answer"), 1);
+                }
+                answer
+            }
+            How::Aside | How::PutBack { .. } => queue.complete(job, "1", keep(false)).await,
             How::HandOver { gone, .. } => match Self::destination(hold, how) {
                 None => queue.complete(job, "1", keep(gone)).await,
                 Some(to) => {
@@ -182,13 +190,14 @@ impl World<'_> {
                 self.give_up(hold.lane, id);
                 self.lanes[hold.lane].complete(id, token, gone);
             }
-            How::Aside if hold.lane != PENDING => {
-                self.give_up(hold.lane, id);
-                self.lanes[hold.lane].complete(id, token, false);
-            }
-            How::Aside => {
+            How::PutBack { called } if hold.lane == FINISHED => self.put_back(hold, called),
+            How::Aside if hold.lane == PENDING => {
                 self.give_up(PENDING, id);
                 self.put_aside(id, token, For::Image);
+            }
+            How::Aside | How::PutBack { .. } => {
+                self.give_up(hold.lane, id);
+                self.lanes[hold.lane].complete(id, token, false);
             }
             How::Doubted => {
                 self.lanes[hold.lane].job(id).count("retries");
@@ -214,6 +223,20 @@ impl World<'_> {
                 self.lanes[hold.lane].job(id).count("retries");
                 self.note_retry(hold, delayed);
             }
+        }
+    }
+
+    fn put_back(&mut self, hold: &Hold, called: bool) {
+        let (id, lane) = (hold.job.id.as_str(), &mut self.lanes[hold.lane]);
+        let taken = lane.job(id).number("ats");
+        lane.job(id).set("ats", (taken - 1).to_string());
+        lane.forgive_one();
+        self.note_retry(hold, true);
+        if called {
+            let lane = &mut self.lanes[hold.lane];
+            lane.later.retain(|later| later != id);
+            lane.push_last(id, false);
+            lane.tell("waiting", id);
         }
     }
 

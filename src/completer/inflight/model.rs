@@ -67,6 +67,7 @@ enum Step {
     Stray { ticket: u64, how: Answer },
     List { lags: bool, omits: bool },
     LoseLock { pick: usize },
+    Cancel { pick: usize },
     Wait { milliseconds: u64 },
 }
 
@@ -110,6 +111,7 @@ impl ReferenceStateMachine for World {
             1 => (0..20_u64, how).prop_map(|(ticket, how)| Step::Stray { ticket, how }),
             2 => any::<(bool, bool)>().prop_map(|(lags, omits)| Step::List { lags, omits }),
             1 => any::<usize>().prop_map(|pick| Step::LoseLock { pick }),
+            1 => any::<usize>().prop_map(|pick| Step::Cancel { pick }),
             // Now and then one ends just before, or just at, a deadline.
             6 => prop_oneof![0..1500_u64, 4000..70_000_u64, Just(1000), Just(3000), Just(4999)]
                 .prop_map(|milliseconds| Step::Wait { milliseconds }),

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn parse(text: &str) -> HashMap<String, Entry> {
+    read(text).0
+}
+
 fn values(text: &str) -> Vec<(String, String)> {
     let mut values: Vec<_> = parse(text).into_iter().map(|(key, entry)| (key, entry.value)).collect();
     values.sort();

@@ -1,6 +1,8 @@
 //! Who gets a turn, with the room full or empty.
 
 use super::*;
+use crate::identity::JobId;
+use crate::queue::Due;
 use proptest::prelude::*;
 
 const SLOTS: usize = 16;
@@ -124,23 +126,111 @@ fn a_slow_receiver_that_answers_is_served_aside_as_widely_as_a_quick_one() {
     assert!(without_room.len() > SLOTS * ROOM_FOR_EACH_SLOT * BEYOND, "the room was filled");
 }
 
+fn due(name: &str) -> Due {
+    Due::after(MINUTE, &JobId::new(name))
+}
+
+fn names(called: &[Due]) -> Vec<&str> {
+    called.iter().map(|due| due.job.as_str()).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_job_that_waits_for_its_turn_is_put_back_by_the_time_that_a_delivery_takes() {
+async fn a_job_that_waits_for_a_delivery_under_way_is_called_when_that_has_ended() {
     let receivers = Receivers::new(SLOTS);
-    let mut visit = receivers.now("dead").expect("a turn");
-    assert!(visit.step_aside());
-    for _ in 0..2 {
-        visit.learn(Ended::Hung, Duration::from_secs(10));
+    receivers.answers("good");
+    let visit = aside(receivers.now("dead").expect("a turn"));
+    let put_back = receivers.turn("dead").await.expect_err("it does not answer");
+    assert_eq!(put_back, PutBack { until: Until::Called, hung: None });
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        assert_eq!(receivers.park("dead", due(name)), [], "nobody comes while it is under way");
     }
-    let mut waits = Vec::new();
-    for _ in 0..8 {
-        waits.push(receivers.turn("dead").await.expect_err("it hangs").delay.as_secs());
+    // After a time-out one asks again, and one alone.
+    assert_eq!(names(&visit.end(Ended::Hung, MINUTE)), ["a"]);
+    let (probe, second) = (receivers.now("dead").expect("a turn"), receivers.now("dead"));
+    assert!(probe.is_aside() && second.is_none());
+    // After an answer come as many as may be under way then: the limit was halved once, and is doubled.
+    let called = probe.end(Ended::Answered, Duration::from_millis(1));
+    assert_eq!(names(&called), ["b", "c", "d", "e"]);
+    let next: Vec<_> = called.iter().map(|_| receivers.now("dead").expect("a turn")).collect();
+    let called: Vec<_> =
+        next.into_iter().flat_map(|visit| visit.end(Ended::Answered, Duration::from_millis(1))).collect();
+    assert_eq!(names(&called), ["f", "g", "h"], "each once");
+    assert_eq!(receivers.called("dead", true), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_put_back_as_the_last_delivery_ends_is_not_left_waiting() {
+    let receivers = Receivers::new(SLOTS);
+    let visit = aside(receivers.now("slow").expect("a turn"));
+    assert_eq!(visit.end(Ended::Answered, MINUTE), []);
+    let late = due("late");
+    assert_eq!(receivers.park("slow", late.clone()), std::slice::from_ref(&late));
+    assert_eq!(receivers.park("forgotten", late.clone()), [late]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_that_nobody_would_call_one_comes_by_itself() {
+    let receivers = Receivers::new(SLOTS);
+    receivers.answers("good");
+    // All that there is for those that hang is taken.
+    let mut held = Vec::new();
+    for number in 0..SLOTS * ROOM_FOR_EACH_SLOT {
+        let name = number.to_string();
+        receivers.now(&name).expect("new").learn(Ended::Hung, Duration::from_secs(5));
+        held.extend(receivers.now(&name));
     }
-    assert_eq!(waits[..6], [10, 20, 30, 40, 50, 60]);
-    assert!(waits[6..].iter().all(|wait| (30..=60).contains(wait)), "{waits:?}");
-    visit.learn(Ended::Answered, Duration::from_millis(1));
-    drop(visit);
-    assert!(receivers.turn("dead").await.is_ok());
+    let put_back = || receivers.try_turn("63", false);
+    let until = |turn| match turn {
+        Turn::PutBack(PutBack { until, .. }) => until,
+        _ => panic!("there is a turn"),
+    };
+    assert!(held.iter().all(|visit| visit.receiver != "63"));
+    assert_eq!(until(put_back()), Until::After(Duration::from_secs(5)));
+    assert_eq!(until(put_back()), Until::Called);
+    assert_eq!(receivers.park("63", due("second")), []);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(until(put_back()), Until::After(Duration::from_secs(5)), "it comes, and is the one again");
+}
+
+#[test]
+fn however_many_wait_to_be_called_a_hundred_a_second_come_by_themselves() {
+    let receivers = Receivers::new(SLOTS);
+    let job = JobId::new("j");
+    let second = Duration::from_secs(1);
+    let earliest = Due::after(second, &job).at;
+    let mut times: Vec<_> = (0..4000).map(|_| receivers.place_in_line(&job, second).at).collect();
+    assert!(times.is_sorted() && times[0] >= earliest);
+    times.dedup_by_key(|at| *at / 1000);
+    assert!((40..=42).contains(&times.len()), "{}", times.len());
+    // Beyond a minute they stand closer together, and none waits longer for that.
+    let latest = (0..10_000).map(|_| receivers.place_in_line(&job, second).at).max().expect("some");
+    let now = Due::after(second, &job).at;
+    assert!(latest <= now + 61_000, "{}", latest - now);
+}
+
+#[test]
+fn where_most_slots_are_taken_a_delivery_that_is_late_for_its_receiver_steps_aside_sooner() {
+    let receivers = Receivers::new(SLOTS);
+    let begin = |count: usize| -> Vec<_> {
+        (0..count).map(|number| receivers.now(&format!("dark-{number}")).expect("a turn")).collect()
+    };
+    for visit in begin(SLOTS) {
+        visit.learn(Ended::Answered, Duration::from_millis(1));
+    }
+    let mut few = begin(SLOTS / 2);
+    assert!(!few[0].step_aside_after(SOON * 2), "nobody needs its slot");
+    assert!(few[0].step_aside_after(QUICK));
+    drop(few);
+    let mut all = begin(SLOTS);
+    assert!(!all[0].step_aside_after(SOON / 2), "it may still answer");
+    // Until a quarter of the slots is free again.
+    let stepped = all.iter_mut().filter_map(|visit| visit.step_aside_after(SOON).then_some(())).count();
+    assert_eq!(stepped, SLOTS / 4 + 1);
+    drop(all);
+    for visit in begin(SLOTS) {
+        visit.learn(Ended::Answered, SOON);
+    }
+    assert!(!begin(SLOTS)[0].step_aside_after(SOON * 2), "it always takes so long");
 }
 
 /// All of these time out, round after round, for so long as a test goes on.
@@ -254,7 +344,8 @@ async fn a_burst_for_a_new_receiver_waits_for_its_first_answer_and_no_longer_tha
     let first = receivers.now("silent").expect("a turn");
     assert!(receivers.now("silent").is_none());
     let started = Instant::now();
-    let delay = receivers.turn("silent").await.expect_err("it does not answer").delay;
+    let until = receivers.turn("silent").await.expect_err("it does not answer").until;
+    let Until::After(delay) = until else { panic!("{until:?}") };
     assert!(started.elapsed() <= QUICK * 2 && delay <= QUICK * 2, "{delay:?}");
     assert_eq!(receivers.state().held_by_new, 1, "nobody waits any more");
     drop(first);
@@ -290,6 +381,7 @@ proptest! {
                 _ => {}
             }
             let state = receivers.state();
+            prop_assert_eq!(state.in_slots, visits.iter().filter(|visit| !visit.is_aside()).count());
             prop_assert_eq!(state.aside, visits.iter().filter(|visit| visit.is_aside()).count());
             prop_assert!(state.aside <= receivers.most);
             prop_assert!(state.known.values().all(|it| it.limit >= 1 && it.limit <= slots));
@@ -298,7 +390,7 @@ proptest! {
         }
         visits.clear();
         let state = receivers.state();
-        prop_assert_eq!((state.aside, state.suspect, state.held_by_new), (0, 0, 0));
+        prop_assert_eq!((state.in_slots, state.aside, state.suspect, state.held_by_new), (0, 0, 0, 0));
         prop_assert!(state.known.values().all(|it| it.in_slots + it.aside == 0));
     }
 }

@@ -35,8 +35,8 @@ for _, set in ipairs({ 'prioritized', 'delayed', 'failed', 'waiting-children' })
   stood = stood + call('ZREM', queue.base .. set, id)
 end
 for _, list in ipairs({ 'wait', 'paused', 'active' }) do
-  -- The next one stands at the end.
-  if stood == 0 then stood = call('LREM', queue.base .. list, -1, id) end
+  -- From the newest on, as whoever empties the whole line goes.
+  if stood == 0 then stood = call('LREM', queue.base .. list, 1, id) end
 end
 call('SREM', queue.base .. 'stalled', id)
 if fields[7] then call('ZREM', fields[7], id) end

@@ -1,6 +1,7 @@
 -- Puts a job back in line as if it had never been tried, for a person; its id stays, and so does its time.
 -- KEYS: base. ARGV: id, its data as it was read, its data from now on, a line for its log, how many lines
--- that keeps, the only state from which it is put back ('' = any). Answers where it stood: 'failed', 'completed', 'delayed', 'waiting' (it stays there), 'active'
+-- that keeps, the only state from which it is put back ('' = any), '1' where it is another
+-- correction from now on. Answers where it stood: 'failed', 'completed', 'delayed', 'waiting' (it stays there), 'active'
 -- (nothing was changed), 'changed' (its data is another by now: nothing was changed), 'gone', or '!' and the state
 -- in which it is instead of the wanted one (nothing was changed).
 local queue = open_queue(KEYS[1])
@@ -18,6 +19,7 @@ for _, state in ipairs({ 'failed', 'completed', 'delayed' }) do
 end
 if ARGV[6] ~= '' and from ~= ARGV[6] then return '!' .. from end
 call('HSET', key, 'data', ARGV[3])
+if ARGV[7] == '1' then call('HINCRBY', key, 'gen', 1) end
 if from ~= 'waiting' then
   call('ZREM', queue.base .. from, id)
   call('HSET', key, 'atm', 0, 'delay', 0)

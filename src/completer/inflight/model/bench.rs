@@ -43,6 +43,7 @@ struct Known {
     /// Whether its last inspection said that it waits to be started.
     waiting: bool,
     kill_asked: Option<Duration>,
+    cancelled: bool,
 }
 
 /// What was told of a container.
@@ -122,6 +123,13 @@ impl Bench {
                 assert_eq!(actions, [Action::Forget(ticket)]);
                 actions
             }
+            Step::Cancel { pick } => {
+                let Some(ticket) = self.records.keys().nth(pick % self.records.len().max(1)).copied() else {
+                    return;
+                };
+                self.records.get_mut(&ticket).expect("just seen").cancelled = true;
+                self.machine.cancelled(ticket)
+            }
             Step::Wait { .. } => self.machine.tick(now),
             Step::Start(_) | Step::Die(_) | Step::Remove(_) => return,
         };
@@ -134,7 +142,8 @@ impl Bench {
         self.takes += 1;
         let ticket = Ticket(self.takes);
         let timeout = timeout.map(Duration::from_secs);
-        let known = Known { container, timeout, current: None, waiting: false, kill_asked: None };
+        let known =
+            Known { container, timeout, current: None, waiting: false, kill_asked: None, cancelled: false };
         self.records.insert(ticket, known);
         let actions = self.machine.taken(ticket, &name(container), timeout, look, self.at(world));
         let finishes = matches!(actions[..], [Action::Finish { .. }]);
@@ -181,6 +190,9 @@ impl Bench {
 
     fn check_kill(&self, world: &World, ticket: Ticket) {
         let known = &self.records[&ticket];
+        if known.cancelled {
+            return;
+        }
         let Some(timeout) = known.timeout else { panic!("killed without a deadline") };
         if let Truth::Running(since) = world.containers[known.container].truth {
             assert!(since + timeout <= world.now, "killed before its deadline");
@@ -193,6 +205,8 @@ impl Bench {
         let runs = matches!(container.truth, Truth::Running(_) | Truth::Created);
         match end {
             End::Died { .. } => assert!(told.death && !runs, "no death was told"),
+            // What was cancelled is not waited for to be started.
+            End::Found if known.cancelled && known.waiting => {}
             End::Found => assert!(told.ended && !runs, "nobody found it ended"),
             End::Removed => assert!(told.removal && container.truth == Truth::Gone, "no removal was told"),
             End::Gone => assert!(told.ended && container.truth == Truth::Gone),
@@ -333,7 +347,7 @@ impl Bench {
             assert!(current.is_none() || record.timer.is_none(), "an effect and a timer");
             let asleep = current.is_none() && record.timer.is_none();
             // Only the sweep looks at these.
-            let by_right = known.timeout.is_none() || known.waiting;
+            let by_right = (known.timeout.is_none() || known.waiting) && !known.cancelled;
             assert!(!asleep || by_right, "{ticket:?} has a deadline, and nothing will wake it");
             if let Some(timer) = record.timer {
                 let farthest = known.timeout.unwrap_or_default().max(Duration::from_secs(32));

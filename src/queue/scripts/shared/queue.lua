@@ -75,7 +75,7 @@ local function push_first(queue, id, priority)
 end
 
 -- The score is the time in ms with 12 bits below that keep the order within one ms.
-local function push_delayed(queue, id, at)
+local function place_delayed(queue, id, at)
   local delayed = queue.base .. 'delayed'
   local lowest = at * 0x1000
   local last = call('ZREVRANGEBYSCORE', delayed, lowest + 0xfff, lowest, 'WITHSCORES', 'LIMIT', 0, 1)
@@ -83,7 +83,17 @@ local function push_delayed(queue, id, at)
   if last[2] then score = math.min(tonumber(last[2]) + 1, lowest + 0xfff) end
   call('ZADD', delayed, score, id)
   emit(queue, 'delayed', id, 'delay', at)
+end
+
+local function push_delayed(queue, id, at)
+  place_delayed(queue, id, at)
   mark_next_delayed(queue)
+end
+
+-- The same of jobs in `placed`, by id, that were placed already. Whoever waits knows when the first is due: only a
+-- new first is news.
+local function mark_if_first(queue, placed)
+  if placed[call('ZRANGE', queue.base .. 'delayed', 0, 0)[1]] then mark_next_delayed(queue) end
 end
 
 -- Stores a job that is known to be new, and puts it where it belongs. `job`: id, name, data, opts,

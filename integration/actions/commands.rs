@@ -1,0 +1,182 @@
+//! `submit`, `queues` and `containers` as a person and a script use them.
+
+use correction_runner::identity::LockToken;
+use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
+use correction_runner::queue::Keep;
+
+use super::{run, simulated, target};
+use crate::support::docker::GRADER_IMAGE;
+use crate::support::simulated_engine::{Options, SimulatedEngine};
+use crate::support::system::System;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_prints_the_result_and_its_exit_code_tells_it() {
+    let system = System::start(&[]).await;
+    let submission = |script: &str| system.submission(script).display().to_string();
+    let (pass, fail) = (
+        submission(r#"echo "{\"success\":true,\"grade\":7,\"comments\":[\"$WHO\"]}""#),
+        submission(r#"echo '{"success":false,"error":"no zip"}'"#),
+    );
+    let broken = submission("echo nothing");
+    let with_who = ["submit", GRADER_IMAGE, &pass, "--param", "WHO=you", "--work-id", "w1"];
+    let with_fail = ["submit", GRADER_IMAGE, &fail, "--json"];
+    let with_broken = ["submit", GRADER_IMAGE, &broken, "--json"];
+    let (passed, failed, broke) =
+        tokio::join!(run(&system, &with_who), run(&system, &with_fail), run(&system, &with_broken),);
+    assert_eq!(passed.code, Some(0), "{passed:?}; logs:\n{}", system.logs());
+    assert!(passed.stdout.starts_with("success, grade 7") && passed.stdout.contains("  you"), "{passed:?}");
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    let document = failed.json();
+    assert_eq!((&document["result"], &document["body"]["error"]), (&"failure".into(), &"no zip".into()));
+    assert_eq!(broke.code, Some(2), "{broke:?}");
+    assert_eq!(broke.json()["outcome"], "no_verdict");
+    // Nothing is left to be delivered to a receiver that is gone.
+    let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
+    assert_eq!((counts.completed, counts.failed + counts.delayed + counts.waiting), (3, 0));
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_takes_the_result_back_that_no_notifier_can_deliver() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let mut system = System::prepare_on(&engine).await;
+    // Its notifier does not reach the receiver of the command, as one on another host.
+    system.set(&[("CALLBACK_DENY", "127.0.0.1")]);
+    system.spawn("all");
+    let file = system.submission("exit").display().to_string();
+    let told = run(&system, &["submit", "grader:1", &file, "--json"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}; logs:\n{}", system.logs());
+    let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
+    assert_eq!(counts.delayed + counts.waiting + counts.active, 0, "{counts:?}");
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_says_at_once_what_no_starter_would_take_and_gives_up_after_its_time() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    for (arguments, culprit) in [
+        (&["submit", " ", "/f"][..], "image"),
+        (&["submit", "g", "/f", "--param", "X"], "KEY=VALUE"),
+        (&["submit", "g", "/f", "--callback", "ftp://h/"], "callback"),
+        (&["submit", "g", "/f", "--no-wait"], "--callback"),
+    ] {
+        let told = run(&system, arguments).await;
+        assert!(told.code == Some(64) && told.stderr.contains(culprit), "{arguments:?}: {told:?}");
+    }
+    let counts = system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers");
+    assert_eq!(counts.waiting, 0, "nothing was put");
+    let url = system.receiver.url("x");
+    let told = run(&system, &["submit", "g", "/f", "--callback", &url, "--no-wait", "--work-id", "7"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let told = run(&system, &["submit", "g", "/f", "--timeout", "1s"]).await;
+    assert!(told.code == Some(3) && told.stderr.contains("no result after"), "{told:?}");
+    let (record, _) = system
+        .redis
+        .queue(PENDING_QUEUE)
+        .record(&correction_runner::identity::JobId::new("1"))
+        .await
+        .expect("Redis answers")
+        .expect("the first job");
+    assert_eq!(record.name, "Correction 7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drain_cancels_all_that_waits_and_asks_before() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let mut system = System::prepare_on(&engine).await;
+    for number in 0..5 {
+        system.submit(&simulated(&system, &format!("d{number}"), 1, 1)).await;
+    }
+    let asked = run(&system, &["queues", "drain"]).await;
+    assert!(asked.code == Some(64) && asked.stderr.contains("--yes-drain"), "{asked:?}");
+    let wrong = run(&system, &["queues", "drain", "--yes-drain", "127.0.0.1:1/0/bull"]).await;
+    assert!(wrong.code == Some(64) && wrong.stderr.contains(&target(&system)), "{wrong:?}");
+    let told = run(&system, &["queues", "drain", "--yes-drain", &target(&system), "--json"]).await;
+    assert_eq!((told.code, &told.json()["cancelled"]), (Some(0), &5.into()), "{told:?}");
+    system.submit(&simulated(&system, "forgotten", 1, 1)).await;
+    let told = run(&system, &["queues", "drain", "--forget", "--yes-drain", &target(&system)]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    system.spawn("all");
+    assert!(system.receiver.until_count(5, crate::support::system::PATIENCE).await);
+    for one in system.receiver.all() {
+        assert_eq!(one.json()["outcome"], "cancelled");
+    }
+    assert_eq!(system.receiver.times("forgotten"), 0);
+    let listed = run(&system, &["queues", "list", "--json"]).await.json();
+    assert_eq!(listed["queues"][0]["completed"], 6, "{listed}");
+    system.end().await;
+    assert_eq!(engine.stats().started, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_pending_job_is_another_correction_when_it_is_tried_again() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let mut system = System::prepare_on(&engine).await;
+    let job = system.submit(&simulated(&system, "again", 1, 6)).await;
+    let pending = system.redis.queue(PENDING_QUEUE);
+    let taken = pending.take(&[LockToken::unique()], "another", None).await.expect("taken").jobs;
+    pending.fail(&taken[0], "another client says so", Keep::Count(10)).await.expect("failed");
+    let tried = run(&system, &["queues", "retry-failed", "pending", "--dry-run", "--json"]).await.json();
+    assert_eq!(tried["put_back"], serde_json::json!([job.as_str()]));
+    let told = run(&system, &["queues", "retry-failed", "pending"]).await;
+    assert!(told.code == Some(0) && told.stdout.contains("1 failed jobs"), "{told:?}");
+    assert_eq!(system.ask(&["HGET", "bull:pending_corrections:1", "gen"]).await, "1");
+    system.spawn("all");
+    assert_eq!(system.result("again").await.json()["grade"], 6);
+    system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reset_deletes_nothing_but_the_very_target() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    system.submit(&simulated(&system, "lost", 1, 1)).await;
+    system.ask(&["SET", "other", "1"]).await;
+    let asked = run(&system, &["queues", "reset"]).await;
+    assert!(asked.code == Some(64) && asked.stderr.contains("--yes-delete"), "{asked:?}");
+    assert_ne!(system.ask(&["DBSIZE"]).await, "1");
+    let told = run(&system, &["queues", "reset", "--yes-delete", &target(&system)]).await;
+    assert!(told.code == Some(0) && told.stdout.contains("containers prune --instance"), "{told:?}");
+    assert_eq!(system.ask(&["DBSIZE"]).await, "1", "the stranger's key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prune_removes_only_containers_whose_correction_is_over() {
+    let mut system = System::prepare().await;
+    // Nobody but the command removes containers: no completer.
+    system.spawn("starter");
+    system.submit(&system.job("open", "sleep 3600")).await;
+    system.submit(&system.job("over", "exit")).await;
+    system.until_running("both were started", |counts| counts.waiting == 2).await;
+    let instance = system.instance().await;
+    let over = system
+        .containers()
+        .await
+        .into_iter()
+        .find_map(|one| {
+            let labels = one.labels.expect("labels");
+            (labels.errand.work_id_shown() == "over").then_some(labels.correction)
+        })
+        .expect("its container");
+    system.ask(&["SET", &format!("bull:correction-runner:done:{over}"), "told"]).await;
+    let listed = run(&system, &["containers", "list", "--json"]).await.json();
+    let needs: Vec<_> =
+        listed["containers"].as_array().expect("a list").iter().map(|one| &one["need"]).collect();
+    assert!(needs.contains(&&"done".into()) && needs.contains(&&"live".into()), "{listed}");
+    system
+        .until("it has ended", async || {
+            let all = system.containers().await;
+            all.iter().any(|one| one.state == correction_runner::docker::State::Exited).then_some(())
+        })
+        .await;
+    let asked = run(&system, &["containers", "prune"]).await;
+    assert!(asked.code == Some(64) && asked.stderr.contains("--yes-remove"), "{asked:?}");
+    let told = run(&system, &["containers", "prune", "--yes-remove", instance.as_str(), "--json"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_eq!(told.json()["removed"].as_array().map(Vec::len), Some(1), "{told:?}");
+    assert_eq!(system.containers().await.len(), 1);
+    let told = run(&system, &["containers", "prune", "--force", "--yes-remove", instance.as_str()]).await;
+    assert!(told.code == Some(0) && told.stdout.contains("Removed 1"), "{told:?}");
+    assert!(system.containers().await.is_empty());
+}

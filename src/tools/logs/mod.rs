@@ -1,0 +1,125 @@
+//! `logs`: what a running correction prints, and the history of one that has ended.
+
+mod history;
+mod live;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::json;
+
+use self::history::History;
+use self::live::{Show, show};
+use super::Answer;
+use super::corrections::{Found, Stage, whatever_is_named};
+use super::premises::{Place, Refused, carried_out, engine};
+use super::terminal::{Terminal, printable};
+use crate::config::Logs;
+use crate::docker::Engine;
+use crate::identity::{ContainerId, CorrectionId};
+
+/// How often it is looked whether a correction that waits has been started, or has its result.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How many such looks are made for a result after its container has ended.
+const LOOKS: u32 = 30;
+
+/// Shows what is asked for.
+pub(super) fn run(logs: Logs, out: &mut Terminal<'_>) -> io::Result<Answer> {
+    carried_out(shown(logs, out))
+}
+
+async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused> {
+    let engine = engine(logs.docker.as_ref())?;
+    let place = Place::reach(logs.common.take()).await?;
+    let jobs = whatever_is_named(&place, &logs.name, logs.by).await?;
+    let Some(correction) = the_latest(&jobs) else {
+        return unknown(&engine, &logs, out).await;
+    };
+    let corrections = how_many(&jobs);
+    if corrections > 1 && !logs.json {
+        let note = format!("{corrections} corrections have that name; this is the latest, {correction}");
+        writeln!(io::stderr(), "{note}")?;
+    }
+    let mut history = history::of(&place, &jobs, &correction).await?;
+    if logs.json {
+        let printed = match history.container() {
+            Some(container) => live::captured(&engine, container, logs.tail).await?,
+            None => None,
+        };
+        out.document(&history.to_json(printed.as_deref()))?;
+        return Ok(Answer::Yes);
+    }
+    if logs.follow {
+        while history.container().is_none() && !history.has_ended() {
+            tokio::time::sleep(LOOK_EVERY).await;
+            history = history::of(&place, &[], &correction).await?.or(history);
+        }
+    }
+    let container = history.container().cloned();
+    let was_open = !history.has_ended();
+    let mut printed = false;
+    if let Some(container) = &container {
+        let order = Show { follow: logs.follow && was_open, tail: logs.tail };
+        printed = show(&engine, container, &order, out).await?;
+    }
+    if was_open && logs.follow {
+        for _ in 0..LOOKS {
+            history = history::of(&place, &[], &correction).await?.or(history);
+            if history.has_ended() {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    if printed && was_open && !logs.follow {
+        return Ok(Answer::Yes);
+    }
+    history.write(printed, &mut Terminal::stdout())?;
+    Ok(Answer::Yes)
+}
+
+/// A container may be there of which no job tells any more.
+async fn unknown(engine: &Engine, logs: &Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let inspected = if logs.name.bytes().all(legal) && !logs.name.is_empty() {
+        engine.inspect(&logs.name).await?
+    } else {
+        None
+    };
+    // Those of others are nobody's business here.
+    let ours = inspected.filter(|found| crate::labels::Labels::from_map(&found.labels).is_some());
+    let Some(found) = ours else {
+        let name = printable(&logs.name);
+        writeln!(out, "There is no correction {name} (a work_id, or the id of a job or a container).")?;
+        return Ok(Answer::No);
+    };
+    if logs.json {
+        let printed = live::captured(engine, &found.id, logs.tail).await?;
+        out.document(&json!({ "container_id": found.id.as_str(), "output": printed }))?;
+    } else {
+        show(engine, &found.id, &Show { follow: logs.follow, tail: logs.tail }, out).await?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// The correction that was submitted last.
+fn the_latest(jobs: &[Found]) -> Option<CorrectionId> {
+    // A running job and a result are younger than the job that asked for them.
+    let open = jobs.iter().filter(|job| job.is_open()).max_by_key(|job| job.record.timestamp);
+    let latest = open.or_else(|| jobs.iter().max_by_key(|job| (job.record.timestamp, job.stage)))?;
+    Some(latest.correction.clone())
+}
+
+fn how_many(jobs: &[Found]) -> usize {
+    let mut all: Vec<&CorrectionId> = jobs.iter().map(|job| &job.correction).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.len()
+}
+
+impl History {
+    /// The container, where one is known.
+    fn container(&self) -> Option<&ContainerId> {
+        self.job(Stage::Running)?.container.as_ref()
+    }
+}
