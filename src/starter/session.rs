@@ -84,7 +84,6 @@ impl Session {
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
-        self.count_taken(taken, &job);
         let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
         match place::of(&job.file, folders, endpoint, self.host.root()).await {
             Place::Fits => {}
@@ -99,7 +98,8 @@ impl Session {
             }
         }
         if taken.stalled >= STALLED_AT_MOST {
-            self.refuse(assignment, &correction, job.errand, &refusal::stalled_too_often(taken.stalled)).await;
+            self.refuse(assignment, &correction, job.errand, &refusal::stalled_too_often(taken.stalled))
+                .await;
             return Handled::Settled;
         }
         let profile = match self.policy.now().profile_of(&job.image) {
@@ -110,7 +110,7 @@ impl Session {
             }
         };
         let image = self.policy.now().spelled(&job.image);
-        let gate = match self.enter(&image, taken) {
+        let gate = match self.enter(&image, taken, &job) {
             Ok(gate) => gate,
             Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };

@@ -13,7 +13,7 @@ use crate::queue::TakenJob;
 use super::services::Session;
 
 impl Session {
-    /// A submission was taken, with all that it says.
+    /// A submission was taken, and may be started.
     pub fn count_taken(&self, taken: &TakenJob, job: &PendingJob) {
         let is_first = taken.retries == 0 && taken.stalled == 0 && taken.attempts_made == 0 && job.runs == 0;
         if let Some(age) = age(taken).filter(|_| is_first) {
