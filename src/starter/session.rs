@@ -81,7 +81,6 @@ impl Session {
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
-        self.count_taken(taken, &job);
         match self.place_of(&job.file).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
@@ -102,7 +101,7 @@ impl Session {
             }
         };
         let image = self.policy.now().spelled(&job.image);
-        let gate = match self.enter(&image, taken) {
+        let gate = match self.enter(&image, taken, &job) {
             Ok(gate) => gate,
             Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };
