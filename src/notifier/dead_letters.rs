@@ -71,13 +71,17 @@ impl DeadLetters {
             return Ok(settled);
         }
         self.given_up.add(1);
-        let (work_id, receiver) = told(&taken.data);
-        error!(job_id = %taken.id, work_id, receiver, error = why,
-            "a result was not delivered and is given up: a dead letter (correction-runner deliveries)");
+        let (_, receiver) = told(&taken.data);
+        error!(
+            receiver,
+            error = why,
+            "a result was not delivered and is given up: a dead letter (correction-runner deliveries)"
+        );
         self.lost.add(gone.len());
         for Gone { id, data } in &gone {
             let (work_id, receiver) = told(data);
-            error!(job_id = %id, work_id, receiver, "a dead letter is no longer kept: its result is lost");
+            // Another one than that which is worked on here.
+            error!(parent: None, stage = "notifier", job_id = %id, work_id, receiver, "a dead letter is no longer kept: its result is lost");
         }
         Ok(settled)
     }

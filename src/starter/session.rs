@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use crate::backoff::Backoff;
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
@@ -57,12 +58,18 @@ enum Step<'a> {
 impl Session {
     /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
-        let done = bounded(self.work_on(&assignment)).await;
-        done.unwrap_or_else(|stuck| {
-            // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
-            error!(job_id = %assignment.job.id, error = %stuck, "a start was given up: its submission is taken anew");
-            Handled::Settled
-        })
+        let (taken, instance) = (&assignment.job, self.whereabouts.now().0);
+        let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
+        let concern = Concern::of("starter", &taken.id, &correction);
+        let work = async {
+            let done = bounded(self.work_on(&assignment)).await;
+            done.unwrap_or_else(|stuck| {
+                // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
+                error!(error = %stuck, "a start was given up: its submission is taken anew");
+                Handled::Settled
+            })
+        };
+        work.instrument(concern.span()).await
     }
 
     async fn work_on(&self, assignment: &Assignment) -> Handled {
@@ -73,11 +80,13 @@ impl Session {
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
             Err(invalid) => {
+                Concern::current().work(&invalid.errand);
                 let failure = refusal::invalid_job(&invalid.problem);
                 self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
+        Concern::current().work(&job.errand);
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
@@ -177,6 +186,7 @@ impl Session {
         origin: Origin,
     ) {
         let (taken, correction) = (&assignment.job, origin.correction.clone());
+        Concern::current().container(&container);
         let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
@@ -196,8 +206,7 @@ impl Session {
                 "correction started"
             };
             self.count_started(&job.image);
-            info!(job_id = %taken.id, container_id = %running.container, %correction,
-                work_id = running.errand.work_id_shown(), image = job.image, "{done}");
+            info!(image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
         }
     }
@@ -212,7 +221,6 @@ impl Session {
     ) -> bool {
         pass(Point::StarterRefusing).await;
         let taken = &assignment.job;
-        let work_id = errand.work_id_shown();
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
@@ -230,7 +238,7 @@ impl Session {
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
             self.count_refused(taken, failure.outcome);
-            warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
+            warn!(outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
     }
@@ -273,8 +281,7 @@ impl Session {
         }
         if matches!(settled, Some(Settled::Done)) {
             self.metrics.starts_postponed.one();
-            info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
-                "a start is tried again later");
+            warn!(error = postponed.why, delay_ms = delay.as_millis(), "a start is tried again later");
         }
         if postponed.failure.outcome == Outcome::DiskFull {
             self.host.refused(Instant::now());
@@ -302,12 +309,12 @@ impl Session {
             match self.take_step(&assignment.job, step).await {
                 Ok(settled) => {
                     if settled == Settled::Lost {
-                        debug!(job_id = %assignment.job.id, "another starter owns this submission now");
+                        debug!("another starter owns this submission now");
                     }
                     return Some(settled);
                 }
                 Err(error) => {
-                    warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
+                    warn!(error = format!("{error:#}"), "a submission could not be handed over yet");
                 }
             }
             let wait = tokio::time::sleep(backoff.next_delay());
@@ -337,8 +344,11 @@ impl Session {
     /// Removes a container that never ran.
     async fn remove(&self, container: &ContainerId) {
         if let Err(error) = self.engine.remove(container, false).await {
-            warn!(container_id = %container, error = format!("{error:#}"),
-                "a container that could not be started could not be removed; a sweep removes it");
+            Concern::current().container(container);
+            warn!(
+                error = format!("{error:#}"),
+                "a container that could not be started could not be removed; a sweep removes it"
+            );
         }
         pass(Point::StarterCleaned).await;
     }
