@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod hostile;
 mod notifier;
+mod operator;
 mod packaging;
 mod queue;
 mod scripts;

@@ -98,6 +98,7 @@ async fn a_new_grader_in_shell_is_built_and_tried_and_its_test_finds_what_is_bro
     let quiz = folder.path().join("quiz");
     without_registry(&quiz).await;
     tested(&quiz).await.has(0, &["ok: right", "ok: wrong", "ok: broken"]);
+    docker::command(&["rmi", "--force", &name]).await;
     let grader = std::fs::read_to_string(quiz.join("grader.sh")).expect("a grader");
     std::fs::write(quiz.join("grader.sh"), grader.replace("\\\"success\\\": true", "\\\"succes\\\": true"))
         .expect("written");

@@ -1,11 +1,14 @@
-//! What becomes of a `try` that is stopped, killed or told to watch: no container is left in the end.
+//! What a `try` shows while it runs, and what becomes of one that is stopped, killed or told to watch: no container
+//! is left in the end.
+
+use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::{Bench, GOOD, PATIENCE};
-use crate::support::docker;
+use crate::support::docker::{self, GRADER_IMAGE};
 
 async fn signal(child: &Child, signal: &str) {
     let process = child.id().expect("it runs").to_string();
@@ -77,4 +80,22 @@ async fn while_it_watches_each_change_of_the_submission_is_tried_until_it_is_sto
     assert_eq!(code, Some(0), "{error}");
     assert!(error.contains("waiting for a change"), "{error}");
     assert_eq!(bench.containers().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_a_line_says_what_is_being_done_and_is_gone_in_the_end() {
+    let bench = Bench::new(format!("sleep 3; {GOOD}")).await;
+    let line = format!("exec {} try {GRADER_IMAGE} submission", env!("CARGO_BIN_EXE_correction-runner"));
+    // That of util-linux, which gives a program a terminal.
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(bench.folder.path()).kill_on_drop(true);
+    command.env("DOCKER_TIMEOUT", "60s").env("TERM", "xterm").env_remove("NO_COLOR");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = super::said(command).await;
+    for part in
+        ["\r\u{1b}[Kstarting a container of", "\r\u{1b}[Krunning: ", " of 10m00s", "\u{1b}[32mPASS\u{1b}[0m"]
+    {
+        assert!(said.out.contains(part), "{part:?} is not in {said:?}");
+    }
+    assert_eq!(said.code, Some(0));
 }

@@ -24,7 +24,7 @@ async fn a_verdict_is_shown_with_its_exit_code_and_with_the_callbacks_body_byte_
         0,
         &[
             "PASS",
-            "grade    7.50",
+            "grade  7.5\n",
             "found in  what stands between the separator lines in the standard output",
             "\nstandard output\n│ compiling\n",
             "\nstandard error\n│ oops\n",
@@ -82,7 +82,7 @@ async fn params_reach_the_grader_and_a_verdict_that_needs_a_secret_counts_only_w
     );
     params.has(0, &["comment  1-x=y"]);
     sealed.has(0, &["grade  1", "BEGIN CORRECTOMATIC RESPONSE [secret]-----"]);
-    plain.has(2, &["invalid_verdict"]);
+    plain.has(2, &["no_verdict", "It printed a verdict without the secret"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,17 +19,29 @@ const MOST: u32 = 100_000;
 /// How often whoever reads the log is told that there are some.
 const REMINDED: Duration = Duration::from_secs(60);
 
-/// Says every minute how many dead letters there are, while there are any.
+/// Counts the dead letters at once and every minute, whoever gave them up, and says so while there are any.
 pub(super) async fn remind(queue: &Queue, shutdown: &CancellationToken) {
-    while shutdown.run_until_cancelled(sleep(REMINDED)).await.is_some() {
+    let kept = Gauge::of(Vital::DeadLettersKept);
+    loop {
         match shutdown.run_until_cancelled(queue.counts()).await {
-            Some(Ok(counts)) if counts.failed > 0 => warn!(
-                dead_letters = counts.failed,
-                "there are results that nobody took: correction-runner deliveries lists them and redelivers them"
-            ),
+            Some(Ok(counts)) => tell(counts.failed, &kept),
             // Where Redis is away others say so.
-            _ => {}
+            Some(Err(_)) => {}
+            None => return,
         }
+        if shutdown.run_until_cancelled(sleep(REMINDED)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn tell(dead_letters: u64, kept: &Gauge) {
+    kept.set(usize::try_from(dead_letters).unwrap_or(usize::MAX));
+    if dead_letters > 0 {
+        warn!(
+            dead_letters,
+            "there are results that nobody took: correction-runner deliveries lists them and redelivers them"
+        );
     }
 }
 

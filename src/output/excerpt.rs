@@ -92,6 +92,7 @@ fn lines(stream: &Stream, seal: Option<&Seal>, count: usize, characters: usize) 
 }
 
 /// A stranger's text without terminal escapes, each control character as its visible symbol.
+#[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();

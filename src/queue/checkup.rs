@@ -25,7 +25,7 @@ pub struct Refused {
 /// What stands in a queue's settings, which its clients write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueMarks {
-    /// The client's library and its version, such as `bullmq:5.12.7`.
+    /// The client's library and its version, such as `bullmq:6.7.0`; older ones do not say so.
     pub client: Option<String>,
     /// Whether it is paused.
     pub is_paused: bool,

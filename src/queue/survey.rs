@@ -41,7 +41,7 @@ pub struct Survey {
     pub is_paused: bool,
     /// How many jobs may be active at once, where the queue has a setting.
     pub concurrency: Option<u64>,
-    /// Which client's version set the queue up, in its own words.
+    /// Which client's version set the queue up, in its own words; older ones do not say so.
     pub client: Option<String>,
     /// Of the jobs that come next the one that was added first, and when.
     pub oldest: Option<(JobId, u64)>,

@@ -40,7 +40,8 @@ impl Session {
     ///
     /// # Errors
     /// It has to wait.
-    pub fn enter(&self, image: &str, taken: &TakenJob) -> Result<Gate<'_>, Hold> {
+    pub fn enter(&self, image: &str, taken: &TakenJob, job: &PendingJob) -> Result<Gate<'_>, Hold> {
+        self.count_taken(taken, job);
         let is_over = taken.tried_for >= self.settings.retry_for;
         match self.images().enter(image, is_over, Instant::now()) {
             Entry::Go(ticket) => Ok(Gate { session: self, image: image.to_owned(), ticket: Some(ticket) }),

@@ -12,21 +12,18 @@ use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{ContainerId, CorrectionId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
-use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::Profile;
 use crate::queue::{
     Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
-use crate::rerun::Rerun;
 
-use super::compose::composed;
+use super::compose::rerun;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
-use super::place::{self, Place};
+use super::place::Place;
 use super::refusal::{self, Postponed};
 use super::services::Session;
 
@@ -93,9 +90,7 @@ impl Session {
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
-        self.count_taken(taken, &job);
-        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
-        match place::of(&job.file, folders, endpoint, self.host.root()).await {
+        match self.place_of(&job.file).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -107,21 +102,15 @@ impl Session {
                 return self.postpone(assignment, &correction, job, &postponed, begun).await;
             }
         }
-        if taken.stalled >= STALLED_AT_MOST {
-            let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
-            return Handled::Settled;
-        }
-        let profile = match self.policy.now().profile_of(&job.image) {
+        let profile = match self.profile_for(taken, &job.image) {
             Ok(profile) => profile,
-            Err(not_allowed) => {
-                let failure = refusal::not_allowed(&not_allowed);
+            Err(failure) => {
                 self.refuse(assignment, &correction, job.errand, &failure).await;
                 return Handled::Settled;
             }
         };
         let image = self.policy.now().spelled(&job.image);
-        let gate = match self.enter(&image, taken) {
+        let gate = match self.enter(&image, taken, &job) {
             Ok(gate) => gate,
             Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };
@@ -132,8 +121,7 @@ impl Session {
                 return self.cancel(assignment, job, (&instance, &correction), engine).await;
             }
         }
-        let labels = labels(&job, taken, (&instance, &correction), &profile);
-        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+        let spec = match self.spec((&job, &image), taken, (&instance, &correction), profile).await {
             Ok(spec) => spec,
             Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
@@ -181,6 +169,15 @@ impl Session {
         }
     }
 
+    /// What the container gets, if there is to be one.
+    fn profile_for(&self, taken: &TakenJob, image: &str) -> Result<Profile, Failure> {
+        if taken.stalled >= STALLED_AT_MOST {
+            return Err(refusal::stalled_too_often(taken.stalled));
+        }
+        self.policy.now().profile_of(image).map_err(|not_allowed| refusal::not_allowed(&not_allowed))
+    }
+
+    /// Hands a correction over whose container was started.
     pub async fn started(
         &self,
         assignment: &Assignment,
@@ -354,40 +351,5 @@ impl Session {
             );
         }
         pass(Point::StarterCleaned).await;
-    }
-}
-
-/// What the container of a pending job says about it.
-fn labels(
-    job: &PendingJob,
-    taken: &TakenJob,
-    (instance, correction): (&InstanceId, &CorrectionId),
-    profile: &Profile,
-) -> Labels {
-    Labels {
-        instance: instance.clone(),
-        correction: correction.clone(),
-        job: taken.id.clone(),
-        name: taken.name.clone(),
-        timestamp: taken.timestamp,
-        generation: taken.generation,
-        attempt: taken.token.to_string(),
-        timeout_ms: profile.timeout_ms(),
-        disk: profile.disk,
-        errand: job.errand.clone(),
-        rerun: Some(Box::new(rerun(job, taken))),
-        seal: None,
-    }
-}
-
-/// What a completer needs to have the correction run again.
-fn rerun(job: &PendingJob, taken: &TakenJob) -> Rerun {
-    Rerun {
-        image: job.image.clone(),
-        file: job.file.clone(),
-        params: job.params.clone(),
-        priority: taken.priority,
-        timestamp: taken.timestamp,
-        runs: job.runs,
     }
 }

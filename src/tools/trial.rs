@@ -4,8 +4,10 @@
 //! ([`crate::starter::single`]), the completer's state machine watches and reads it ([`crate::completer::single`]),
 //! and the notifier's own body is what is shown as the callback's.
 
+mod bench;
 mod course;
 mod document;
+mod finding;
 mod leftovers;
 mod place;
 mod pointing;
@@ -19,7 +21,8 @@ use std::io;
 use crate::config::Trial;
 use crate::docker::{Engine, EngineError};
 
-use self::course::{Course, Stopped};
+use self::bench::{Bench, Course};
+use self::course::Stopped;
 use self::signals::Signals;
 use self::watching::Watching;
 use super::Answer;
@@ -70,11 +73,18 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
     let file = place::absolute(trial)?;
     let about = engine.about().await?;
     let mut aside = Terminal::stderr();
+    if !place::is_here(&trial.docker.endpoint) {
+        let engine = place::of(&trial.docker.endpoint);
+        watching::say(
+            &mut aside,
+            &format!("Docker is at {engine}: the submission has to be there, at {file}"),
+        );
+    }
     leftovers::remove(&engine, &mut aside).await?;
     loop {
         let mut watching = Watching::begin(trial, &engine, &file).await;
-        let bench = course::Bench { trial, engine: &engine, about: &about, file: &file };
-        let course = course::run(&bench, signals, watching.changed(), &mut aside).await?;
+        let bench = Bench { trial, engine: &engine, about: &about, file: &file };
+        let course = Box::pin(course::run(&bench, signals, watching.changed(), &mut aside)).await?;
         let answer = match course {
             Ok(course) => told(trial, &course, out)?,
             Err(Stopped::Asked) => return Ok(Answer::Interrupted),

@@ -217,6 +217,31 @@ fn both_schemas_are_valid_and_say_the_same_of_a_verdict() {
 }
 
 #[test]
+fn each_candidate_is_told_in_its_order_with_its_text_and_the_places_of_its_faults() {
+    let output = Output::whole(
+        format!("log\n{}", block(r#"{"success": true, "a/b": 1e400, "comments": [1]}"#)),
+        "oops",
+    );
+    let (read, tried) = tell(&output);
+    assert!(read.is_err());
+    let order: Vec<_> = tried.iter().map(|tried| (tried.candidate, tried.problem.is_some())).collect();
+    let all = [Candidate::Stdout, Candidate::BlockInStdout, Candidate::Both, Candidate::BlockInBoth];
+    assert_eq!(order, all.map(|candidate| (candidate, true)));
+    let text = tried[1].text.as_deref().expect("a text");
+    let pointers: Vec<_> = faults(text).into_iter().map(|fault| fault.pointer).collect();
+    assert_eq!(pointers, ["/comments/0"]);
+    assert_eq!(faults(r#"{"success": true, "a/b~": "\ud800"}"#)[0].pointer, "/a~1b~0");
+    assert_eq!((faults(GOOD), faults("{")), (Vec::new(), Vec::new()));
+    let (read, tried) = tell(&Output::whole(GOOD, "oops"));
+    assert!(read.is_ok() && tried.len() == 1 && tried[0].problem.is_none());
+    let two = tell(&Output::whole(block(GOOD) + "\n" + &block(GOOD), "")).1;
+    assert_eq!(
+        (two[1].text.clone(), two[1].problem.clone()),
+        (None, Some(NoVerdict::ManyBlocks { count: 2 }))
+    );
+}
+
+#[test]
 fn a_good_verdict_is_read_in_no_time() {
     // 20 µs in a release build leave room for 1,500 corrections a second; here without optimisation,
     // on a machine that is busy with other tests, so the best of many.

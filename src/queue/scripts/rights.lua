@@ -51,6 +51,7 @@ for _, key in ipairs(KEYS) do
   try('ZREM', key, '1')
   try('ZPOPMIN', key)
   try('DEL', key)
+  try('TIME')
   try('XADD', key, 'MAXLEN', '~', 10, '*', 'a', '1')
   try('DEL', key)
 end

@@ -104,11 +104,11 @@ fn queues(gathered: &Gathered) -> Table {
         Column::right("DONE"),
         Column::right("FAILED"),
         Column::right("OLDEST"),
-        Column::right("1 MIN"),
-        Column::right("5 MIN"),
-        Column::right("15 MIN"),
-        Column::right("WAITED"),
-        Column::right("TOOK"),
+        Column::right("PER MIN: 1M"),
+        Column::right("5M"),
+        Column::right("15M"),
+        Column::right("WAITED 50/95%"),
+        Column::right("TOOK 50/95%"),
     ]);
     for (name, survey) in &gathered.queues {
         let short = match *name {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::terminal::seconds;
-use super::course::{Course, Ran};
+use super::bench::{Course, Ran};
 use super::pointing::{Spot, place_of};
 use crate::config::Trial;
 use crate::output::{Output, Shown};

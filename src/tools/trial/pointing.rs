@@ -88,7 +88,7 @@ pub(super) fn place_of(text: &str, pointer: &str) -> Range<usize> {
     else {
         return 0..0;
     };
-    let start = |found: &RawValue| (found.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let start = |found: &RawValue| found.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         match inner(found.get(), &part) {
@@ -126,11 +126,11 @@ mod tests {
             ("/success", "3 │   \"success\": true,\n  │              ^^^^"),
             (
                 "/é/a~1b/1",
-                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                       ^^^^^",
+                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                      ^^^^^",
             ),
             (
                 "/grade",
-                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                                       ^^^^^",
+                "4 │     \"é\": {\"a/b\": [1, \"två\"]}, \"grade\": \"ten\"\n  │                                        ^^^^^",
             ),
             ("/comments", "2 │ {\n  │ ^"),
             ("", "2 │ {\n  │ ^"),

@@ -1,6 +1,6 @@
 //! What helps whoever writes a grader, beyond what the failure's own text says.
 
-use super::course::Course;
+use super::bench::Course;
 use super::place;
 use crate::config::{Endpoint, Trial};
 use crate::docker::EngineError;

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::super::terminal::{Style, Terminal, bytes, printable, span};
-use super::course::{Course, Finding, Ran};
+use super::bench::{Course, Ran};
+use super::finding::Finding;
 use super::pointing::{Spot, place_of};
 use crate::config::Trial;
 use crate::ending::{LAST_LINES, signal};
@@ -166,7 +167,7 @@ fn image(trial: &Trial, course: &Course) -> String {
         .image_id
         .as_deref()
         .map(|id| id.trim_start_matches("sha256:").chars().take(12).collect::<String>());
-    let id = id.map_or("not here".to_owned(), |id| id);
+    let id = id.unwrap_or_else(|| "not here".to_owned());
     format!("{} ({})", printable(&trial.image), printable(&id))
 }
 
