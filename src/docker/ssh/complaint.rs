@@ -236,7 +236,9 @@ mod tests {
             (&["something new"], &file, "something new"),
         ] {
             let complaints = Complaints::default();
-            lines.iter().for_each(|line| complaints.push(line));
+            for line in lines {
+                complaints.push(line);
+            }
             let told = complaints.told(endpoint).expect("it said something");
             assert!(told.contains(remedy), "{told}");
             assert!(lines.iter().any(|line| told.contains(line)), "what ssh said is told as well: {told}");

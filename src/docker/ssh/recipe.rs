@@ -172,9 +172,9 @@ impl fmt::Display for Recipe {
             write!(formatter, "{user}@")?;
         }
         if host.contains(':') {
-            write!(formatter, "[{host}]")?
+            write!(formatter, "[{host}]")?;
         } else {
-            formatter.write_str(host)?
+            formatter.write_str(host)?;
         }
         if let Some(port) = port {
             write!(formatter, ":{port}")?;
