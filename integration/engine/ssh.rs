@@ -67,12 +67,14 @@ async fn the_events_come_over_an_ssh_of_their_own_and_are_resumed_when_sshd_is_b
     watch.close().await;
 }
 
+/// What somebody does otherwise.
+type Change<'a> = Box<dyn Fn(&mut SshEndpoint) + 'a>;
+
 /// What goes wrong before the engine is reached was never sent, and is told with what to do about it.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_that_ssh_fails_is_told_with_its_remedy() {
     let server = SshServer::start();
     let plain_file = server.file("known");
-    type Change<'a> = Box<dyn Fn(&mut SshEndpoint) + 'a>;
     let wrongs: Vec<(&str, Change<'_>, &[&str])> = vec![
         (
             "a key that the host does not know",
