@@ -112,6 +112,26 @@ fn the_page_on_reliability_lists_every_row_of_the_campaign_and_no_other() {
 }
 
 #[test]
+fn the_figures_of_the_readme_are_those_of_the_pages_that_it_names() {
+    let readme = document("README.md");
+    let (_, promise) = readme.split_once("## What is promised").expect("the promise");
+    let (promise, _) = promise.split_once("\n## ").expect("another section");
+    let number = regex::Regex::new(r"\d+(?:[.,]\d+)*").expect("an expression");
+    let mut seen = 0;
+    for row in promise.lines().filter(|line| line.starts_with("| ") && line.contains("](")) {
+        let (words, link) = row.split_once("](").expect("a link");
+        let page = document(link.split(['#', ')']).next().expect("a page")).replace(',', "");
+        for figure in number.find_iter(words).map(|found| found.as_str().replace(',', "")) {
+            seen += 1;
+            let whole = format!(r"(?:^|[^\d.]){}(?:\.\d+)?(?:[^\d.]|\.\D|$)", regex::escape(&figure));
+            let whole = regex::Regex::new(&whole).expect("an expression");
+            assert!(whole.is_match(&page), "{figure} is not on the page of: {row}");
+        }
+    }
+    assert!(seen > 5, "only {seen} figures were found");
+}
+
+#[test]
 fn the_example_settings_are_all_settings_with_their_defaults() {
     let example = document(".env.example");
     for setting in settings() {
