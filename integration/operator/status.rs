@@ -42,10 +42,11 @@ async fn jobs_in_every_state_are_counted_those_of_node_too() {
     pending(json!({ "lifo": true })).await;
     pending(json!({ "priority": 3 })).await;
     pending(json!({ "delay": 3_600_000 })).await;
+    pending(json!({ "delay": 3_600_000 })).await;
     let told = status(&place).await;
     let queue = &told["queues"][PENDING_QUEUE];
     for (field, count) in
-        [("waiting", 2), ("prioritized", 1), ("delayed", 1), ("active", 0), ("completed", 0)]
+        [("waiting", 2), ("prioritized", 1), ("delayed", 2), ("active", 0), ("completed", 0)]
     {
         assert_eq!(queue[field], count, "{field}: {queue}");
     }
