@@ -51,13 +51,13 @@ fn distance(one: &str, other: &str) -> usize {
         let mut next = vec![row + 1];
         for (column, wanted) in other.iter().enumerate() {
             let exchanged = last[column] + usize::from(letter != wanted);
-            let mut least = exchanged.min(last[column + 1] + 1).min(next[column] + 1);
+            let mut fewest = exchanged.min(last[column + 1] + 1).min(next[column] + 1);
             let are_swapped =
                 row > 0 && column > 0 && *letter == other[column - 1] && one[row - 1] == *wanted;
             if are_swapped {
-                least = least.min(before[column - 1] + 1);
+                fewest = fewest.min(before[column - 1] + 1);
             }
-            next.push(least);
+            next.push(fewest);
         }
         before = std::mem::replace(&mut last, next);
     }
