@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn settings_remarks_and_names_of_other_programs_are_no_mistakes() {
-        let all: String = settings().map(|one| format!("{}=x\n", one.name)).collect();
+        let all = settings().map(|one| format!("{}=x", one.name)).collect::<Vec<_>>().join("\n");
         assert_eq!(warnings(&all), Vec::<String>::new());
         let others = "# a remark\n\nexport PROCESS=starter\nDB_HOST=x\nDB_PASSWORD='a\nb'\nJWT_SECRET_KEY=x\nPORT=3000\n\
                       UPLOAD_DIRECTORY=/x\nDOCKER_GROUP_ID=999\nNODE_ENV=production\nDELAY_SECONDS=5\n";
