@@ -355,6 +355,17 @@ fn a_certificate_that_is_none_ends_it_with_64() {
 }
 
 #[test]
+fn an_engine_over_ssh_without_the_program_ssh_ends_it_with_64_and_what_to_install() {
+    for component in ["starter", "completer"] {
+        let runner =
+            Runner::new(component).env("PATH", "/no/such/folder").env("DOCKER_HOST", "ssh://me@far.example");
+        let (code, output, error) = runner.output();
+        assert_eq!(code, Some(64), "{output}{error}");
+        assert!(error.contains("`ssh`") && error.contains("openssh-client"), "{error}");
+    }
+}
+
+#[test]
 fn the_log_is_json_says_how_containers_run_and_holds_no_secret() {
     let mut running = Runner::new("starter")
         .env("REDIS_PORT", DEAD_PORT)

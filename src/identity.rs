@@ -104,6 +104,12 @@ impl CorrectionId {
         Self(container.as_str().to_owned())
     }
 
+    /// The identity of a correction whose result was taken, by its webhook id.
+    #[must_use]
+    pub fn of_finished(webhook_id: &str) -> Self {
+        Self(webhook_id.to_owned())
+    }
+
     /// The name of this correction's container.
     #[must_use]
     pub fn container_name(&self) -> String {

@@ -309,7 +309,9 @@ const HIDDEN: [&str; 2] = ["callback", "params"];
 
 fn object(data: &str) -> Result<Fields, Box<InvalidJob>> {
     Fields::parse(data).map_err(|error| {
-        let problem = Problem::NotAnObject(format!("{error}, in {}", shortened(data)));
+        // Nothing of the data: there may be passwords in it.
+        let what = if error.is_data() { "it is something else".to_owned() } else { error.to_string() };
+        let problem = Problem::NotAnObject(format!("{what} (of {} bytes)", data.len()));
         Box::new(InvalidJob { problem, errand: Errand::default() })
     })
 }
@@ -355,8 +357,9 @@ fn check(holds: bool, field: &'static str, fault: &'static str, found: &str) -> 
 fn check_callback(callback: &str) -> Result<(), Problem> {
     let parsed = url::Url::parse(callback).ok();
     let usable = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    // What stands before an @ may be a password.
-    let shown = callback.rsplit('@').next().unwrap_or_default();
+    // What stands before an @ may be a password, and behind a question mark or a number sign a token.
+    let shown = callback.split(['?', '#']).next().unwrap_or_default();
+    let shown = shown.rsplit('@').next().unwrap_or_default();
     check(usable, "callback", "is not an http or https URL", shown)
 }
 

@@ -24,6 +24,7 @@ pub mod backoff;
 pub mod callback;
 pub mod canonical;
 pub mod completer;
+pub mod concern;
 pub mod config;
 pub mod crash_points;
 pub mod docker;

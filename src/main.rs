@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use correction_runner::config::{self, Component, Configuration, Request};
-use correction_runner::docker::EngineError;
+use correction_runner::docker::{self, EngineError};
 use correction_runner::heartbeat::{self, Hearts};
 use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
@@ -34,6 +34,9 @@ const INTERNAL_ERROR: u8 = 70;
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    if let Some(code) = docker::stand_in() {
+        return code;
+    }
     match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
         Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {

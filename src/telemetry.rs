@@ -7,27 +7,26 @@
 //! levels they write down whole requests, with the passwords in them.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
+use tracing::error;
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber, error};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{LogDestination, LogFormat, LogLevel, LogSettings};
 use crate::startup::BadSetting;
+use lines::{JsonLines, PrettyLines};
+
+mod lines;
 
 /// Starts the log of this process, panics included.
 ///
@@ -81,48 +80,13 @@ fn layer(
 ) -> Box<dyn Layer<Registry> + Send + Sync> {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
-        LogFormat::Pretty => layer.with_ansi(colours).boxed(),
+        LogFormat::Pretty => {
+            layer.fmt_fields(JsonFields::new()).event_format(PrettyLines { colours }).with_ansi(false).boxed()
+        }
         LogFormat::Json => {
             let lines = JsonLines { component };
             layer.fmt_fields(JsonFields::new()).event_format(lines).with_ansi(false).boxed()
         }
-    }
-}
-
-/// Each event as a JSON object on a line of its own.
-struct JsonLines {
-    component: &'static str,
-}
-
-impl<S> FormatEvent<S, JsonFields> for JsonLines
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, JsonFields>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut line = String::new();
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        for span in context.event_scope().into_iter().flatten() {
-            let extensions = span.extensions();
-            let Some(formatted) = extensions.get::<FormattedFields<JsonFields>>() else { continue };
-            let outer: Map<String, Value> = serde_json::from_str(&formatted.fields).unwrap_or_default();
-            outer.into_iter().for_each(|(name, value)| fields.add(&name, value));
-        }
-        let metadata = event.metadata();
-        write!(line, "{{\"time\":\"{:.3}\"", jiff::Timestamp::now())?;
-        write!(line, ",\"level\":\"{}\"", metadata.level().as_str().to_ascii_lowercase())?;
-        write!(line, ",\"msg\":{}", Value::String(fields.message))?;
-        write!(line, ",\"component\":{}", Value::from(self.component))?;
-        write!(line, ",\"target\":{}", Value::from(metadata.target()))?;
-        for (name, value) in fields.others {
-            write!(line, ",{}:{value}", Value::String(name))?;
-        }
-        writeln!(writer, "{}}}", harmless(&line))
     }
 }
 
@@ -150,69 +114,11 @@ pub(crate) fn acts_on_terminals(letter: char) -> bool {
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The fields of an event, in their order; the first of each name counts.
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Vec<(String, Value)>,
-}
-
-impl Fields {
-    fn add(&mut self, name: &str, value: Value) {
-        let name = match name {
-            // These stand in each line already.
-            "time" | "level" | "msg" | "component" | "target" => format!("{name}_"),
-            _ => name.to_owned(),
-        };
-        if !self.others.iter().any(|(known, _)| *known == name) {
-            self.others.push((name, value));
-        }
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            self.add(field.name(), Value::String(format!("{value:?}")));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.add(field.name(), value.into());
-        }
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field.name(), value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field.name(), value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field.name(), value.into());
-    }
-
-    /// Such as milliseconds.
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.add(field.name(), u64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field.name(), value.into());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
+    use serde_json::Value;
     use tracing::{debug, info, info_span, warn};
 
     use super::*;
@@ -270,6 +176,21 @@ mod tests {
         }
         assert_eq!(lines[1]["level"], "warn");
         assert!(text.starts_with("{\"time\":"), "{text}");
+    }
+
+    #[test]
+    fn a_line_for_people_has_each_field_once_and_is_one_line() {
+        let text = logged(LogLevel::Info, LogFormat::Pretty, || {
+            let _outer = info_span!("outer", job_id = "7", attempt = 1, image = "a b").entered();
+            info!(attempt = 2, error = %"a \u{1b}[31m\nb", "two\nlines");
+        });
+        assert!(
+            text.ends_with(
+                "Z  INFO two lines attempt=2 error=\"a \\u001b[31m\\nb\" image=\"a b\" job_id=7\n"
+            ),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
 
     #[test]

@@ -39,7 +39,6 @@ pub fn read(output: &Output) -> Result<Verdict, NoVerdict> {
 }
 
 /// The same, and each candidate that was looked at, for people who write graders.
-#[must_use]
 pub fn tell(output: &Output) -> (Result<Verdict, NoVerdict>, Vec<Tried>) {
     let mut all = Vec::new();
     let read = search(output, &mut |candidate, text, problem| {

@@ -5,6 +5,7 @@ use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
 use correction_runner::queue::Keep;
 
 use super::{run, simulated, target};
+use crate::scripts::call_at_terminal;
 use crate::support::docker::GRADER_IMAGE;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
 use crate::support::system::System;
@@ -179,4 +180,30 @@ async fn prune_removes_only_containers_whose_correction_is_over() {
     let told = run(&system, &["containers", "prune", "--force", "--yes-remove", instance.as_str()]).await;
     assert!(told.code == Some(0) && told.stdout.contains("Removed 1"), "{told:?}");
     assert!(system.containers().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_a_terminal_is_asked_for_a_word_and_nothing_else_will_do() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    for name in ["kept", "kept-too"] {
+        system.submit(&simulated(&system, name, 1, 1)).await;
+    }
+    let line = format!("{} queues drain", env!("CARGO_BIN_EXE_correction-runner"));
+    let settings: Vec<(String, String)> = system.settings().clone().into_iter().collect();
+    let ask = move |answer: fn(&str) -> String| {
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        call_at_terminal(&line, &settings, answer)
+    };
+    let waiting = async || {
+        let counts = system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers");
+        counts.waiting
+    };
+    let (said, code) = ask(|_| "yes".into());
+    assert!(code == Some(1) && said.contains("2 corrections that wait"), "{said}");
+    assert_eq!(waiting().await, 2);
+    let (said, code) = ask(str::to_owned);
+    assert!(code == Some(0) && said.contains("2 corrections cancelled"), "{said}");
+    assert_eq!(waiting().await, 0);
 }

@@ -6,7 +6,7 @@ use crate::support::system::System;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_grader_prints_is_shown_while_it_runs_and_its_history_afterwards() {
     let system = System::start(&[]).await;
-    let script = r#"printf 'hello \033[31mred\n'; echo oops >&2; while true; do sleep 0.1; done"#;
+    let script = r"printf 'hello \033[31mred\n'; echo oops >&2; while true; do sleep 0.1; done";
     system.submit(&system.job("seen", script)).await;
     system.until_running("it runs", |counts| counts.active == 1).await;
     system

@@ -5,6 +5,7 @@ mod events;
 mod faults;
 mod profiles;
 mod pulls;
+mod ssh;
 mod streams;
 mod transports;
 

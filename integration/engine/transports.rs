@@ -117,13 +117,6 @@ async fn killed_engine(second: &mut SecondEngine) {
 }
 
 #[test]
-fn ssh_is_told_to_be_unsupported() {
-    let endpoint = Endpoint::Ssh { host: "far".to_owned(), port: 22, username: None, key: None };
-    let told = Engine::new(&settings(endpoint)).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(told.contains("ssh") && told.contains("not supported by this version"), "{told}");
-}
-
-#[test]
 fn a_host_that_is_none_is_told() {
     let endpoint = Endpoint::Tcp { host: "a b".to_owned(), port: 1 };
     assert!(matches!(Engine::new(&settings(endpoint)), Err(EngineError::BadEndpoint(_))));

@@ -146,7 +146,7 @@ async fn an_engine_that_refuses_the_kill_is_asked_again() {
     campaign.prove().await;
 }
 
-/// With nobody there who could start it, a container waits; with DONT_START_CONTAINER it is never started by us.
+/// With nobody there who could start it, a container waits; with `DONT_START_CONTAINER` it is never started by us.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_to_be_started_by_hand_ends_as_well() {
     let (engine, mut campaign) = with_one().await;

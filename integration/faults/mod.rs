@@ -4,7 +4,7 @@
 //! Each row of `RELIABILITY.md` is a test here; what takes long is `#[ignore]`d and run by `make faults`.
 
 mod admission;
-mod campaign;
+pub mod campaign;
 mod cancel_races;
 #[cfg(feature = "crash-points")]
 mod cancelling;

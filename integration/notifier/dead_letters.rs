@@ -1,5 +1,6 @@
 //! The ledger of attempts, and deliveries that were given up: they stay, are told, and are made anew by a person.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -303,17 +304,20 @@ async fn a_dead_letter_is_an_error_in_the_log_and_so_is_one_that_is_not_kept() {
     let node = Node::shared(Version::Six);
     node.call("add", asked("kept", json!({}))).await;
     node.call("add", asked("not-kept", json!({ "removeOnFail": true }))).await;
+    let start = |path: &Path| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"))
+            .arg("notifier")
+            .env_clear()
+            .env("REDIS_PORT", RedisServer::shared().port().to_string())
+            .env("QUEUE_PREFIX", &place.prefix)
+            .env("LOG_FILE", path)
+            .current_dir(folder.path())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts")
+    };
     let path = folder.path().join("log");
-    let mut notifier = tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"))
-        .arg("notifier")
-        .env_clear()
-        .env("REDIS_PORT", RedisServer::shared().port().to_string())
-        .env("QUEUE_PREFIX", &place.prefix)
-        .env("LOG_FILE", &path)
-        .current_dir(folder.path())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the binary starts");
+    let mut notifier = start(&path);
     let log = || std::fs::read_to_string(&path).unwrap_or_default();
     within(async {
         while !log().contains("no longer kept") || log().matches("is given up").count() < 2 {
@@ -335,4 +339,20 @@ async fn a_dead_letter_is_an_error_in_the_log_and_so_is_one_that_is_not_kept() {
         assert_eq!(error["receiver"], json!("ftp://nowhere/c?…"), "{error}");
     }
     assert!(!log.contains("canary"), "{log}");
+
+    // The next one gave none up, and tells of those that there are.
+    let path = folder.path().join("next");
+    let _next = start(&path);
+    let told = within(async {
+        loop {
+            let log = std::fs::read_to_string(&path).unwrap_or_default();
+            let mut whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            if let Some(line) = whole.find(|line| line.contains("results that nobody took")) {
+                break serde_json::from_str::<Value>(line).expect("JSON");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!((&told["level"], &told["dead_letters"]), (&json!("warn"), &json!(1)), "{told}");
 }

@@ -1,5 +1,6 @@
 //! What surrounds the program where it is installed: its version, its image, its units, its pages.
 
+mod archive;
 mod compose;
 mod image;
 mod notify;

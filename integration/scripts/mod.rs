@@ -30,7 +30,7 @@ fn call(name: &str, directory: &Path) -> Command {
 
 /// Runs a script at a terminal (that of util-linux's `script`) and answers its question: `answer`
 /// is given the word that is asked for.
-fn call_at_terminal(
+pub fn call_at_terminal(
     line: &str,
     settings: &[(&str, &str)],
     answer: impl FnOnce(&str) -> String,

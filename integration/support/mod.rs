@@ -10,4 +10,5 @@ pub mod second_engine;
 #[path = "../simulated_engine/mod.rs"]
 pub mod simulated_engine;
 pub mod socket_client;
+pub mod ssh;
 pub mod system;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tracing::info;
+use tracing::warn;
 
 use crate::docker::{EngineError, Inspected, State};
 use crate::job::FinishedJob;
@@ -58,8 +58,7 @@ pub async fn result_of_mark(
         }
     };
     if !in_time {
-        info!(job_id = %held.assignment.job.id, container_id = %held.job.container,
-            work_id = held.job.errand.work_id_shown(), "a correction was cancelled too late: it had ended before");
+        warn!("a correction was cancelled too late: it had ended before");
     }
     Ok(in_time.then(|| cancelled(held)))
 }

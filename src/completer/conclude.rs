@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tracing::{debug, error, info, warn};
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::EngineError;
 use crate::fields::raw;
@@ -18,6 +19,7 @@ use crate::queue::{
 };
 use crate::rerun::Rerun;
 
+use super::STAGE;
 use super::cancelling::{Unknown, cancelled, result_of_mark};
 use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
@@ -42,6 +44,8 @@ pub struct Held {
     pub job: RunningJob,
     /// What was asked for, where the submission's file may have to be deleted in the end.
     pub asked: Option<Box<Rerun>>,
+    /// Whose lines in the log are about it.
+    pub concern: Concern,
     /// What is counted in the end.
     pub course: Course,
 }
@@ -69,7 +73,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
                 return (finish, Reached::Nothing, removal);
             }
             Ok(None) => {}
-            Err(unknown) => return (not_yet(held, &unknown), Reached::Nothing, None),
+            Err(unknown) => return (not_yet(&unknown), Reached::Nothing, None),
         }
     }
     match last_of(session, held, ended).await {
@@ -84,7 +88,6 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
 /// What a correction ends with, or how far it came.
 async fn last_of(session: &Session, held: &Held, ended: &Ended) -> (Result<Last, Finish>, Reached) {
     let (job, taken) = (&held.job, &held.assignment.job);
-    let work_id = job.errand.work_id_shown();
     let engine = job.origin.as_ref().map(|origin| &origin.engine);
     let Attempt { result, reached } =
         result_of(session.scene(), ended, engine, job.errand.clone(), &Sealing::of_job(job)).await;
@@ -95,8 +98,7 @@ async fn last_of(session: &Session, held: &Held, ended: &Ended) -> (Result<Last,
             return (Err(if passed_on { Finish::Settled } else { Finish::Again }), reached);
         }
         Err(error) => {
-            warn!(job_id = %taken.id, container_id = %job.container, work_id, error = format!("{error:#}"),
-                "the result cannot be read yet");
+            warn!(error = format!("{error:#}"), "the result cannot be read yet");
             return (Err(Finish::Again), reached);
         }
     };
@@ -109,8 +111,7 @@ async fn last_of(session: &Session, held: &Held, ended: &Ended) -> (Result<Last,
         Next::Tell(result) => Ok(Ok(result)),
         Next::Again(next) => Ok(Err(next)),
         Next::Unknown(error) => {
-            warn!(job_id = %taken.id, container_id = %job.container, work_id, error,
-                "it is not known yet whether a correction is run again");
+            warn!(error, "it is not known yet whether a correction is run again");
             Err(Finish::Again)
         }
     };
@@ -125,11 +126,11 @@ async fn end(
     mut last: Last,
     heeds_mark: bool,
 ) -> (Finish, Option<Removal>) {
-    let (job, taken) = (&held.job, &held.assignment.job);
-    let work_id = job.errand.work_id_shown();
+    let job = &held.job;
     if ended.end == End::Unstoppable {
-        error!(job_id = %taken.id, container_id = %job.container, work_id,
-            "a container ran out of time, or was cancelled, and could not be stopped: the Docker host needs a look");
+        error!(
+            "a container ran out of time, or was cancelled, and could not be stopped: the Docker host needs a look"
+        );
     }
     if heeds_mark && last.is_err() {
         last = Ok(cancelled(held));
@@ -144,7 +145,7 @@ async fn end(
         };
         match of_mark {
             Ok(result) => last = result.map_or(last, Ok),
-            Err(unknown) => return (not_yet(held, &unknown), None),
+            Err(unknown) => return (not_yet(&unknown), None),
         }
         settled = take_last_step(session, held, &last, leftover.as_ref(), true).await;
     }
@@ -153,11 +154,14 @@ async fn end(
             session.witness.forget(&job.container);
             held.course.over(last.as_ref().ok(), held.age(), &session.metrics);
             match &last {
-                Err(next) => warn!(job_id = %taken.id, container_id = %job.container, work_id,
-                    again = next.id.as_ref().map(JobId::as_str), delay_ms = next.options.delay.as_millis(),
-                    "the Docker host failed a correction: it is run again"),
-                Ok(result) => info!(job_id = %taken.id, container_id = %job.container, work_id,
-                    outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed"),
+                Err(next) => warn!(
+                    again = next.id.as_ref().map(JobId::as_str),
+                    delay_ms = next.options.delay.as_millis(),
+                    "the Docker host failed a correction: it is run again"
+                ),
+                Ok(result) => {
+                    info!(outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed")
+                }
             }
             // One that was cancelled may be started by hand even now.
             let is_cancelled =
@@ -168,11 +172,12 @@ async fn end(
                 force,
                 because: Because::HandedOver(job.correction()),
                 noted: leftover,
+                concern: held.concern.clone(),
             });
             (Finish::Settled, removal)
         }
         Some(Settled::Lost) => {
-            debug!(job_id = %taken.id, container_id = %job.container, "another completer owns this correction now");
+            debug!("another completer owns this correction now");
             (Finish::Settled, None)
         }
         // Whoever knows of the mark is never answered so.
@@ -212,9 +217,8 @@ async fn take_last_step(
     }
 }
 
-fn not_yet(held: &Held, unknown: &Unknown) -> Finish {
-    warn!(job_id = %held.assignment.job.id, container_id = %held.job.container, error = %unknown,
-        "it is not known yet whether a correction was cancelled in time");
+fn not_yet(unknown: &Unknown) -> Finish {
+    warn!(error = %unknown, "it is not known yet whether a correction was cancelled in time");
     Finish::Again
 }
 
@@ -238,6 +242,19 @@ async fn without_container(session: &Session, held: &Held, end: &End) -> Next {
     }
 }
 
+/// Whose data nobody can read has no correction's identity but this.
+fn identity_of_refused(session: &Session, taken: &TakenJob) -> CorrectionId {
+    let job = JobId::new(format!("running-{}", taken.id));
+    CorrectionId::derive(&session.instance(), &job, taken.timestamp, taken.generation)
+}
+
+/// What is known of a running job whose data cannot be used.
+pub fn concern_of_refused(session: &Session, taken: &TakenJob, invalid: &InvalidJob) -> Concern {
+    let concern = Concern::of(STAGE, &taken.id, &identity_of_refused(session, taken));
+    concern.work(&invalid.errand);
+    concern
+}
+
 /// Hands a running job over whose data cannot be used: its caller is told so.
 pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
     let failure = Failure::new(
@@ -246,15 +263,9 @@ pub async fn refuse(session: &Session, taken: &TakenJob, invalid: &InvalidJob) {
             "The correction's record in running_corrections cannot be used: {invalid}. The program that wrote it has to be mended."
         ),
     );
-    warn!(job_id = %taken.id, work_id = invalid.errand.work_id_shown(), error = %invalid,
-        "a running job cannot be used");
+    warn!(error = %invalid, "a running job cannot be used");
     let result = FinishedJob::of_failure(invalid.errand.clone(), &failure);
-    let correction = CorrectionId::derive(
-        &session.instance(),
-        &JobId::new(format!("running-{}", taken.id)),
-        taken.timestamp,
-        taken.generation,
-    );
+    let correction = identity_of_refused(session, taken);
     let said = said("Correction refused");
     // Nothing of it was started by us, so that there is nothing to cancel.
     let conclusion = Conclusion { heeds_mark: true, ..Conclusion::of(&correction, said.get(), KEEP_RUNNING) };
@@ -278,7 +289,6 @@ pub async fn conclude_orphan(
         timeout: labels.timeout(),
         tries,
     };
-    let work_id = labels.errand.work_id_shown();
     // It was listed by the engine that we knew then.
     let engine = session.engine_id();
     let (errand, sealing) = (labels.errand.clone(), Sealing::Known(labels.seal.clone()));
@@ -289,12 +299,14 @@ pub async fn conclude_orphan(
         // Only the container told of this correction: as if it had been removed before the list was made.
         // Whoever removed it did so because the result is safe, even if Redis has forgotten that by now.
         Ok(None) => {
-            debug!(container_id = %container, work_id, "a container without a record is gone before it was read");
+            debug!("a container without a record is gone before it was read");
             return (reached, None);
         }
         Err(error) => {
-            warn!(container_id = %container, work_id, error = format!("{error:#}"),
-                "the result of a container without a record cannot be read yet; the next sweep tries again");
+            warn!(
+                error = format!("{error:#}"),
+                "the result of a container without a record cannot be read yet; the next sweep tries again"
+            );
             return (reached, None);
         }
     };
@@ -307,7 +319,7 @@ pub async fn conclude_orphan(
         }
         Next::Again(next) => (PENDING_QUEUE, *next, None, None),
         Next::Unknown(error) => {
-            debug!(container_id = %container, work_id, error, "the next sweep tries again");
+            debug!(error, "the next sweep tries again");
             return (reached, None);
         }
     };
@@ -317,17 +329,19 @@ pub async fn conclude_orphan(
         Ok(Finished::Added) => {
             session.witness.forget(container);
             Course::of_labels(labels, &session.metrics).over(told.as_ref(), None, &session.metrics);
-            warn!(container_id = %container, job_id = %labels.correction, work_id, queue,
-                "a container without a record was finished from its labels");
-            Some(Removal::of(container.clone(), Because::HandedOver(labels.correction.clone())))
+            warn!(queue, "a container without a record was finished from its labels");
+            let because = Because::HandedOver(labels.correction.clone());
+            Some(Removal { concern: Concern::current(), ..Removal::of(container.clone(), because) })
         }
         Ok(Finished::Not(Standing::Done)) => {
             Some(Removal::of(container.clone(), Because::Done(Box::new(labels.clone()))))
         }
         Ok(Finished::Not(_)) => None,
         Err(error) => {
-            warn!(container_id = %container, work_id, error = format!("{error:#}"),
-                "a container without a record could not be finished; the next sweep tries again");
+            warn!(
+                error = format!("{error:#}"),
+                "a container without a record could not be finished; the next sweep tries again"
+            );
             None
         }
     };
@@ -368,7 +382,7 @@ pub async fn hand_over(
     match session.running.conclude(taken, to, next, conclusion).await {
         Ok(settled) => Some(settled),
         Err(error) => {
-            warn!(job_id = %taken.id, error = format!("{error:#}"), "a correction could not be handed over yet");
+            warn!(error = format!("{error:#}"), "a correction could not be handed over yet");
             None
         }
     }

@@ -25,8 +25,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, State};
 use crate::heartbeat::{self, bounded};
@@ -65,7 +66,7 @@ pub struct Disks {
 
 #[derive(Debug)]
 enum Order {
-    Watch(ContainerId),
+    Watch(ContainerId, Concern),
     Forget(ContainerId),
 }
 
@@ -86,10 +87,10 @@ impl Disks {
         Self { _closing: closing.drop_guard(), orders, _lane: lane }
     }
 
-    /// Watches a container from now on.
+    /// Watches a container from now on, about what this is called for.
     pub fn watch(&self, container: &ContainerId) {
         // It ends with the completer: what is handed in then is watched by the next one.
-        let _ = self.orders.send(Order::Watch(container.clone()));
+        let _ = self.orders.send(Order::Watch(container.clone(), Concern::current()));
     }
 
     /// Leaves it alone.
@@ -118,6 +119,8 @@ enum Turn {
 /// What is known of a container's disk.
 #[derive(Clone, Debug)]
 struct Watched {
+    /// Whose lines in the log are about it.
+    concern: Concern,
     /// Its limit and its volumes; `None` before the first look.
     terms: Option<(u64, Vec<String>)>,
     /// How much was written, and when that was so.
@@ -143,7 +146,7 @@ impl Lane {
             tokio::select! {
                 biased;
                 order = given.recv() => match order {
-                    Some(Order::Watch(container)) => self.watch(container),
+                    Some(Order::Watch(container, concern)) => self.watch(container, concern),
                     Some(Order::Forget(container)) => self.forget(&container),
                     None => return,
                 },
@@ -155,9 +158,9 @@ impl Lane {
         }
     }
 
-    fn watch(&mut self, container: ContainerId) {
+    fn watch(&mut self, container: ContainerId, concern: Concern) {
         if !self.watched.contains_key(&container) && !self.looked_at.contains(&container) {
-            self.put(container, Watched::anew(), FIRST_LOOK);
+            self.put(container, Watched::anew(concern), FIRST_LOOK);
         }
     }
 
@@ -177,11 +180,13 @@ impl Lane {
         let Some((_, mut watched)) = self.watched.remove(&container) else { return };
         self.looked_at.insert(container.clone());
         let session = Arc::clone(&self.session);
+        let span = watched.concern.span();
         self.busy.push(
             async move {
                 let (wait, rest) = watched.look(session.scene(), &container).await;
                 Turn::Looked(Box::new((container, watched, wait)), (rest * REST).min(LONGEST_REST))
             }
+            .instrument(span)
             .boxed(),
         );
     }
@@ -198,8 +203,8 @@ impl Lane {
 }
 
 impl Watched {
-    fn anew() -> Self {
-        Self { terms: None, last: (0, Instant::now()), unanswered: 0 }
+    fn anew(concern: Concern) -> Self {
+        Self { concern, terms: None, last: (0, Instant::now()), unanswered: 0 }
     }
 
     /// Looks at a container. Tells when to look again (`None` = no more), and how long the engine worked on it.
@@ -216,19 +221,18 @@ impl Watched {
                 (Some(next_look(before, began.saturating_duration_since(at), disk)), took)
             }
             // The container rests, and not the lane.
-            Ok(Err(error)) => (Some(self.not_answered(container, &error)), Duration::ZERO),
-            Err(stuck) => (Some(self.not_answered(container, &stuck)), Duration::ZERO),
+            Ok(Err(error)) => (Some(self.not_answered(&error)), Duration::ZERO),
+            Err(stuck) => (Some(self.not_answered(&stuck)), Duration::ZERO),
         }
     }
 
     /// A look had no answer. Tells when to look again.
-    fn not_answered(&mut self, container: &ContainerId, why: &dyn std::error::Error) -> Duration {
+    fn not_answered(&mut self, why: &dyn std::error::Error) -> Duration {
         self.unanswered = self.unanswered.saturating_add(1);
         if self.unanswered == GIVEN_UP_AFTER {
-            warn!(container_id = %container, error = %why,
-                "how much a container writes to its disk cannot be counted: it is hardly watched any more");
+            warn!(error = %why, "how much a container writes to its disk cannot be counted: it is hardly watched any more");
         } else {
-            debug!(container_id = %container, error = %why, "a disk could not be looked at");
+            debug!(error = %why, "a disk could not be looked at");
         }
         let doubled = 2_u32.saturating_pow(self.unanswered.saturating_sub(1));
         SELDOM.saturating_mul(doubled).min(RARELY)
@@ -237,7 +241,7 @@ impl Watched {
 
 /// Watches the disk of a single container, for as long as there is something to watch.
 pub async fn watch_one(scene: Scene<'_>, container: &ContainerId) {
-    let (mut watched, mut wait) = (Watched::anew(), FIRST_LOOK);
+    let (mut watched, mut wait) = (Watched::anew(Concern::current()), FIRST_LOOK);
     loop {
         tokio::time::sleep(wait).await;
         let (next, worked) = watched.look(scene, container).await;
@@ -268,8 +272,11 @@ async fn look(
     };
     let Some(disk) = measure(scene, container, *allowed, volumes).await? else { return Ok(Looked::Done) };
     if disk.is_exceeded() {
-        warn!(container_id = %container, used = disk.used, allowed = disk.allowed,
-            "a container wrote more to its disk than it may, and is killed");
+        warn!(
+            used = disk.used,
+            allowed = disk.allowed,
+            "a container wrote more to its disk than it may, and is killed"
+        );
         scene.witness.saw_full_disk(container, disk);
         kill(scene, container).await?;
         pass(Point::CompleterKilled).await;
@@ -331,10 +338,9 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_looked_at_is_looked_at_less_and_less_often() {
-        let mut watched = Watched::anew();
+        let mut watched = Watched::anew(Concern::current());
         let why = std::io::Error::other("no answer");
-        let waits: Vec<u64> =
-            (0..6).map(|_| watched.not_answered(&ContainerId::new("c"), &why).as_secs()).collect();
+        let waits: Vec<u64> = (0..6).map(|_| watched.not_answered(&why).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 480, 600]);
     }
 

@@ -56,7 +56,7 @@ pub async fn inspect(
         Ok(None) => Finding::Gone,
         Ok(Some(inspected)) => no_longer_than(held.age(), finding(&session.engine, &inspected)),
         Err(error) => {
-            warn!(container_id = %container, error = format!("{error:#}"), "a container could not be inspected");
+            warn!(error = format!("{error:#}"), "a container could not be inspected");
             Finding::Unknown
         }
     };
@@ -79,14 +79,14 @@ pub fn finding(engine: &Engine, inspected: &Inspected) -> Finding {
 
 /// Kills a container whose time is up.
 pub async fn stop(session: Arc<Session>, ticket: Ticket, container: ContainerId) -> Report {
-    debug!(container_id = %container, "time is up: killing the container");
+    debug!("time is up: killing the container");
     match kill(session.scene(), &container).await {
         Ok(sent) => {
             pass(Point::CompleterKilled).await;
             Report::Killed(ticket, sent)
         }
         Err(error) => {
-            warn!(container_id = %container, error = format!("{error:#}"), "a container could not be killed");
+            warn!(error = format!("{error:#}"), "a container could not be killed");
             if error.is_away() { Report::Killed(ticket, false) } else { Report::KillRefused(ticket) }
         }
     }
@@ -102,7 +102,7 @@ pub async fn kill(scene: Scene<'_>, container: &ContainerId) -> Result<bool, Eng
     match scene.engine.usage(container).await {
         Ok(usage) => scene.witness.saw_usage(container, usage),
         Err(error) => {
-            debug!(container_id = %container, error = format!("{error:#}"), "what it uses is not known");
+            debug!(error = format!("{error:#}"), "what it uses is not known");
         }
     }
     if inspected.is_some_and(|inspected| inspected.state == State::Paused) {

@@ -56,7 +56,7 @@ pub async fn back_to_its_engine(session: &Session, taken: &TakenJob) -> bool {
     match settled {
         Ok(_) => true,
         Err(error) => {
-            warn!(job_id = %taken.id, error = format!("{error:#}"), "a running job could not be passed on");
+            warn!(error = format!("{error:#}"), "a running job could not be passed on");
             false
         }
     }
@@ -99,8 +99,7 @@ async fn give_up(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
     if matches!(settled, Some(Settled::Done | Settled::Already)) {
         let result = if let Next::Tell(result) = &next { Some(result) } else { None };
         Course::of_record(&taken.data, &session.metrics).over(result, None, &session.metrics);
-        error!(job_id = %taken.id, container_id = %job.container, work_id = job.errand.work_id_shown(), again,
-            "the Docker engine of a correction did not come back: it is given up");
+        error!(again, "the Docker engine of a correction did not come back: it is given up");
     }
     settled.is_some()
 }
@@ -124,7 +123,7 @@ async fn is_lost(session: &Session, taken: &TakenJob, job: &RunningJob) -> bool 
         && match session.redis.engine_unseen_for(&origin.engine).await {
             Ok(unseen_for) => unseen_for.is_none_or(is_over),
             Err(error) => {
-                warn!(job_id = %taken.id, error = format!("{error:#}"), "it is not known whether an engine is watched");
+                warn!(error = format!("{error:#}"), "it is not known whether an engine is watched");
                 false
             }
         }

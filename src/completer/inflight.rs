@@ -71,6 +71,12 @@ impl Inflight {
         self.by_container.contains_key(container)
     }
 
+    /// A record that is about this container.
+    #[must_use]
+    pub fn ticket_of(&self, container: &ContainerId) -> Option<Ticket> {
+        self.by_container.get(container)?.first().copied()
+    }
+
     /// How many deaths wait for their record.
     #[must_use]
     pub fn parked(&self) -> usize {

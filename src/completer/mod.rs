@@ -42,6 +42,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::concern::Concern;
 use crate::config::CompleterSettings;
 use crate::crash_points::{Point, pass};
 use crate::docker::{Engine, Notice, Watch};
@@ -64,6 +65,8 @@ use self::tally::Course;
 use self::tries::Tries;
 use self::work::{Doing, Work};
 
+/// Its name in the log.
+const STAGE: &str = "completer";
 /// How many running corrections one completer holds at most.
 const HELD_AT_MOST: usize = 20_000;
 /// How long effects that are under way may take when we are asked to stop.
@@ -203,7 +206,10 @@ impl Loop {
                 self.inflight.died(&container, exit_code, ours, now)
             }
             Notice::Oom { container } => {
-                debug!(container_id = %container, "a process of the container was killed for want of memory");
+                let holder = self.inflight.ticket_of(&container).and_then(|ticket| self.held.get(&ticket));
+                let concern = holder
+                    .map_or_else(|| Concern::of_container(STAGE, &container), |held| held.concern.clone());
+                concern.about(|| debug!("a process of the container was killed for want of memory"));
                 self.session.witness.saw_oom(&container);
                 Vec::new()
             }
@@ -218,7 +224,8 @@ impl Loop {
         let job = match RunningJob::parse(&assignment.job.data) {
             Ok(job) => job,
             Err(invalid) => {
-                self.work.begin(effects::dispose(session, assignment, invalid));
+                let concern = conclude::concern_of_refused(&session, &assignment.job, &invalid);
+                concern.about(|| self.work.begin(effects::dispose(session, assignment, invalid)));
                 return;
             }
         };
@@ -241,13 +248,16 @@ impl Loop {
         let look = self.freshness.is_doubtful(&assignment.job, &job, now);
         let timeout = job.origin.as_ref().and_then(crate::job::Origin::timeout);
         let container = job.container.clone();
-        debug!(job_id = %assignment.job.id, container_id = %container, "running correction taken");
-        // What the original's starter made has no limit.
-        if job.origin.is_some() {
-            self.disks.watch(&container);
-        }
+        let concern = Concern::of_running(STAGE, &assignment.job.id, &job);
+        concern.about(|| {
+            debug!("running correction taken");
+            // What the original's starter made has no limit.
+            if job.origin.is_some() {
+                self.disks.watch(&container);
+            }
+        });
         let cancelled = assignment.cancelled.is_cancelled();
-        self.held.insert(ticket, Arc::new(Held { assignment, job, asked, course }));
+        self.held.insert(ticket, Arc::new(Held { assignment, job, asked, concern, course }));
         let mut actions = self.inflight.taken(ticket, &container, timeout, look, now);
         if cancelled {
             actions.extend(self.inflight.cancelled(ticket));
@@ -276,14 +286,14 @@ impl Loop {
             match action {
                 Action::Inspect(ticket, container) => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
-                    self.work.begin_for(
-                        ticket,
-                        Doing::Inspect,
-                        effects::inspect(session, ticket, held, container),
-                    );
+                    let concern = held.concern.clone();
+                    let effect = effects::inspect(session, ticket, held, container);
+                    concern.about(|| self.work.begin_for(ticket, Doing::Inspect, effect));
                 }
-                Action::Kill(ticket, container) if self.held.contains_key(&ticket) => {
-                    self.work.begin_for(ticket, Doing::Kill, effects::stop(session, ticket, container));
+                Action::Kill(ticket, container) => {
+                    let Some(held) = self.held.get(&ticket) else { continue };
+                    let effect = effects::stop(session, ticket, container);
+                    held.concern.about(|| self.work.begin_for(ticket, Doing::Kill, effect));
                 }
                 Action::Finish { ticket, container, end, timed_out } => {
                     let Some(held) = self.held.get(&ticket).cloned() else { continue };
@@ -291,7 +301,9 @@ impl Loop {
                     held.course.has_ended();
                     let timeout = held.job.origin.as_ref().and_then(crate::job::Origin::timeout);
                     let ended = Ended { container, end, timed_out, timeout, tries };
-                    self.work.begin_for(ticket, Doing::Finish, effects::finish(session, ticket, held, ended));
+                    let concern = held.concern.clone();
+                    let effect = effects::finish(session, ticket, held, ended);
+                    concern.about(|| self.work.begin_for(ticket, Doing::Finish, effect));
                 }
                 _ => {}
             }
@@ -300,12 +312,15 @@ impl Loop {
         while !self.work.is_full() {
             let Some((container, labels, tries)) = self.orphans.next() else { break };
             let session = Arc::clone(&self.session);
-            self.work.begin(effects::finish_orphan(session, container, labels, tries));
+            let concern = Concern::of_labelled(STAGE, &container, &labels);
+            concern.about(|| self.work.begin(effects::finish_orphan(session, container, labels, tries)));
         }
         while self.work.may_pass_on() {
             let Some((assignment, job)) = self.foreign.pop_front() else { break };
             if !assignment.lost.is_cancelled() {
-                self.work.pass_on(elsewhere::pass_on(Arc::clone(&self.session), assignment, job));
+                let concern = Concern::of_running(STAGE, &assignment.job.id, &job);
+                let effect = elsewhere::pass_on(Arc::clone(&self.session), assignment, job);
+                concern.about(|| self.work.pass_on(effect));
             }
         }
         let [queued, parked] = &self.gauges;

@@ -14,8 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 use tokio_util::time::DelayQueue;
-use tracing::{debug, error, warn};
+use tracing::{Instrument, debug, error, warn};
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::Removed;
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
@@ -24,6 +25,7 @@ use crate::labels::Labels;
 use crate::metrics::CameOf;
 use crate::queue::{Leftover, QueueError, Standing};
 
+use super::STAGE;
 use super::session::Session;
 
 /// A power cut takes from an append-only file that is flushed each second what was answered in the last
@@ -47,13 +49,19 @@ pub struct Removal {
     pub because: Because,
     /// The note of it in Redis, which is to be forgotten then; only where no label tells of it.
     pub noted: Option<Leftover>,
+    /// Whose lines in the log are about it.
+    pub concern: Concern,
 }
 
 impl Removal {
     /// Of a container that ended, or was never started.
     #[must_use]
     pub fn of(container: ContainerId, because: Because) -> Self {
-        Self { container, force: false, because, noted: None }
+        let concern = match &because {
+            Because::Done(labels) => Concern::of_labelled(STAGE, &container, labels),
+            Because::HandedOver(_) | Because::NeverStarted => Concern::of_container(STAGE, &container),
+        };
+        Self { container, force: false, because, noted: None, concern }
     }
 
     /// Of a container that Redis knows of.
@@ -173,13 +181,18 @@ impl Lane {
 
     fn start(&mut self, removal: Removal, tried: u32) {
         let (session, one) = (Arc::clone(&self.session), removal.clone());
-        let task = self.under_way.spawn(bounded(async move { remove(&session, &one).await }));
+        let span = removal.concern.span();
+        let work = bounded(async move { remove(&session, &one).await }).instrument(span);
+        let task = self.under_way.spawn(work);
         self.tried.insert(task.id(), (removal, tried));
     }
 
     fn failed(&mut self, id: Id, why: &dyn std::error::Error) {
-        let container = self.tried.get(&id).map(|(removal, _)| removal.container.to_string());
-        error!(container_id = container, error = %why, "a removal was given up: only its container is held up");
+        if let Some((removal, _)) = self.tried.get(&id) {
+            removal
+                .concern
+                .about(|| error!(error = %why, "a removal was given up: only its container is held up"));
+        }
         self.after(id, Tried::Failed);
     }
 
@@ -203,18 +216,16 @@ impl Lane {
 /// Removes a container, if it still is not needed.
 async fn remove(session: &Session, removal: &Removal) -> Tried {
     pass(Point::CompleterRemoving).await;
-    let container = removal.container.as_str();
     match is_unneeded(session, &removal.because).await {
         Ok(true) => {}
         Ok(false) => {
             warn!(
-                container_id = container,
                 "Redis forgot that the correction of this container is done; it is kept until that is so again"
             );
             return Tried::Settled;
         }
         Err(error) => {
-            debug!(container_id = container, error = format!("{error:#}"), "a removal waits for Redis");
+            debug!(error = format!("{error:#}"), "a removal waits for Redis");
             return Tried::Unknown;
         }
     }
@@ -223,22 +234,19 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
     match removed {
         Ok(Removed::Done | Removed::Gone) => {
             session.metrics.removals.of(CameOf::Done).one();
-            debug!(container_id = container, "container removed");
+            debug!("container removed");
             forget(session, removal).await;
             Tried::Settled
         }
         // Its note stays until a later look finds it gone.
         Ok(Removed::InProgress) => Tried::Settled,
         Ok(Removed::Running) => {
-            warn!(
-                container_id = container,
-                "a container whose correction has ended runs again; it is left alone"
-            );
+            warn!("a container whose correction has ended runs again; it is left alone");
             Tried::Settled
         }
         Err(error) => {
             session.metrics.removals.of(CameOf::Failed).one();
-            warn!(container_id = container, error = format!("{error:#}"), "a container could not be removed");
+            warn!(error = format!("{error:#}"), "a container could not be removed");
             Tried::Failed
         }
     }
@@ -248,8 +256,10 @@ async fn remove(session: &Session, removal: &Removal) -> Tried {
 async fn forget(session: &Session, removal: &Removal) {
     let Some(leftover) = &removal.noted else { return };
     if let Err(error) = session.redis.forget_leftover(leftover).await {
-        debug!(container_id = %removal.container, error = format!("{error:#}"),
-            "the note of a container that is gone stays until the next sweep");
+        debug!(
+            error = format!("{error:#}"),
+            "the note of a container that is gone stays until the next sweep"
+        );
     }
 }
 

@@ -27,8 +27,7 @@ impl Loop {
                 if let Some((ticket, doing)) = failed
                     && let Some(held) = self.held.get(&ticket)
                 {
-                    let (job, container) = (&held.assignment.job.id, &held.job.container);
-                    warn!(job_id = %job, container_id = %container, "this correction is tried again in a moment");
+                    held.concern.about(|| warn!("this correction is tried again in a moment"));
                     // Of what was superseded meanwhile nobody waits for an answer.
                     let report = match doing {
                         Doing::Inspect => Report::Inspected(ticket, Finding::Unknown),

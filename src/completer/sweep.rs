@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::{EngineError, Inspected, Listed, State};
 use crate::identity::{ContainerId, CorrectionId};
@@ -17,6 +18,7 @@ use crate::labels::Labels;
 use crate::metrics::Find;
 use crate::queue::Standing;
 
+use super::STAGE;
 use super::collect::elapsed;
 use super::inflight::Seen;
 use super::removal::{Because, Removal};
@@ -156,8 +158,9 @@ fn classify(found: &mut Found, one: Stranger, standing: Standing, now: Timestamp
         Standing::Orphan => {
             let age = now.as_second().saturating_sub(one.created);
             if age >= CREATED_GRACE.as_secs().cast_signed() {
-                info!(container_id = %one.id, "a container that was never started and has no record is removed");
-                found.removable.push(removal(Because::NeverStarted));
+                let concern = Concern::of_labelled(STAGE, &one.id, &one.labels);
+                concern.about(|| info!("a container that was never started and has no record is removed"));
+                found.removable.push(Removal { concern, ..removal(Because::NeverStarted) });
             }
         }
     }
@@ -177,9 +180,13 @@ fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
 /// Kills those that do run far beyond their time, or whose correction was cancelled. One that cannot be killed holds up nobody else.
 pub async fn stop_overdue(session: &Session, overdue: Vec<Stranger>) {
     for one in overdue {
-        if let Err(error) = stop_if_overdue(session, &one).await {
-            warn!(container_id = %one.id, error = format!("{error:#}"), "an overdue container could not be stopped");
-        }
+        let concern = Concern::of_labelled(STAGE, &one.id, &one.labels);
+        let work = async {
+            if let Err(error) = stop_if_overdue(session, &one).await {
+                warn!(error = format!("{error:#}"), "an overdue container could not be stopped");
+            }
+        };
+        work.instrument(concern.span()).await;
     }
 }
 
@@ -190,14 +197,14 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
         return Ok(());
     };
     if one.stray {
-        info!(container_id = %one.id, "a container whose correction was cancelled runs, and is killed");
+        warn!("a container whose correction was cancelled runs, and is killed");
         super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
         return Ok(());
     }
     let run_for = elapsed(started, session.engine.now());
     if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
-        warn!(container_id = %one.id, "a container runs far beyond its time and is killed");
+        warn!("a container runs far beyond its time and is killed");
         super::effects::kill(session.scene(), &one.id).await?;
         pass(Point::SweepKilled).await;
     }

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use tokio::task::{Id, JoinSet};
-use tracing::error;
+use tracing::{Instrument, error};
 
+use crate::concern::Concern;
 use crate::heartbeat::{Gauge, Stuck, Vital, bounded};
 
 use super::effects::Report;
@@ -23,6 +24,7 @@ pub struct Work {
     effects: JoinSet<Result<Report, Stuck>>,
     working_on: HashMap<Id, (Ticket, Doing)>,
     passing_on: HashSet<Id>,
+    concerns: HashMap<Id, Concern>,
     gauge: Gauge,
 }
 
@@ -49,7 +51,8 @@ pub enum Done {
 impl Default for Work {
     fn default() -> Self {
         let gauge = Gauge::of(Vital::Effects);
-        Self { effects: JoinSet::new(), working_on: HashMap::new(), passing_on: HashSet::new(), gauge }
+        let (working_on, passing_on, concerns) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { effects: JoinSet::new(), working_on, passing_on, concerns, gauge }
     }
 }
 
@@ -70,8 +73,11 @@ impl Work {
         self.working_on.insert(id, (ticket, doing));
     }
 
+    /// It is about the same correction as its start is.
     fn start(&mut self, effect: impl Future<Output = Report> + Send + 'static) -> Id {
-        let id = self.effects.spawn(bounded(effect)).id();
+        let concern = Concern::current();
+        let id = self.effects.spawn(bounded(effect).instrument(concern.span())).id();
+        self.concerns.insert(id, concern);
         self.gauge.set(self.effects.len());
         id
     }
@@ -98,17 +104,19 @@ impl Work {
     pub async fn next(&mut self) -> Option<Done> {
         let ended = self.effects.join_next_with_id().await?;
         self.gauge.set(self.effects.len());
-        self.passing_on.remove(&match &ended {
+        let id = match &ended {
             Ok((id, _)) => *id,
             Err(panicked) => panicked.id(),
-        });
+        };
+        self.passing_on.remove(&id);
+        let concern = self.concerns.remove(&id).unwrap_or_else(Concern::current);
         Some(match ended {
             Ok((id, Ok(report))) => {
                 self.working_on.remove(&id);
                 Done::Reported(report)
             }
-            Ok((id, Err(stuck))) => self.failed(id, &stuck),
-            Err(panicked) => self.failed(panicked.id(), &panicked),
+            Ok((id, Err(stuck))) => concern.about(|| self.failed(id, &stuck)),
+            Err(panicked) => concern.about(|| self.failed(panicked.id(), &panicked)),
         })
     }
 
@@ -121,6 +129,7 @@ impl Work {
     pub async fn abort(&mut self) {
         self.effects.shutdown().await;
         self.passing_on.clear();
+        self.concerns.clear();
         self.gauge.set(0);
     }
 }

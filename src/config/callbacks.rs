@@ -53,6 +53,6 @@ fn docker_address(inputs: &mut Inputs) -> Option<(String, u16)> {
     };
     match endpoint {
         Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. } => Some((host, port)),
-        Endpoint::Unix(_) | Endpoint::Ssh { .. } => None,
+        Endpoint::Unix(_) | Endpoint::Ssh(_) => None,
     }
 }

@@ -13,6 +13,7 @@ use super::problem::{Origin, Problem};
 use super::redis_url::{self, LAST_DATABASE};
 use super::registry_logins::{self, Logins};
 use super::settings::{DockerSettings, Endpoint, RedisSettings, Secret};
+use super::ssh::SshKey;
 
 /// Redis, by its URL or by its parts.
 pub(super) fn redis(inputs: &mut Inputs) -> RedisSettings {
@@ -71,8 +72,28 @@ pub(super) fn docker(inputs: &mut Inputs) -> DockerSettings {
     settings
 }
 
-/// `DOCKER_OPTIONS`, else its file, else `DOCKER_HOST`, else the local socket.
+/// Where the engine is, with ssh's own configuration.
 fn endpoint(inputs: &mut Inputs) -> Endpoint {
+    let mut endpoint = endpoint_alone(inputs);
+    let config = inputs.find("DOCKER_SSH_CONFIG");
+    match (&mut endpoint, config) {
+        (Endpoint::Ssh(ssh), Some(found)) => {
+            let path = PathBuf::from(&found.text);
+            match readable(&path) {
+                Ok(()) => ssh.config = Some(path),
+                Err(what) => unusable(inputs, "DOCKER_SSH_CONFIG", &found, what),
+            }
+        }
+        (_, Some(_)) => {
+            inputs.warn("DOCKER_SSH_CONFIG is ignored: the Docker engine is not reached over ssh")
+        }
+        (_, None) => {}
+    }
+    endpoint
+}
+
+/// `DOCKER_OPTIONS`, else its file, else `DOCKER_HOST`, else the local socket.
+fn endpoint_alone(inputs: &mut Inputs) -> Endpoint {
     let nowhere = Endpoint::Unix(PathBuf::from(SOCKET));
     let (setting, found, text) = if let Some(found) = inputs.find("DOCKER_OPTIONS") {
         for ignored in ["DOCKER_OPTIONS_FILE", "DOCKER_HOST"] {
@@ -141,7 +162,10 @@ fn check_files(inputs: &mut Inputs, setting: &'static str, found: &Found, endpoi
             let (certificate, key) = identity.clone().unzip();
             vec![("ca", ca.clone()), ("cert", certificate), ("key", key)]
         }
-        Endpoint::Ssh { key, .. } => vec![("sshOptions.privateKey", key.clone())],
+        Endpoint::Ssh(ssh) => match &ssh.key {
+            Some(SshKey::File(path)) => vec![("sshOptions.privateKey", Some(path.clone()))],
+            _ => vec![],
+        },
     };
     for (field, path) in files {
         let Some(path) = path else { continue };

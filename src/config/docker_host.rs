@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::docker_options::{SOCKET, without_brackets};
 use super::settings::Endpoint;
+use super::ssh::{SshEndpoint, is_ssh_host, is_ssh_socket, is_ssh_user};
 
 /// Ports of Docker's own, without and with encryption.
 const PLAIN: u16 = 2375;
@@ -15,7 +17,10 @@ const ENCRYPTED: u16 = 2376;
 /// `ca.pem`, `cert.pem` and `key.pem`, each of which is used if it is there.
 pub(super) fn parse(text: &str, verify: bool, certificates: Option<&Path>) -> Result<Endpoint, String> {
     let allowed = || {
-        String::from("unix:///path, tcp://host:port, http://host:port, https://host:port or ssh://user@host")
+        String::from(
+            "unix:///path, tcp://host:port, http://host:port, https://host:port or ssh://user@host:port/socket (port \
+             and socket may be left out)",
+        )
     };
     if let Some(path) = text.strip_prefix("unix://") {
         return Ok(Endpoint::Unix(if path.is_empty() { SOCKET.into() } else { path.into() }));
@@ -33,8 +38,12 @@ pub(super) fn parse(text: &str, verify: bool, certificates: Option<&Path>) -> Re
     }
     match url.scheme() {
         "ssh" => {
-            let username = Some(url.username().to_owned()).filter(|user| !user.is_empty());
-            Ok(Endpoint::Ssh { host, port: port.unwrap_or(22), username, key: None })
+            if url.password().is_some() {
+                return Err(
+                    "ssh://user@host without a password: nobody is asked for one, log in with a key".into()
+                );
+            }
+            ssh_url(&url).map(|ssh| Endpoint::Ssh(Box::new(ssh))).ok_or_else(allowed)
         }
         scheme @ ("tcp" | "http" | "https") => {
             if scheme == "https" || verify || port == Some(ENCRYPTED) {
@@ -47,6 +56,30 @@ pub(super) fn parse(text: &str, verify: bool, certificates: Option<&Path>) -> Re
         }
         _ => Err(allowed()),
     }
+}
+
+/// The engine behind `ssh://user@host:port/path/of/its/socket`.
+pub(super) fn ssh_url(url: &Url) -> Option<SshEndpoint> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(String::from);
+    let host = without_brackets(&decoded(url.host_str()?)?);
+    let username = Some(decoded(url.username())?).filter(|user| !user.is_empty());
+    let path = decoded(url.path())?;
+    let socket = if path.trim_end_matches('/').is_empty() { SOCKET.to_owned() } else { path };
+    let sound = is_ssh_host(&host)
+        && username.as_deref().is_none_or(is_ssh_user)
+        && is_ssh_socket(&socket)
+        && url.query().is_none()
+        && url.fragment().is_none();
+    sound.then(|| SshEndpoint {
+        host,
+        port: url.port(),
+        username,
+        socket: socket.into(),
+        key: None,
+        passphrase: None,
+        agent: None,
+        config: None,
+    })
 }
 
 #[cfg(test)]
@@ -74,10 +107,38 @@ mod tests {
         assert_eq!(read("http://h"), tcp("h", 80));
         assert_eq!(read("tcp://h:2376"), tls("h", 2376));
         assert_eq!(read("https://h"), tls("h", 443));
-        let ssh = Endpoint::Ssh { host: "h".into(), port: 22, username: Some("me".into()), key: None };
-        assert_eq!(read("ssh://me@h"), ssh);
         assert_eq!(parse("tcp://h", true, None), Ok(tls("h", 2376)));
         assert_eq!(parse("tcp://h:99", true, None), Ok(tls("h", 99)));
+    }
+
+    #[test]
+    fn the_far_host_of_ssh_may_be_told_with_user_port_and_socket() {
+        let read = |text: &str| match parse(text, false, None) {
+            Ok(Endpoint::Ssh(ssh)) => (ssh.host, ssh.port, ssh.username, ssh.socket.display().to_string()),
+            other => panic!("{text}: {other:?}"),
+        };
+        let me = || Some(String::from("me"));
+        assert_eq!(read("ssh://h"), ("h".into(), None, None, SOCKET.into()));
+        assert_eq!(read("ssh://me@h/"), ("h".into(), None, me(), SOCKET.into()));
+        assert_eq!(read("ssh://me@[::1]:22"), ("::1".into(), Some(22), me(), SOCKET.into()));
+        assert_eq!(
+            read("ssh://a%40b@h:9/run/user/1%20/d.sock"),
+            ("h".into(), Some(9), Some("a@b".into()), "/run/user/1 /d.sock".into())
+        );
+        for wrong in [
+            "ssh://",
+            "ssh://-oProxyCommand=x",
+            "ssh://-l@h",
+            "ssh://h:0",
+            "ssh://h/a?b",
+            "ssh://h/a#b",
+            "ssh://h/%0a",
+            "ssh://h/${HOME}",
+        ] {
+            assert!(parse(wrong, false, None).is_err(), "{wrong}");
+        }
+        let told = parse("ssh://me:canary@h", false, None).unwrap_err();
+        assert!(told.contains("without a password") && !told.contains("canary"), "{told}");
     }
 
     #[test]

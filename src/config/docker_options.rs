@@ -2,7 +2,7 @@
 //!
 //! Facts of docker-modem 5: `host` beats `socketPath`; without `protocol` it is https where `ca`, `cert`
 //! and `key` are all given, else http; without `port` it is the protocol's own (80, 443, 22); `host` may
-//! be a URL. No error text shows a value, since a field may hold a password.
+//! be a URL. No error text shows a value, since a field may hold a password. `ssh` reads what is there of ssh.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::docker_host::ssh_url;
 use super::settings::Endpoint;
+
+mod ssh;
 
 /// Where Docker's socket is on every Linux machine.
 pub(super) const SOCKET: &str = "/var/run/docker.sock";
@@ -26,6 +29,8 @@ const KNOWN: &[&str] = &[
     "username",
     "sshOptions",
     "sshOptions.privateKey",
+    "sshOptions.passphrase",
+    "sshOptions.agent",
 ];
 
 /// What was read.
@@ -68,12 +73,9 @@ impl Protocol {
         }
     }
 
-    fn port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            Self::Ssh => 22,
-        }
+    /// Its own port, and Docker's.
+    fn ports(self) -> (u16, u16) {
+        if self == Self::Https { (443, 2376) } else { (80, 2375) }
     }
 }
 
@@ -83,6 +85,7 @@ struct Host {
     port: Option<u16>,
     protocol: Option<Protocol>,
     username: Option<String>,
+    socket: Option<PathBuf>,
 }
 
 struct Reader {
@@ -100,52 +103,52 @@ impl Reader {
         let port = self.port();
         let protocol = self.protocol();
         let (ca, certificate, key) = (self.path("ca"), self.path("cert"), self.path("key"));
-        let username = self.text("username");
-        let private_key = self.private_key();
+        let ssh = self.ssh_options();
         let host = match host {
             Some(host) => self.host(&host)?,
+            None if protocol == Some(Protocol::Ssh) => {
+                self.problems.push("\"protocol\": \"ssh\" needs a \"host\"".into());
+                return None;
+            }
             None => return Some(self.local(socket)),
         };
-        if socket.is_some() {
-            self.warnings.push("\"host\" is there, so that \"socketPath\" is ignored".into());
-        }
         let implied = if ca.is_some() && certificate.is_some() && key.is_some() {
             Protocol::Https
         } else {
             Protocol::Http
         };
         let protocol = protocol.or(host.protocol).unwrap_or(implied);
+        if protocol == Protocol::Ssh {
+            return self.ssh(host, port, socket, ssh);
+        }
+        if socket.is_some() {
+            self.warnings.push("\"host\" is there, so that \"socketPath\" is ignored".into());
+        }
         let port = port.or(host.port).unwrap_or_else(|| self.usual_port(protocol));
         let encrypted = protocol == Protocol::Https;
         if !encrypted && (ca.is_some() || certificate.is_some() || key.is_some()) {
             self.warnings.push("\"ca\", \"cert\" and \"key\" count only with \"protocol\": \"https\"".into());
         }
-        let host_name = host.name;
-        Some(match protocol {
-            Protocol::Http => Endpoint::Tcp { host: host_name, port },
-            Protocol::Https => {
-                let identity = match (certificate, key) {
-                    (Some(certificate), Some(key)) => Some((certificate, key)),
-                    (None, None) => None,
-                    _ => {
-                        self.problems.push("\"cert\" and \"key\" are needed both, or none of them".into());
-                        None
-                    }
-                };
-                Endpoint::Tls { host: host_name, port, ca, identity }
-            }
-            Protocol::Ssh => Endpoint::Ssh {
-                host: host_name,
-                port,
-                username: username.or(host.username),
-                key: private_key,
-            },
+        let host = host.name;
+        Some(if encrypted {
+            let identity = match (certificate, key) {
+                (Some(certificate), Some(key)) => Some((certificate, key)),
+                (None, None) => None,
+                _ => {
+                    self.problems.push("\"cert\" and \"key\" are needed both, or none of them".into());
+                    None
+                }
+            };
+            Endpoint::Tls { host, port, ca, identity }
+        } else {
+            Endpoint::Tcp { host, port }
         })
     }
 
     fn local(&mut self, socket: Option<String>) -> Endpoint {
-        let remote = ["port", "ca", "cert", "key", "username", "sshOptions", "sshOptions.privateKey"];
-        let ignored: Vec<_> = remote.iter().filter(|field| self.fields.contains_key(**field)).collect();
+        let local = ["host", "socketPath", "protocol"];
+        let remote = KNOWN.iter().filter(|field| !local.contains(field));
+        let ignored: Vec<_> = remote.filter(|field| self.fields.contains_key(**field)).collect();
         if !ignored.is_empty() {
             self.warnings.push(format!("without \"host\" these fields are ignored: {ignored:?}"));
         }
@@ -155,13 +158,10 @@ impl Reader {
 
     /// The port where none is given: as docker-modem has it, which is hardly what is meant.
     fn usual_port(&mut self, protocol: Protocol) -> u16 {
-        let port = protocol.port();
-        if protocol != Protocol::Ssh {
-            let usual = if protocol == Protocol::Https { 2376 } else { 2375 };
-            self.warnings.push(format!(
-                "there is no \"port\", so that it is {port}, as Dockerode has it; Docker's own is {usual}"
-            ));
-        }
+        let (port, usual) = protocol.ports();
+        self.warnings.push(format!(
+            "there is no \"port\", so that it is {port}, as Dockerode has it; Docker's own is {usual}"
+        ));
         port
     }
 
@@ -217,29 +217,6 @@ impl Reader {
         }
         protocol
     }
-
-    fn private_key(&mut self) -> Option<PathBuf> {
-        let literal = self.path("sshOptions.privateKey");
-        let nested = match self.fields.get("sshOptions") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(options)) => {
-                let mut nested = Self { fields: options.clone(), problems: Vec::new(), warnings: Vec::new() };
-                let key = nested.path("privateKey");
-                let inside = |problem: String| format!("in \"sshOptions\": {problem}");
-                self.problems.extend(nested.problems.into_iter().map(inside));
-                let unknown = nested.fields.keys().filter(|name| name.as_str() != "privateKey");
-                let unknown = unknown
-                    .map(|name| format!("the field \"sshOptions\".{name:?} is not known and is ignored"));
-                self.warnings.extend(unknown);
-                key
-            }
-            Some(other) => {
-                self.problems.push(format!("\"sshOptions\" must be an object, not {}", kind(other)));
-                None
-            }
-        };
-        nested.or(literal)
-    }
 }
 
 /// The host of a URL.
@@ -249,15 +226,20 @@ fn url_host(text: &str) -> Option<Host> {
         "tcp" => None,
         scheme => Some(Protocol::named(scheme)?),
     };
+    if protocol == Some(Protocol::Ssh) {
+        let ssh = ssh_url(&url).filter(|_| url.password().is_none())?;
+        let socket = (url.path().len() > 1).then_some(ssh.socket);
+        return Some(Host { name: ssh.host, port: ssh.port, protocol, username: ssh.username, socket });
+    }
     let name = without_brackets(url.host_str().filter(|host| !host.is_empty())?);
     let username = Some(url.username().to_owned()).filter(|user| !user.is_empty());
-    Some(Host { name, port: url.port(), protocol, username })
+    Some(Host { name, port: url.port(), protocol, username, socket: None })
 }
 
 /// The host where nothing but the host is given.
 fn plain_host(text: &str) -> Option<Host> {
     let name = without_brackets(text);
-    is_host(&name).then_some(Host { name, port: None, protocol: None, username: None })
+    is_host(&name).then_some(Host { name, port: None, protocol: None, username: None, socket: None })
 }
 
 /// Whether a text can be a host name or an address.

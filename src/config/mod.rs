@@ -30,12 +30,14 @@ mod registry_logins;
 mod sandbox;
 mod settings;
 mod signing;
+mod ssh;
 mod table;
 mod tools;
 
 pub use command_line::command;
 pub use problem::{Origin, Problem, Shown};
 pub use settings::*;
+pub use ssh::{SshEndpoint, SshKey};
 pub use table::{Component, Setting, settings};
 pub use tools::*;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ssh::SshEndpoint;
 use crate::egress::Egress;
 use crate::identity::InstanceId;
 use crate::policy::Policy;
@@ -82,16 +83,7 @@ pub enum Endpoint {
         identity: Option<(PathBuf, PathBuf)>,
     },
     /// The engine of another machine through the `ssh` program.
-    Ssh {
-        /// Host name or address.
-        host: String,
-        /// TCP port.
-        port: u16,
-        /// User to log in as; `None` = as `ssh` decides.
-        username: Option<String>,
-        /// Path of the private key; `None` = as `ssh` decides.
-        key: Option<PathBuf>,
-    },
+    Ssh(Box<SshEndpoint>),
 }
 
 /// A user and password of a registry.

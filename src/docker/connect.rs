@@ -91,6 +91,14 @@ impl Engine {
         Self::with(transport.afresh(), *timeout, *pull_timeout, logins.clone(), metrics.clone())
     }
 
+    /// The same engine, reached without anything that others use or that must outlive the caller's thread. Reads no
+    /// file and sends nothing.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let Shared { transport, timeout, pull_timeout, logins, metrics, .. } = &*self.shared;
+        Self::with(transport.apart(), *timeout, *pull_timeout, logins.clone(), metrics.clone())
+    }
+
     fn with(
         transport: Transport,
         timeout: Duration,

@@ -78,7 +78,7 @@ impl Watch {
     /// # Errors
     /// The system grants no thread for it.
     pub fn with_rhythm(engine: &Engine, shutdown: &CancellationToken, rhythm: Rhythm) -> io::Result<Self> {
-        let engine = engine.afresh();
+        let engine = engine.apart();
         let (inbox, stop) = (Arc::new(Inbox::default()), shutdown.child_token());
         let reader = Reader { engine, inbox: Arc::clone(&inbox), rhythm, replays: Replays::default() };
         let reader = heartbeat::spawn_apart("events of the engine", &stop, reader.run())?;

@@ -46,7 +46,7 @@ impl Engine {
         while let Some(bytes) = self.within_uncounted(Call::Logs, self.timeout(), chunk(&mut body)).await? {
             frames.push(&bytes, &mut capture);
             if Instant::now() >= enough {
-                tracing::warn!(%container, "the container's output is too long to be read to its end");
+                tracing::warn!(container_id = %container, "the container's output is too long to be read to its end");
                 break;
             }
         }

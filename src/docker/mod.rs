@@ -1,6 +1,6 @@
 //! The Docker engine: containers, images and events, each call with a deadline.
 //!
-//! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP or TLS), shared by all of its
+//! One [`Engine`] is one pool of kept-alive connections (Unix socket, TCP, TLS or ssh), shared by all of its
 //! clones. What the engine answers is classified in [`EngineError`]; nothing is tried again in here.
 
 mod about;
@@ -26,10 +26,12 @@ mod reference;
 mod replays;
 mod sealed;
 mod spec;
+mod ssh;
 mod stored;
 mod tls;
 mod transport;
 mod types;
+mod unix;
 mod usage;
 mod version;
 
@@ -41,5 +43,6 @@ pub use following::{Printed, Said};
 pub use host::{free_disk, free_memory};
 pub use inbox::{Notice, Outage};
 pub use population::{Inhabitant, Owner};
+pub use ssh::stand_in;
 pub use stored::ImageRemoved;
 pub use types::{About, ContainerSpec, Inspected, Killed, Listed, Removed, State};

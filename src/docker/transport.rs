@@ -1,4 +1,4 @@
-//! One pool of kept-alive HTTP connections to the engine, over a Unix socket, TCP or TLS.
+//! One pool of kept-alive HTTP connections to the engine, over a Unix socket, TCP, TLS or ssh.
 //!
 //! bollard's own Unix client opens a connection for each call; this one is given to bollard in its
 //! place, and serves the calls whose answers we decode ourselves. A request that was written to a
@@ -7,11 +7,9 @@
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,19 +18,18 @@ use futures::{FutureExt, Stream, TryFutureExt};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::HeaderValue;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
-use tokio::net::UnixStream;
-use tower_service::Service;
 
 use super::clock::Clock;
 use super::error::{Call, EngineError};
+use super::ssh::Tunnel;
 use super::tls;
+use super::unix::{SshConnector, UnixConnector};
 use crate::config::Endpoint;
 
 /// The body of a request, of the type that bollard has.
@@ -66,12 +63,14 @@ enum Connector {
     Unix(UnixConnector),
     Tcp(HttpConnector),
     Tls(HttpsConnector<HttpConnector>),
+    Ssh(SshConnector),
 }
 
 enum Wire {
     Unix(Client<UnixConnector, Body>),
     Tcp(Client<HttpConnector, Body>),
     Tls(Client<HttpsConnector<HttpConnector>, Body>),
+    Ssh(Client<SshConnector, Body>),
 }
 
 impl Transport {
@@ -92,11 +91,10 @@ impl Transport {
                 let connector = tls::connector(tcp(timeout), ca.as_deref(), identity)?;
                 (Connector::Tls(connector), base.clone(), base)
             }
-            Endpoint::Ssh { host, .. } => {
-                return Err(EngineError::BadEndpoint(format!(
-                    "the protocol ssh (host {host}) is not supported by this version; use a socket, http or \
-                     https, or forward the remote socket with `ssh -L`"
-                )));
+            Endpoint::Ssh(ssh) => {
+                let tunnel = Tunnel::new(ssh, timeout)?;
+                let endpoint = tunnel.to_string();
+                (Connector::Ssh(SshConnector(Arc::new(tunnel))), "http://docker".to_owned(), endpoint)
             }
         };
         Ok(Self::with(connector, base, endpoint))
@@ -119,6 +117,16 @@ impl Transport {
     pub(super) fn afresh(&self) -> Self {
         let Shared { connector, base, endpoint, .. } = &*self.shared;
         Self::with(connector.clone(), base.clone(), endpoint.clone())
+    }
+
+    /// The same with nothing in common on the way: over ssh, with an ssh of its own.
+    pub(super) fn apart(&self) -> Self {
+        let Shared { connector, base, endpoint, .. } = &*self.shared;
+        let connector = match connector {
+            Connector::Ssh(SshConnector(tunnel)) => Connector::Ssh(SshConnector(Arc::new(tunnel.apart()))),
+            other => other.clone(),
+        };
+        Self::with(connector, base.clone(), endpoint.clone())
     }
 
     /// Scheme and authority of every request.
@@ -149,6 +157,7 @@ impl Transport {
                 Wire::Unix(client) => client.request(request),
                 Wire::Tcp(client) => client.request(request),
                 Wire::Tls(client) => client.request(request),
+                Wire::Ssh(client) => client.request(request),
             };
             let answer = answer.await;
             match &answer {
@@ -203,6 +212,7 @@ impl Connector {
             Self::Unix(connector) => Wire::Unix(builder.build(connector)),
             Self::Tcp(connector) => Wire::Tcp(builder.build(connector)),
             Self::Tls(connector) => Wire::Tls(builder.build(connector)),
+            Self::Ssh(connector) => Wire::Ssh(builder.build(connector)),
         }
     }
 }
@@ -277,72 +287,4 @@ pub(super) fn told(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     parts.join(": ") + hint
-}
-
-/// Connects to a Unix socket, whatever the URI.
-#[derive(Clone)]
-struct UnixConnector(PathBuf);
-
-/// A connection through a Unix socket.
-struct UnixConnection(TokioIo<UnixStream>);
-
-impl Service<Uri> for UnixConnector {
-    type Response = UnixConnection;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<UnixConnection, io::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let path = self.0.clone();
-        Box::pin(async move { Ok(UnixConnection(TokioIo::new(UnixStream::connect(path).await?))) })
-    }
-}
-
-impl Connection for UnixConnection {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for UnixConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl Write for UnixConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
-    }
 }

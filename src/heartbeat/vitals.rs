@@ -25,6 +25,8 @@ pub enum Vital {
     RedisCalls,
     /// Deliveries that this process gave up.
     DeadLetters,
+    /// Dead letters that there are in Redis, whoever gave them up and when.
+    DeadLettersKept,
     /// Deliveries that were given up and are no longer kept, as far as this process saw to that.
     DeadLettersLost,
 }

@@ -84,6 +84,7 @@ impl Hearts {
             removals = of(Vital::Removals),
             redis_calls = of(Vital::RedisCalls),
             dead_letters = of(Vital::DeadLetters),
+            dead_letters_kept = of(Vital::DeadLettersKept),
             dead_letters_lost = of(Vital::DeadLettersLost),
             "vital signs"
         );

@@ -43,7 +43,7 @@ async fn look_at_redis(observed: &Observed) {
             for queue in QueueName::all() {
                 let known =
                     if is_there { timeout(AT_MOST, Depths::of(&redis, *queue)).await } else { Ok(Err(())) };
-                Depths::tell(known.unwrap_or(Err(())).ok(), *queue, &metrics);
+                Depths::tell(known.unwrap_or(Err(())).ok().as_ref(), *queue, &metrics);
             }
         }
     }
@@ -116,13 +116,17 @@ impl Depths {
     }
 
     /// What is not known is not told: an old number would look as if it was one of now.
-    fn tell(known: Option<Self>, queue: QueueName, metrics: &Metrics) {
+    fn tell(known: Option<&Self>, queue: QueueName, metrics: &Metrics) {
         let (levels, oldest) = (metrics.queue_jobs.of(queue), metrics.oldest_waiting.of(queue));
         let Some(Self { jobs, oldest: age }) = known else {
-            JobState::all().iter().for_each(|state| levels.of(*state).forget());
+            for state in JobState::all() {
+                levels.of(*state).forget();
+            }
             return oldest.forget();
         };
-        jobs.into_iter().for_each(|(state, number)| levels.of(state).count(number));
+        for (state, number) in jobs {
+            levels.of(*state).count(*number);
+        }
         oldest.set(age.as_secs_f64());
     }
 }

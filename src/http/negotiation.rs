@@ -19,13 +19,13 @@ impl Liking {
     }
 }
 
-/// In which format the metrics are wanted: in OpenMetrics only where that is asked for by name.
+/// In which format the metrics are wanted: in `OpenMetrics` only where that is asked for by name.
 pub(super) fn format(headers: &HeaderMap) -> Format {
     let (mut open, mut plain) = (Liking::default(), Liking::default());
     for (media, version, quality) in ranges(headers) {
         match media.as_str() {
             "application/openmetrics-text" if matches!(version.as_str(), "" | "1.0.0" | "0.0.1") => {
-                open.most(quality)
+                open.most(quality);
             }
             "text/plain" if matches!(version.as_str(), "" | "0.0.4") => plain.most(quality),
             _ => {}

@@ -88,16 +88,17 @@ async fn it_answers_while_the_executor_is_stuck_and_names_the_loop() {
         }
     });
     let stuck = hearts.loop_of("outer", async {
-        heartbeat::spawn("inner", &CancellationToken::new(), async move {
+        let inner = heartbeat::spawn("inner", &CancellationToken::new(), async move {
             // This blocks the only thread of the test's executor.
             let text = looked.join().expect("it looked");
             assert!(
                 text.starts_with("HTTP/1.1 503") && text.contains("its own work, without ever waiting"),
                 "{text}"
             );
-        })
+        });
+        inner.await.expect("it ends");
     });
-    stuck.await.await.expect("it ends");
+    stuck.await;
 }
 
 #[test]

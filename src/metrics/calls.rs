@@ -155,7 +155,7 @@ mod tests {
         errors.failed("ping", Fault::Garbled);
         let mut page = Page::new(Format::Prometheus);
         page.family(&Metric::of::<ByCall<Family<Fault, Counter>>>("e_total", "E"), |lines| {
-            errors.write(lines)
+            errors.write(lines);
         });
         let page = page.end();
         let lines: Vec<_> = page.lines().filter(|line| line.ends_with(" 1")).collect();

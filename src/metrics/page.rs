@@ -1,6 +1,6 @@
 //! The page of all metrics as text, in the two formats that scrapers ask for.
 //!
-//! OpenMetrics 1.0.0: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; Prometheus' text format 0.0.4:
+//! `OpenMetrics` 1.0.0: <https://prometheus.io/docs/specs/om/open_metrics_spec/>; Prometheus' text format 0.0.4:
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>. They differ in the name that a counter's and an
 //! info's family has, in the units and in the last line.
 
@@ -11,7 +11,7 @@ use super::kinds::Series;
 /// How the page is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// OpenMetrics 1.0.0.
+    /// `OpenMetrics` 1.0.0.
     OpenMetrics,
     /// Prometheus' text format 0.0.4.
     Prometheus,

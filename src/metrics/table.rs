@@ -84,13 +84,13 @@ registry! {
     /// Removals of containers that nobody needs any more.
     removals: Family<CameOf, Counter> = "correction_runner_container_removals_total",
 
-    /// How many containers may run at once on the engine (MAX_RUNNING); there is none where any number may.
+    /// How many containers may run at once on the engine (`MAX_RUNNING`); there is none where any number may.
     permits_limit: Level = "correction_runner_permits_limit",
     /// How many containers run on the engine, or are about to, those of all its starters.
     permits_used: Level = "correction_runner_permits_used",
     /// Whether nothing is started, since the engine's host has too little of something.
     host_short: Family<Resource, Level> = "correction_runner_host_short",
-    /// What is free on the engine's host, where it is watched (MIN_FREE_DISK, MIN_FREE_MEMORY).
+    /// What is free on the engine's host, where it is watched (`MIN_FREE_DISK`, `MIN_FREE_MEMORY`).
     host_free: Family<Resource, Level> = "correction_runner_host_free_bytes",
     /// Whether nothing is started, since the engine is away.
     starts_paused: Level = "correction_runner_starts_paused",

@@ -19,17 +19,29 @@ const MOST: u32 = 100_000;
 /// How often whoever reads the log is told that there are some.
 const REMINDED: Duration = Duration::from_secs(60);
 
-/// Says every minute how many dead letters there are, while there are any.
+/// Counts the dead letters at once and every minute, whoever gave them up, and says so while there are any.
 pub(super) async fn remind(queue: &Queue, shutdown: &CancellationToken) {
-    while shutdown.run_until_cancelled(sleep(REMINDED)).await.is_some() {
+    let kept = Gauge::of(Vital::DeadLettersKept);
+    loop {
         match shutdown.run_until_cancelled(queue.counts()).await {
-            Some(Ok(counts)) if counts.failed > 0 => warn!(
-                dead_letters = counts.failed,
-                "there are results that nobody took: correction-runner deliveries lists them and redelivers them"
-            ),
+            Some(Ok(counts)) => tell(counts.failed, &kept),
             // Where Redis is away others say so.
-            _ => {}
+            Some(Err(_)) => {}
+            None => return,
         }
+        if shutdown.run_until_cancelled(sleep(REMINDED)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn tell(dead_letters: u64, kept: &Gauge) {
+    kept.set(usize::try_from(dead_letters).unwrap_or(usize::MAX));
+    if dead_letters > 0 {
+        warn!(
+            dead_letters,
+            "there are results that nobody took: correction-runner deliveries lists them and redelivers them"
+        );
     }
 }
 
@@ -59,13 +71,17 @@ impl DeadLetters {
             return Ok(settled);
         }
         self.given_up.add(1);
-        let (work_id, receiver) = told(&taken.data);
-        error!(job_id = %taken.id, work_id, receiver, error = why,
-            "a result was not delivered and is given up: a dead letter (correction-runner deliveries)");
+        let (_, receiver) = told(&taken.data);
+        error!(
+            receiver,
+            error = why,
+            "a result was not delivered and is given up: a dead letter (correction-runner deliveries)"
+        );
         self.lost.add(gone.len());
         for Gone { id, data } in &gone {
             let (work_id, receiver) = told(data);
-            error!(job_id = %id, work_id, receiver, "a dead letter is no longer kept: its result is lost");
+            // Another one than that which is worked on here.
+            error!(parent: None, stage = "notifier", job_id = %id, work_id, receiver, "a dead letter is no longer kept: its result is lost");
         }
         Ok(settled)
     }

@@ -65,7 +65,7 @@ pub(super) enum Step {
 }
 
 /// What follows from an attempt.
-pub(super) fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, attempt: &Attempt) -> Outcome {
+pub(super) fn after_attempt(taken: &TakenJob, callback: &str, attempt: &Attempt) -> Outcome {
     let ms = attempt.took.as_millis();
     let entry = |said| {
         let (number, attempts) = (taken.attempts_made + 1, taken.attempts);
@@ -79,7 +79,7 @@ pub(super) fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, att
         }
     };
     if let Delivery::Delivered { status, answer } = &attempt.delivery {
-        info!(job_id = %taken.id, work_id, status, ms, answer, "result delivered");
+        info!(status, ms, answer, "result delivered");
         let said = format!("Notification sent to {callback} at {:.3}", Timestamp::now());
         return Outcome::of(Step::Complete { said }, &entry(Said::Delivered(answer.clone())));
     }
@@ -91,9 +91,14 @@ pub(super) fn after_attempt(taken: &TakenJob, work_id: &str, callback: &str, att
         after_failure(taken, attempt.retry_after().unwrap_or_default(), why, fastrand::f64())
     };
     if let Step::RetryLater { delay, why } = &step {
-        warn!(job_id = %taken.id, work_id, ms, error = why, attempt = entry.attempt,
-            attempts = taken.attempts, retry_in_ms = delay.as_millis(),
-            "result not delivered, tried again later");
+        warn!(
+            ms,
+            error = why,
+            attempt = entry.attempt,
+            attempts = taken.attempts,
+            retry_in_ms = delay.as_millis(),
+            "result not delivered, tried again later"
+        );
     }
     Outcome::of(step, &entry)
 }
@@ -106,7 +111,7 @@ pub(super) fn answers_nobody(put_back_for: Duration, hung: Option<Duration>, pat
 
 /// What follows from an attempt that was not worth making. So a job ends when its attempts say, however many there are
 /// for a receiver that answers nobody.
-pub(super) fn unasked(taken: &TakenJob, work_id: &str, callback: &str) -> Outcome {
+pub(super) fn unasked(taken: &TakenJob, callback: &str) -> Outcome {
     let waited = taken.tried_for.as_secs();
     let why = format!(
         "the receiver answers nobody: this result was not sent, since others timed out in the {waited} s that it waited \
@@ -115,7 +120,7 @@ pub(super) fn unasked(taken: &TakenJob, work_id: &str, callback: &str) -> Outcom
     let (attempt, attempts) = (taken.attempts_made + 1, taken.attempts);
     let said = Said::Failed(why.clone());
     let entry = Entry { at: Timestamp::now(), attempt, attempts, took: Duration::ZERO, status: None, said };
-    warn!(job_id = %taken.id, work_id, error = why, attempt, attempts, "result not sent: its receiver answers nobody");
+    warn!(error = why, attempt, attempts, "result not sent: its receiver answers nobody");
     let step = after_failure(taken, Duration::ZERO, why, fastrand::f64());
     let logs_with_it = matches!(step, Step::RetryLater { .. });
     Outcome { logs_with_it, ..Outcome::of(step, &entry) }
@@ -204,9 +209,9 @@ mod tests {
                 "{put_back_for} {hung:?}"
             );
         }
-        let Outcome { step, line, .. } = unasked(&taken(1), "w", "http://h/");
+        let Outcome { step, line, .. } = unasked(&taken(1), "http://h/");
         assert!(matches!(step, Step::RetryLater { .. }) && line.contains("Attempt 2 of 3"), "{line}");
-        let Outcome { step, .. } = unasked(&taken(2), "w", "http://h/");
+        let Outcome { step, .. } = unasked(&taken(2), "http://h/");
         assert!(matches!(&step, Step::Fail { why } if why.contains("answers nobody")), "{step:?}");
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, warn};
 
 use super::dead_letters::DeadLetters;
 use super::outcome::{JITTER, Outcome, Step, after_attempt, answers_nobody, panics_caught, unasked};
@@ -11,11 +11,12 @@ use super::receivers::{Ended, LONGEST, PutBack, QUICK, Receivers, SOON, Until, V
 use super::tally;
 use crate::backoff::Backoff;
 use crate::callback::{Attempt, Body, Courier, Delivery, receiver, shown};
+use crate::concern::Concern;
 use crate::config::Retention;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::{self, bounded};
-use crate::identity::{InstanceId, webhook_id};
+use crate::identity::{CorrectionId, InstanceId, webhook_id};
 use crate::job::FinishedJob;
 use crate::metrics::Metrics;
 use crate::queue::{Assignment, Due, Keep, Queue, QueueError, Settled, TakenJob, Turns};
@@ -55,10 +56,17 @@ impl Session {
 
     /// Delivers one result and settles its job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) {
-        if let Err(stuck) = bounded(self.work_on(&assignment)).await {
-            // As after a crash: the job goes back in line.
-            error!(job_id = %assignment.job.id, error = %stuck, "a delivery was given up: its result is taken anew");
-        }
+        let taken = &assignment.job;
+        // Its id is the correction's, but for results of the original's components.
+        let correction = CorrectionId::of_finished(&webhook_id(&self.instance, &taken.id, taken.timestamp));
+        let concern = Concern::of("notifier", &taken.id, &correction);
+        let work = async {
+            if let Err(stuck) = bounded(self.work_on(&assignment)).await {
+                // As after a crash: the job goes back in line.
+                error!(error = %stuck, "a delivery was given up: its result is taken anew");
+            }
+        };
+        work.instrument(concern.span()).await;
     }
 
     async fn work_on(&self, assignment: &Assignment) {
@@ -66,12 +74,12 @@ impl Session {
         let taken = &assignment.job;
         if let Some(reason) = &taken.deferred_failure {
             // It says that earlier notifiers lost the job, and nothing of the receiver.
-            info!(job_id = %taken.id, reason, "a result that stalled too often is delivered all the same");
+            warn!(reason, "a result that stalled too often is delivered all the same");
         }
         let outcome = panics_caught(taken, self.deliver(assignment)).await;
         if let (Step::RetryLater { .. } | Step::Fail { .. }, false) = (&outcome.step, outcome.logs_with_it) {
             if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
-                debug!(job_id = %taken.id, error = format!("{error:#}"), "the job's log could not be written");
+                debug!(error = format!("{error:#}"), "the job's log could not be written");
             }
             pass(Point::NotifierLogged).await;
         }
@@ -90,16 +98,16 @@ impl Session {
             Ok(job) => (job.errand.clone(), Body::of(&job), String::new()),
             Err(invalid) => (invalid.errand.clone(), Body::of_invalid(&invalid), invalid.to_string()),
         };
-        let work_id = errand.work_id_shown();
+        Concern::current().work(&errand);
         for change in &body.changes {
-            warn!(job_id = %taken.id, work_id, "{change}");
+            warn!("{change}");
         }
         let Some(callback) = &errand.callback else {
             return Step::Fail { why: format!("the result cannot be delivered: {problem}") }.into();
         };
         let visit = match self.receivers.turn(&receiver(callback)).await {
             Ok(visit) => visit,
-            Err(put_back) => return self.wait_for_turn(taken, callback, &work_id, put_back),
+            Err(put_back) => return self.wait_for_turn(taken, callback, put_back),
         };
         pass(Point::NotifierPosting).await;
         let webhook_id = webhook_id(&self.instance, &taken.id, taken.timestamp);
@@ -107,14 +115,14 @@ impl Session {
         let (attempt, called) = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
         tally::attempted(taken, &attempt, &self.metrics);
-        Outcome { called, ..after_attempt(taken, &work_id, &shown(callback), &attempt) }
+        Outcome { called, ..after_attempt(taken, &shown(callback), &attempt) }
     }
 
     /// No attempt now.
-    fn wait_for_turn(&self, taken: &TakenJob, callback: &str, work_id: &str, put_back: PutBack) -> Outcome {
+    fn wait_for_turn(&self, taken: &TakenJob, callback: &str, put_back: PutBack) -> Outcome {
         let PutBack { until, hung } = put_back;
         if answers_nobody(taken.tried_for, hung, self.patience) {
-            return unasked(taken, work_id, &shown(callback));
+            return unasked(taken, &shown(callback));
         }
         let left = self.patience.saturating_sub(taken.tried_for);
         let (due, called_by) = match until {
@@ -129,8 +137,13 @@ impl Session {
                 (due, Some(receiver(callback)))
             }
         };
-        debug!(job_id = %taken.id, work_id, callback = shown(callback), due = due.at, hung = hung.is_some(),
-            called = called_by.is_some(), "a result waits for its turn");
+        debug!(
+            callback = shown(callback),
+            due = due.at,
+            hung = hung.is_some(),
+            called = called_by.is_some(),
+            "a result waits for its turn"
+        );
         Step::AwaitTurn { due, called_by }.into()
     }
 
@@ -157,11 +170,13 @@ impl Session {
                 // A result is never cancelled.
                 Ok(Settled::Done | Settled::Already | Settled::Cancelled) => return,
                 Ok(Settled::Lost) => {
-                    warn!(job_id = %taken.id, "the lock of a result was lost: it may be delivered again");
+                    warn!("the lock of a result was lost: it may be delivered again");
                     return;
                 }
-                Err(error) => warn!(job_id = %taken.id, error = format!("{error:#}"),
-                    "Redis could not be told yet what became of a delivery"),
+                Err(error) => warn!(
+                    error = format!("{error:#}"),
+                    "Redis could not be told yet what became of a delivery"
+                ),
             }
             let wait = sleep(backoff.next_delay());
             if assignment.lost.run_until_cancelled(wait).await.is_none() {

@@ -177,11 +177,11 @@ async fn put_back(queue: &Queue, suspects: &mut Vec<JobId>) -> Result<(), QueueE
         suspects.retain(|id| !standing.contains(id.as_str().as_bytes()));
     }
     for id in queue.bring_back(suspects).await? {
-        tracing::warn!(queue = queue.name(), job = %id, "job {id} stood in no list and is back in line");
+        tracing::warn!(queue = queue.name(), job_id = %id, "job {id} stood in no list and is back in line");
     }
     suspects.clear();
     for id in queue.revive_overstalled().await? {
-        tracing::warn!(queue = queue.name(), job = %id, "job {id} was given up as stalled and is back in line");
+        tracing::warn!(queue = queue.name(), job_id = %id, "job {id} was given up as stalled and is back in line");
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ impl Queue {
         let options = ReadOptions::read(options.as_deref().unwrap_or_default(), |option, found| {
             tracing::warn!(
                 queue = self.name,
-                job = %id,
+                job_id = %id,
                 option,
                 found = found.chars().take(80).collect::<String>(),
                 "an option of job {id} cannot be read and is left out"

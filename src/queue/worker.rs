@@ -234,7 +234,7 @@ async fn renew(queue: Queue, leases: Arc<Leases>) {
             Ok(tokens) => {
                 for id in leases.lose(&tokens) {
                     queue.tally(1, |metrics| &metrics.lock_losses);
-                    tracing::warn!(queue = queue.name(), job = %id, "the lock of job {id} was lost");
+                    tracing::warn!(queue = queue.name(), job_id = %id, "the lock of job {id} was lost");
                 }
                 trouble.is_over();
                 RENEW_EVERY
@@ -286,7 +286,7 @@ async fn recover(queue: Queue) {
             Ok(recovered) => {
                 queue.tally(recovered.len(), |metrics| &metrics.stalled);
                 for id in recovered {
-                    tracing::warn!(queue = queue.name(), job = %id, "job {id} stalled and is back in line");
+                    tracing::warn!(queue = queue.name(), job_id = %id, "job {id} stalled and is back in line");
                 }
                 trouble.is_over();
                 RECOVER_EVERY

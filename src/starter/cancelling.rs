@@ -43,8 +43,10 @@ impl Session {
             }
             Ok(Left::Nothing) => false,
             Err(error) => {
-                warn!(job_id = %assignment.job.id, error = format!("{error:#}"),
-                    "it cannot be asked whether a cancelled correction was started before");
+                warn!(
+                    error = format!("{error:#}"),
+                    "it cannot be asked whether a cancelled correction was started before"
+                );
                 true
             }
         };
@@ -61,8 +63,10 @@ impl Session {
         may_run: bool,
     ) {
         if may_run && let Err(error) = self.redis.note_stray(correction).await {
-            warn!(job_id = %assignment.job.id, error = format!("{error:#}"),
-                "that the container of a cancelled correction may run could not be noted");
+            warn!(
+                error = format!("{error:#}"),
+                "that the container of a cancelled correction may run could not be noted"
+            );
         }
         self.refuse(assignment, correction, job.errand.clone(), &Failure::cancelled()).await;
     }

@@ -40,7 +40,8 @@ impl Session {
     ///
     /// # Errors
     /// It has to wait.
-    pub fn enter(&self, image: &str, taken: &TakenJob) -> Result<Gate<'_>, Hold> {
+    pub fn enter(&self, image: &str, taken: &TakenJob, job: &PendingJob) -> Result<Gate<'_>, Hold> {
+        self.count_taken(taken, job);
         let is_over = taken.tried_for >= self.settings.retry_for;
         match self.images().enter(image, is_over, Instant::now()) {
             Entry::Go(ticket) => Ok(Gate { session: self, image: image.to_owned(), ticket: Some(ticket) }),
@@ -78,7 +79,7 @@ impl Session {
             }
             at_most = at_most.min(retry_for.saturating_sub(taken.tried_for).max(LEAST));
         }
-        debug!(job_id = %taken.id, image, "a submission is put aside: {}", hold.why);
+        debug!(image, "a submission is put aside: {}", hold.why);
         let aside = self.redis.aside_for_image(&self.whereabouts.now().1, image);
         if self.put_aside(assignment, &aside, at_most).await == Some(Settled::Cancelled) {
             let (instance, engine) = self.whereabouts.now();
@@ -108,14 +109,18 @@ impl Session {
             match self.pending.admit(&assignment.job, &bound, at_most).await {
                 Ok(admitted) => {
                     if admitted == Admitted::PutAside {
-                        debug!(job_id = %assignment.job.id, rule = bound.rule, most,
-                            "a submission is put aside: as many of its rule run as may");
+                        debug!(
+                            rule = bound.rule,
+                            most, "a submission is put aside: as many of its rule run as may"
+                        );
                     }
                     return admitted;
                 }
                 Err(error) => {
-                    warn!(job_id = %assignment.job.id, error = format!("{error:#}"),
-                        "it cannot be asked yet whether a submission may run");
+                    warn!(
+                        error = format!("{error:#}"),
+                        "it cannot be asked yet whether a submission may run"
+                    );
                 }
             }
             let wait = sleep(backoff.next_delay());

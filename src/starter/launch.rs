@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::docker::{ContainerSpec, Engine, EngineError, Inspected, Removed, State};
 use crate::identity::{ContainerId, JobId};
@@ -87,6 +88,7 @@ pub async fn launch(by: Launcher<'_>, spec: &ContainerSpec) -> Launch {
         pass(Point::StarterCreating).await;
         let error = match by.engine.create(spec).await {
             Ok(container) => {
+                Concern::current().container(&container);
                 pass(Point::StarterCreated).await;
                 match start(by, spec, container).await {
                     Some(launch) => return launch,
@@ -117,7 +119,8 @@ async fn resolve(by: Launcher<'_>, spec: &ContainerSpec) -> Result<Option<Launch
     let wanted = Labels::from_map(&spec.labels);
     Ok(match prepared(&inspected, wanted.as_ref(), by.dont_start) {
         Prepared::Started(container) => {
-            debug!(job_id = %by.job, container_id = %container, "an earlier attempt started the container");
+            Concern::current().container(&container);
+            debug!(job_id = %by.job, "an earlier attempt started the container");
             Some(adopted(by, &inspected, spec).await)
         }
         Prepared::Mine(container) => start(by, spec, container).await,
@@ -237,7 +240,7 @@ async fn after_doubt(
     container: ContainerId,
     error: EngineError,
 ) -> Launch {
-    debug!(container_id = %container, error = format!("{error:#}"), "a start was not answered with success");
+    debug!(error = format!("{error:#}"), "a start was not answered with success");
     for _ in 0..LOOKS {
         let inspected = match by.engine.inspect(container.as_str()).await {
             Ok(Some(inspected)) => inspected,

@@ -5,27 +5,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 use crate::backoff::Backoff;
+use crate::concern::Concern;
 use crate::crash_points::{Point, pass};
 use crate::fields::raw;
 use crate::heartbeat::bounded;
-use crate::identity::{ContainerId, CorrectionId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
-use crate::labels::Labels;
 use crate::outcome::{Failure, Outcome};
-use crate::profile::Profile;
 use crate::queue::{
     Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
-use crate::rerun::Rerun;
 
-use super::compose::composed;
+use super::compose::rerun;
 use super::image_use;
 use super::images::Ended;
 use super::launch::Launch;
-use super::place::{self, Place};
+use super::place::Place;
 use super::refusal::{self, Postponed};
 use super::services::Session;
 
@@ -60,12 +58,18 @@ enum Step<'a> {
 impl Session {
     /// Does all that is to be done for one pending job, for as long as that makes headway.
     pub async fn handle(&self, assignment: Assignment) -> Handled {
-        let done = bounded(self.work_on(&assignment)).await;
-        done.unwrap_or_else(|stuck| {
-            // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
-            error!(job_id = %assignment.job.id, error = %stuck, "a start was given up: its submission is taken anew");
-            Handled::Settled
-        })
+        let (taken, instance) = (&assignment.job, self.whereabouts.now().0);
+        let correction = CorrectionId::derive(&instance, &taken.id, taken.timestamp, taken.generation);
+        let concern = Concern::of("starter", &taken.id, &correction);
+        let work = async {
+            let done = bounded(self.work_on(&assignment)).await;
+            done.unwrap_or_else(|stuck| {
+                // As after a crash: the job goes back in line, and the next attempt goes on where this one stood.
+                error!(error = %stuck, "a start was given up: its submission is taken anew");
+                Handled::Settled
+            })
+        };
+        work.instrument(concern.span()).await
     }
 
     async fn work_on(&self, assignment: &Assignment) -> Handled {
@@ -76,17 +80,17 @@ impl Session {
         let job = match PendingJob::parse(&taken.data) {
             Ok(job) => job,
             Err(invalid) => {
+                Concern::current().work(&invalid.errand);
                 let failure = refusal::invalid_job(&invalid.problem);
                 self.refuse(assignment, &correction, invalid.errand, &failure).await;
                 return Handled::Settled;
             }
         };
+        Concern::current().work(&job.errand);
         if assignment.cancelled.is_cancelled() {
             return self.cancel(assignment, job, (&instance, &correction), engine).await;
         }
-        self.count_taken(taken, &job);
-        let (folders, endpoint) = (&self.settings.exercise_folders, &self.settings.docker.endpoint);
-        match place::of(&job.file, folders, endpoint, self.host.root()).await {
+        match self.place_of(&job.file).await {
             Place::Fits => {}
             Place::Refused(misplaced) => {
                 let failure = refusal::invalid_job(&Problem::of_file(misplaced.as_str(), &job.file));
@@ -98,21 +102,15 @@ impl Session {
                 return self.postpone(assignment, &correction, job, &postponed, begun).await;
             }
         }
-        if taken.stalled >= STALLED_AT_MOST {
-            let failure = refusal::stalled_too_often(taken.stalled);
-            self.refuse(assignment, &correction, job.errand, &failure).await;
-            return Handled::Settled;
-        }
-        let profile = match self.policy.now().profile_of(&job.image) {
+        let profile = match self.profile_for(taken, &job.image) {
             Ok(profile) => profile,
-            Err(not_allowed) => {
-                let failure = refusal::not_allowed(&not_allowed);
+            Err(failure) => {
                 self.refuse(assignment, &correction, job.errand, &failure).await;
                 return Handled::Settled;
             }
         };
         let image = self.policy.now().spelled(&job.image);
-        let gate = match self.enter(&image, taken) {
+        let gate = match self.enter(&image, taken, &job) {
             Ok(gate) => gate,
             Err(hold) => return self.hold(assignment, &correction, (job, &image), &hold).await,
         };
@@ -123,8 +121,7 @@ impl Session {
                 return self.cancel(assignment, job, (&instance, &correction), engine).await;
             }
         }
-        let labels = labels(&job, taken, (&instance, &correction), &profile);
-        let spec = match composed(&job, image.clone(), labels, profile, &self.settings.docker).await {
+        let spec = match self.spec((&job, &image), taken, (&instance, &correction), profile).await {
             Ok(spec) => spec,
             Err(none) => return self.postpone(assignment, &correction, job, &none, begun).await,
         };
@@ -172,6 +169,15 @@ impl Session {
         }
     }
 
+    /// What the container gets, if there is to be one.
+    fn profile_for(&self, taken: &TakenJob, image: &str) -> Result<Profile, Failure> {
+        if taken.stalled >= STALLED_AT_MOST {
+            return Err(refusal::stalled_too_often(taken.stalled));
+        }
+        self.policy.now().profile_of(image).map_err(|not_allowed| refusal::not_allowed(&not_allowed))
+    }
+
+    /// Hands a correction over whose container was started.
     pub async fn started(
         &self,
         assignment: &Assignment,
@@ -180,6 +186,7 @@ impl Session {
         origin: Origin,
     ) {
         let (taken, correction) = (&assignment.job, origin.correction.clone());
+        Concern::current().container(&container);
         let asked = rerun(&job, taken);
         let running = RunningJob { errand: job.errand, container, origin: Some(origin) };
         let next = NewJob {
@@ -199,8 +206,7 @@ impl Session {
                 "correction started"
             };
             self.count_started(&job.image);
-            info!(job_id = %taken.id, container_id = %running.container, %correction,
-                work_id = running.errand.work_id_shown(), image = job.image, "{done}");
+            info!(image = job.image, "{done}");
             image_use::used(self, &self.policy.now().spelled(&job.image)).await;
         }
     }
@@ -215,7 +221,6 @@ impl Session {
     ) -> bool {
         pass(Point::StarterRefusing).await;
         let taken = &assignment.job;
-        let work_id = errand.work_id_shown();
         let next = NewJob {
             id: Some(correction.job_id()),
             name: taken.name.clone(),
@@ -233,7 +238,7 @@ impl Session {
         let done = matches!(settled, Some(Settled::Done | Settled::Already));
         if done {
             self.count_refused(taken, failure.outcome);
-            warn!(job_id = %taken.id, %correction, work_id, outcome = %failure.outcome, error = failure.text, "correction not started");
+            warn!(outcome = %failure.outcome, error = failure.text, "correction not started");
         }
         done
     }
@@ -276,8 +281,7 @@ impl Session {
         }
         if matches!(settled, Some(Settled::Done)) {
             self.metrics.starts_postponed.one();
-            info!(job_id = %taken.id, error = postponed.why, delay_ms = delay.as_millis(),
-                "a start is tried again later");
+            warn!(error = postponed.why, delay_ms = delay.as_millis(), "a start is tried again later");
         }
         if postponed.failure.outcome == Outcome::DiskFull {
             self.host.refused(Instant::now());
@@ -305,12 +309,12 @@ impl Session {
             match self.take_step(&assignment.job, step).await {
                 Ok(settled) => {
                     if settled == Settled::Lost {
-                        debug!(job_id = %assignment.job.id, "another starter owns this submission now");
+                        debug!("another starter owns this submission now");
                     }
                     return Some(settled);
                 }
                 Err(error) => {
-                    warn!(job_id = %assignment.job.id, error = format!("{error:#}"), "a submission could not be handed over yet");
+                    warn!(error = format!("{error:#}"), "a submission could not be handed over yet");
                 }
             }
             let wait = tokio::time::sleep(backoff.next_delay());
@@ -340,44 +344,12 @@ impl Session {
     /// Removes a container that never ran.
     async fn remove(&self, container: &ContainerId) {
         if let Err(error) = self.engine.remove(container, false).await {
-            warn!(container_id = %container, error = format!("{error:#}"),
-                "a container that could not be started could not be removed; a sweep removes it");
+            Concern::current().container(container);
+            warn!(
+                error = format!("{error:#}"),
+                "a container that could not be started could not be removed; a sweep removes it"
+            );
         }
         pass(Point::StarterCleaned).await;
-    }
-}
-
-/// What the container of a pending job says about it.
-fn labels(
-    job: &PendingJob,
-    taken: &TakenJob,
-    (instance, correction): (&InstanceId, &CorrectionId),
-    profile: &Profile,
-) -> Labels {
-    Labels {
-        instance: instance.clone(),
-        correction: correction.clone(),
-        job: taken.id.clone(),
-        name: taken.name.clone(),
-        timestamp: taken.timestamp,
-        generation: taken.generation,
-        attempt: taken.token.to_string(),
-        timeout_ms: profile.timeout_ms(),
-        disk: profile.disk,
-        errand: job.errand.clone(),
-        rerun: Some(Box::new(rerun(job, taken))),
-        seal: None,
-    }
-}
-
-/// What a completer needs to have the correction run again.
-fn rerun(job: &PendingJob, taken: &TakenJob) -> Rerun {
-    Rerun {
-        image: job.image.clone(),
-        file: job.file.clone(),
-        params: job.params.clone(),
-        priority: taken.priority,
-        timestamp: taken.timestamp,
-        runs: job.runs,
     }
 }

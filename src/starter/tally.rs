@@ -13,7 +13,7 @@ use crate::queue::TakenJob;
 use super::services::Session;
 
 impl Session {
-    /// A submission was taken, with all that it says.
+    /// A submission was taken, and may be started.
     pub fn count_taken(&self, taken: &TakenJob, job: &PendingJob) {
         let is_first = taken.retries == 0 && taken.stalled == 0 && taken.attempts_made == 0 && job.runs == 0;
         if let Some(age) = age(taken).filter(|_| is_first) {
@@ -33,7 +33,9 @@ impl Session {
         let image = PendingJob::parse(&taken.data).ok();
         let image = image.map_or(ImageLabel::Unknown, |job| corrections.label(&job.image, false));
         corrections.ended(image, Ending(Some(outcome)));
-        age(taken).into_iter().for_each(|age| self.metrics.correction_time.took(age));
+        if let Some(age) = age(taken) {
+            self.metrics.correction_time.took(age);
+        }
     }
 }
 

@@ -95,11 +95,15 @@ pub(super) fn is_confirmed(flag: &str, named: Option<&str>, target: &str) -> Res
         return Err(Refused::Senseless(why));
     }
     if !io::stdin().is_terminal() {
-        let why = format!("there is no terminal to ask at. To do it nonetheless: {flag} {target}");
+        let why = format!(
+            "this asks a person, and there is no terminal. A script names the target: {flag} {target}"
+        );
         return Err(Refused::Senseless(why));
     }
-    let word: String = std::iter::repeat_with(fastrand::lowercase).take(5).collect();
-    eprint!("Type {word} to go on, anything else to stop: ");
+    // As the scripts ask (scripts/parts/speech.sh).
+    let letters = || fastrand::choice(b"bcdfghjkmnpqrstvwxz").map_or('x', |letter| char::from(*letter));
+    let word: String = std::iter::repeat_with(letters).take(4).collect();
+    eprint!("Type the word {word} to go on, anything else to leave all as it is: ");
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() == word {

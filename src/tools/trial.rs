@@ -84,7 +84,7 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
     loop {
         let mut watching = Watching::begin(trial, &engine, &file).await;
         let bench = Bench { trial, engine: &engine, about: &about, file: &file };
-        let course = course::run(&bench, signals, watching.changed(), &mut aside).await?;
+        let course = Box::pin(course::run(&bench, signals, watching.changed(), &mut aside)).await?;
         let answer = match course {
             Ok(course) => told(trial, &course, out)?,
             Err(Stopped::Asked) => return Ok(Answer::Interrupted),

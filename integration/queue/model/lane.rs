@@ -10,6 +10,7 @@ pub const RATE_MAX: usize = 3;
 
 /// A job: the fields of its hash that are compared, its lock, and what its options say.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Job {
     pub fields: BTreeMap<&'static str, String>,
     pub lock: Option<String>,

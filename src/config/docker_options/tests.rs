@@ -1,7 +1,10 @@
 //! What Dockerode understands, what it does not, and what a stranger may write.
 
 use proptest::prelude::*;
+use serde_json::json;
 
+use super::super::settings::Secret;
+use super::super::ssh::{SshEndpoint, SshKey};
 use super::*;
 
 fn read(text: &str) -> Endpoint {
@@ -46,13 +49,76 @@ fn the_readmes_example_with_certificates_is_read() {
     assert_eq!(read(&text.replace(r#""protocol": "https","#, "")), endpoint);
 }
 
+fn ssh(text: &str) -> SshEndpoint {
+    match read(text) {
+        Endpoint::Ssh(ssh) => *ssh,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
 #[test]
-fn the_private_key_of_ssh_is_found_nested_and_under_its_literal_name() {
-    for key in [r#""sshOptions": {"privateKey": "/k"}"#, r#""sshOptions.privateKey": "/k""#] {
-        let endpoint = read(&format!(r#"{{"protocol": "ssh", "host": "h", "username": "me", {key}}}"#));
-        let expected =
-            Endpoint::Ssh { host: "h".into(), port: 22, username: Some("me".into()), key: Some("/k".into()) };
-        assert_eq!(endpoint, expected, "{key}");
+fn what_ssh_logs_in_with_is_found_nested_and_under_its_literal_name_as_a_path_and_as_a_text() {
+    let text = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    for (written, key) in [("/k", SshKey::File("/k".into())), (text, SshKey::Text(Secret::new(text)))] {
+        let nested = json!({"sshOptions": {"privateKey": written, "passphrase": "p", "agent": "/a"}});
+        let literal =
+            json!({"sshOptions.privateKey": written, "sshOptions.passphrase": "p", "sshOptions.agent": "/a"});
+        for mut options in [nested, literal] {
+            options["protocol"] = "ssh".into();
+            options["host"] = "h".into();
+            options["username"] = "me".into();
+            let expected = SshEndpoint {
+                host: "h".into(),
+                port: None,
+                username: Some("me".into()),
+                socket: SOCKET.into(),
+                key: Some(key.clone()),
+                passphrase: Some(Secret::new("p")),
+                agent: Some("/a".into()),
+                config: None,
+            };
+            assert_eq!(ssh(&options.to_string()), expected, "{options}");
+        }
+    }
+    let both = r#"{"protocol": "ssh", "host": "h", "sshOptions": {"privateKey": "/a"}, "sshOptions.privateKey": "/b"}"#;
+    assert_eq!(ssh(both).key, Some(SshKey::File("/a".into())));
+}
+
+#[test]
+fn the_far_host_of_ssh_may_be_a_url_with_its_socket() {
+    let far = ssh(r#"{"host": "ssh://me@h:23/run/d.sock"}"#);
+    assert_eq!((far.host.as_str(), far.port, far.username.as_deref()), ("h", Some(23), Some("me")));
+    assert_eq!(far.socket, PathBuf::from("/run/d.sock"));
+    let far = ssh(r#"{"host": "ssh://me@h", "socketPath": "/far.sock", "username": "you", "port": 9}"#);
+    assert_eq!((far.port, far.username.as_deref()), (Some(9), Some("you")));
+    assert_eq!(far.socket, PathBuf::from("/far.sock"));
+}
+
+#[test]
+fn what_ssh_cannot_use_is_told_and_no_secret_is_shown() {
+    let far = |rest: &str| format!(r#"{{"protocol": "ssh", "host": "h", {rest}}}"#);
+    for (rest, told) in [
+        (r#""username": "-oProxyCommand=canary""#, "username"),
+        (r#""socketPath": "d.sock""#, "absolute path"),
+        (r#""sshOptions": {"privateKey": "-----BEGIN PUBLIC KEY-----\ncanary"}"#, "not a private key"),
+        (
+            r#""sshOptions.privateKey": "-----BEGIN ENCRYPTED PRIVATE KEY-----\ncanary\n-----END ENCRYPTED PRIVATE KEY-----""#,
+            "sshOptions.passphrase",
+        ),
+        (r#""sshOptions": ["canary"]"#, "must be an object"),
+        (r#""sshOptions": {"passphrase": 7}"#, "passphrase"),
+    ] {
+        let text = refused(&far(rest));
+        assert!(text.contains(told) && !text.contains("canary"), "{rest}: {text}");
+    }
+    assert!(refused(r#"{"protocol": "ssh"}"#).contains("needs a \"host\""));
+    assert!(refused(r#"{"protocol": "ssh", "host": "-oProxyCommand=x"}"#).contains("dash"));
+    assert!(refused(r#"{"host": "ssh://me:canary@h"}"#).contains("\"host\" must be"));
+    let (_, warning) = warned(&far(
+        r#""password": "canary", "ca": "/c", "sshOptions": {"agentForward": true, "passphrase": "canary"}"#,
+    ));
+    for part in ["password", "agentForward", "ca", "sshOptions.passphrase"] {
+        assert!(warning.contains(part) && !warning.contains("canary"), "{part}: {warning}");
     }
 }
 
@@ -114,7 +180,7 @@ fn text_that_is_no_json_object_is_refused_with_the_place_and_without_the_text() 
     }
 }
 
-fn json() -> impl Strategy<Value = Value> {
+fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -135,7 +201,7 @@ fn json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_json_is_too_strange(value in json()) {
+    fn no_json_is_too_strange(value in any_json()) {
         let _ = parse(&value.to_string());
     }
 
@@ -145,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn each_refusal_says_why(value in json()) {
+    fn each_refusal_says_why(value in any_json()) {
         if let Err(problems) = parse(&value.to_string()) {
             prop_assert!(!problems.is_empty());
         }

@@ -10,8 +10,9 @@ pub(super) const DOCKER_ENGINE: &[Setting] = &[
         value: "JSON",
         unset: "the socket /var/run/docker.sock",
         secret: true,
-        help: "Where Docker is, as Dockerode has it: {\"socketPath\": \"…\"}, or \"host\", \"port\", \"protocol\" (http or \
-               https) with \"ca\", \"cert\" and \"key\" as paths of PEM files",
+        help: "Where Docker is, as Dockerode has it: {\"socketPath\": \"…\"}, or \"host\", \"port\", \"protocol\" (http, \
+               https or ssh) with \"ca\", \"cert\" and \"key\" as paths of PEM files, for ssh with \"username\" and \
+               \"sshOptions\": {\"privateKey\": \"…\", \"passphrase\": \"…\"} (the key itself or the path of its file)",
         ..PLAIN
     },
     Setting {
@@ -27,8 +28,8 @@ pub(super) const DOCKER_ENGINE: &[Setting] = &[
         users: SC,
         group: DOCKER,
         value: "URL",
-        help: "Where Docker is, as the docker command has it: unix:///path or tcp://host:port; read where neither of \
-               the two above is set",
+        help: "Where Docker is, as the docker command has it: unix:///path, tcp://host:port or \
+               ssh://user@host:port/socket; read where neither of the two above is set",
         ..PLAIN
     },
     Setting {
@@ -46,6 +47,15 @@ pub(super) const DOCKER_ENGINE: &[Setting] = &[
         value: "PATH",
         unset: "~/.docker",
         help: "The directory of ca.pem, cert.pem and key.pem for an encrypted DOCKER_HOST",
+        ..PLAIN
+    },
+    Setting {
+        name: "DOCKER_SSH_CONFIG",
+        users: SC,
+        group: DOCKER,
+        value: "PATH",
+        unset: "~/.ssh/config and /etc/ssh/ssh_config",
+        help: "The configuration file of the ssh program (man ssh_config) where Docker is reached over ssh: known hosts, jump hosts, keys",
         ..PLAIN
     },
     Setting {

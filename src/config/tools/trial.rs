@@ -21,7 +21,7 @@ pub(in super::super) struct TryLine {
     /// A variable of the grader's environment, as the job's params have them; can be given several times
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = param)]
     pub params: Vec<String>,
-    /// The job's work_id, which the callback's body repeats
+    /// The job's `work_id`, which the callback's body repeats
     #[arg(long, value_name = "TEXT")]
     pub work_id: Option<String>,
     /// Answer with one JSON document

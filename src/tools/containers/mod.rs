@@ -142,7 +142,7 @@ async fn views(place: &Place, engine: &Engine, whose: &Whose) -> Result<Vec<View
         let own = one.labels.as_ref().filter(|labels| labels.instance == place.instance);
         let standing = match own {
             Some(labels) => place.redis.standing(std::slice::from_ref(&**labels)).await?.first().copied(),
-            None if of_originals.iter().any(|id| *id == one.id) => Some(Standing::Live),
+            None if of_originals.contains(&one.id) => Some(Standing::Live),
             None => None,
         };
         views.push(View { need: need_of(standing, one.state, age), age, one });

@@ -50,7 +50,7 @@ pub(super) async fn retry(
             PutBack::From(_) => done.push(record.id.clone()),
             // Somebody else dealt with it.
             PutBack::Waits | PutBack::AtWork | PutBack::Elsewhere(_) | PutBack::Changed | PutBack::Gone => {
-                others += 1
+                others += 1;
             }
         }
     }

@@ -46,7 +46,7 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
         (None, Some(receiver)) => receiver.url(),
         (None, None) => String::new(),
     };
-    let (data, work_id) = job_of(&submit, callback)?;
+    let (data, work_id) = job_of(&submit, &callback)?;
     let place = Place::reach(submit.common.take()).await?;
     let begun = Instant::now();
     let timestamp = Timestamp::now().as_millisecond().unsigned_abs();
@@ -102,7 +102,7 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
 }
 
 /// The job's data, checked as the starter checks it, and its `work_id`.
-fn job_of(submit: &Submit, callback: String) -> Result<(String, Value), Refused> {
+fn job_of(submit: &Submit, callback: &str) -> Result<(String, Value), Refused> {
     let file = absolute(&submit.file)?.to_string_lossy().into_owned();
     let made_up = || format!("submit-{}", uuid::Uuid::new_v4().simple());
     let work_id = match &submit.work_id {
@@ -139,7 +139,7 @@ impl Facts {
     ) -> io::Result<()> {
         let Self { work_id, job, correction } = self;
         if submit.json {
-            let body = ended.map(|ended| body_of(ended));
+            let body = ended.map(body_of);
             return out.document(&json!({
                 "work_id": work_id,
                 "job_id": job.as_str(),
@@ -204,7 +204,7 @@ mod tests {
 
     fn job(line: &str) -> Result<(String, Value), Refused> {
         let submit = Line::try_parse_from(line.split(' ')).expect("a line").submit;
-        job_of(&submit, "http://h/".into())
+        job_of(&submit, "http://h/")
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Ended {
             return Answer::Broken;
         }
         let verdict: Option<serde_json::Value> = serde_json::from_str(self.result.correction_data.get()).ok();
-        let success = verdict.as_ref().and_then(|verdict| verdict.get("success")).and_then(|it| it.as_bool());
+        let success =
+            verdict.as_ref().and_then(|verdict| verdict.get("success")).and_then(serde_json::Value::as_bool);
         if success == Some(true) { Answer::Yes } else { Answer::No }
     }
 

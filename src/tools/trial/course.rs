@@ -76,7 +76,7 @@ pub(super) async fn run(
         ready = completer.ready() => ready?,
         why = &mut stop => return Ok(Err(why)),
     }
-    let course = tried(bench, &completer, (&spec, &number), aside, &mut stop).await;
+    let course = Box::pin(tried(bench, &completer, (&spec, &number), aside, &mut stop)).await;
     completer.close().await;
     show(aside, "removing the container");
     if let Err(error) = leftovers::remove_by_name(bench.engine, &spec.name).await {
@@ -132,7 +132,7 @@ async fn tried(
     let charge = Charge { container, timeout: spec.profile.timeout, seal: spec.seal.clone() };
     let most = Cell::new(None);
     let known = tokio::select! {
-        known = completer.known_end_of(&charge) => known?,
+        known = Box::pin(completer.known_end_of(&charge)) => known?,
         why = &mut *stop => return Ok(Err(why)),
         never = look_on(bench.engine, &charge.container, &spec.profile, (&most, aside)) => match never {},
     };

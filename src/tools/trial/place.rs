@@ -35,6 +35,6 @@ pub(super) fn of(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Unix(path) => path.display().to_string(),
         Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. } => format!("{host}:{port}"),
-        Endpoint::Ssh { host, .. } => host.clone(),
+        Endpoint::Ssh(ssh) => ssh.host.clone(),
     }
 }
