@@ -15,6 +15,7 @@ use crate::heartbeat::bounded;
 use crate::identity::{ContainerId, CorrectionId};
 use crate::job::{Errand, FinishedJob, Origin, PendingJob, Problem, RunningJob};
 use crate::outcome::{Failure, Outcome};
+use crate::profile::Profile;
 use crate::queue::{
     Admitted, Aside, Assignment, Conclusion, JobOptions, Keep, NewJob, Queue, QueueError, Settled, TakenJob,
 };
