@@ -106,7 +106,12 @@ impl World<'_> {
         let bound = Bound { engine: EngineId::new(ENGINE), rule: RULE.to_owned(), most };
         let (id, member) = (hold.job.id.as_str(), format!("job:{}", hold.job.id));
         let is_in = self.rule.contains(&member) || self.rule.len() < most as usize;
-        let expected = if is_in { Admitted::In } else { Admitted::PutAside };
+        let expected = match is_in {
+            true => Admitted::In,
+            // What was cancelled is to be ended, and not put aside.
+            false if self.lanes[PENDING].jobs[id].marked => Admitted::Cancelled,
+            false => Admitted::PutAside,
+        };
         let queue = self.queues[PENDING].clone();
         for time in 0..=u32::from(again) {
             let admitted = queue.admit(&hold.job, &bound, HOUR).await.expect("an answer");
@@ -119,7 +124,7 @@ impl World<'_> {
             for _ in 0..=u32::from(again) {
                 self.lanes[PENDING].call_back(For::Rule, room);
             }
-        } else {
+        } else if expected == Admitted::PutAside {
             self.held.remove(at);
             self.give_up(PENDING, id);
             self.put_aside(id, hold.job.token.as_str(), For::Rule);

@@ -36,6 +36,8 @@ pub(in crate::tools) struct Found {
     pub correction: CorrectionId,
     pub container: Option<ContainerId>,
     pub image: Option<String>,
+    /// Whether another client's starter made the running job, so that its id tells nothing.
+    pub is_foreign: bool,
     /// The result, in `finished_corrections`.
     pub result: Option<FinishedJob>,
 }
@@ -44,6 +46,7 @@ impl Found {
     pub fn of(stage: Stage, record: Record, place: &Place) -> Self {
         let own = CorrectionId::new(record.id.as_str());
         let (mut container, mut image, mut result) = (None, None, None);
+        let mut is_foreign = false;
         let (errand, correction) = match stage {
             Stage::Pending => {
                 let errand = match PendingJob::parse(&record.data) {
@@ -63,6 +66,7 @@ impl Found {
             Stage::Running => match RunningJob::parse(&record.data) {
                 Ok(job) => {
                     let correction = job.correction();
+                    is_foreign = job.origin.is_none();
                     container = Some(job.container);
                     (job.errand, correction)
                 }
@@ -77,7 +81,7 @@ impl Found {
                 Err(invalid) => (invalid.errand, own),
             },
         };
-        Self { stage, record, errand, correction, container, image, result }
+        Self { stage, record, errand, correction, container, image, is_foreign, result }
     }
 
     /// Whether it can still be cancelled.
@@ -91,6 +95,14 @@ impl Found {
             let raw = work_id.0.get();
             raw == name || serde_json::from_str::<String>(raw).is_ok_and(|text| text == name)
         })
+    }
+
+    /// Whether it is the running job that a starter of the original made of a pending one, which it has still in hand.
+    pub fn is_made_of(&self, pending: &Self) -> bool {
+        let same = self.errand.work_id == pending.errand.work_id
+            && self.errand.callback == pending.errand.callback
+            && self.record.timestamp >= pending.record.timestamp;
+        self.is_foreign && same && pending.stage == Stage::Pending && pending.record.state == State::Active
     }
 
     /// The state in a word.

@@ -76,9 +76,11 @@ pub(in crate::tools) async fn the_open(
         }
     }
     let found = of_one_kind(all, name)?;
+    // The original's starter hands on in two steps, between which both jobs are open.
+    let made: Vec<Found> = found.iter().filter(|one| one.is_foreign).cloned().collect();
     // One that moved on while it was looked for counts where it was seen last.
     let mut latest: Vec<Found> = Vec::new();
-    for one in found {
+    for one in found.into_iter().filter(|one| !made.iter().any(|running| running.is_made_of(one))) {
         match latest.iter_mut().find(|other| other.correction == one.correction) {
             Some(other) if other.stage < one.stage => *other = one,
             Some(_) => {}
