@@ -15,6 +15,7 @@ for _, key in ipairs(KEYS) do
   try('INCR', key)
   try('INCRBY', key, 1)
   try('DECR', key)
+  try('DECRBY', key, 1)
   try('PEXPIRE', key, 10000)
   try('PTTL', key)
   try('EXISTS', key)
