@@ -20,7 +20,7 @@ use crate::heartbeat::{Beat, Hearts, Standing, Standings};
 /// How often the status is told anew at most, and a message that did not go through is sent again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How much of a status is shown: it is one line of `systemctl status`.
-const LONGEST_STATUS: usize = 250;
+const LONGEST_STATUS: usize = 500;
 
 /// The service manager that started this process.
 #[derive(Debug)]
@@ -127,18 +127,25 @@ impl Situation<'_> {
             let (name, doing, since) = (&ill.name, ill.doing, ill.since.as_secs() / 10 * 10);
             return format!("the loop `{name}` is stuck for more than {since} s: {doing}");
         }
-        let mut waiting = String::new();
+        // Often all of them wait for the same.
+        let mut waiting: Vec<(&str, Vec<&str>)> = Vec::new();
         for name in self.components {
-            match self.standings.get(*name) {
-                Some(Standing::Taking) => {}
-                Some(Standing::Waiting(why)) => drop(write!(waiting, "; {name}: {why}")),
-                None => drop(write!(waiting, "; {name}: starting")),
+            let why = match self.standings.get(*name) {
+                Some(Standing::Taking) => continue,
+                Some(Standing::Waiting(why)) => why,
+                None => "starting",
+            };
+            match waiting.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) => names.push(name),
+                None => waiting.push((why, vec![name])),
             }
         }
-        match waiting.strip_prefix("; ") {
-            Some(waiting) => waiting.to_owned(),
-            None => format!("takes work; jobs in hand: {}", self.in_hand),
+        let waiting: Vec<_> =
+            waiting.iter().map(|(why, names)| format!("{}: {why}", names.join(", "))).collect();
+        if waiting.is_empty() {
+            return format!("takes work; jobs in hand: {}", self.in_hand);
         }
+        waiting.join("; ")
     }
 }
 

@@ -86,13 +86,8 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
         of(100, WAITING, Manner::Answers),
         of(1, many, Manner::Answers),
     ];
-    let only = std::env::var("ONLY")
-        .ok()
-        .map(|only| only.split(',').filter_map(|it| it.parse().ok()).collect::<Vec<usize>>());
-    for (number, others) in all.into_iter().enumerate() {
-        if only.as_ref().is_none_or(|only| only.contains(&number)) {
-            measure(others, seconds, Some(alone)).await?;
-        }
+    for others in all {
+        measure(others, seconds, Some(alone)).await?;
     }
     Ok(())
 }
@@ -138,17 +133,6 @@ async fn measure(others: Others, seconds: usize, alone: Option<u64>) -> anyhow::
         receiver.times().iter().zip(&added).skip(RATE).map(|(at, added)| at.saturating_sub(*added)).collect();
     notifier.stop().await?;
     crowd.end()?;
-    if let Some(dir) = std::env::var_os("ISO_DUMP") {
-        let times = receiver.times();
-        let text: String = (0..count)
-            .map(|n| format!("{n} {} {}\n", (added[n] - added[0]) / 1000, (times[n] - added[n]) / 1000))
-            .collect();
-        std::fs::write(
-            std::path::Path::new(&dir)
-                .join(format!("{}-{}-{}", others.count, others.waiting, others.manner as u8)),
-            text,
-        )?;
-    }
     took.sort_unstable();
     let p99 = table::percentile(&took, 99);
     let watched = Duration::from_secs(u64::try_from(seconds)?).as_secs_f64();

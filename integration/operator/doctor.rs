@@ -242,9 +242,11 @@ async fn settings_that_contradict_one_another_are_told() {
             ("CALLBACK_ALLOW", "169.254.169.254,lms.invalid"),
             ("CALLBACK_DENY", "lms.invalid"),
             ("NOTIFY_TIMEOUT", "20m"),
+            ("LOG_FILE", "/no/such/folder/log"),
         ],
     )
     .await;
+    found.fails("log_file", "/no/such/folder/log", "LOG_FILE");
     let told: Vec<_> = found.all("callback_rules").iter().filter_map(|it| it["found"].as_str()).collect();
     for part in
         ["lms.invalid stands in CALLBACK_ALLOW and in CALLBACK_DENY", "no callback goes there all the same"]

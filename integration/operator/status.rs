@@ -42,10 +42,11 @@ async fn jobs_in_every_state_are_counted_those_of_node_too() {
     pending(json!({ "lifo": true })).await;
     pending(json!({ "priority": 3 })).await;
     pending(json!({ "delay": 3_600_000 })).await;
+    pending(json!({ "delay": 3_600_000 })).await;
     let told = status(&place).await;
     let queue = &told["queues"][PENDING_QUEUE];
     for (field, count) in
-        [("waiting", 2), ("prioritized", 1), ("delayed", 1), ("active", 0), ("completed", 0)]
+        [("waiting", 2), ("prioritized", 1), ("delayed", 2), ("active", 0), ("completed", 0)]
     {
         assert_eq!(queue[field], count, "{field}: {queue}");
     }
@@ -71,6 +72,9 @@ async fn jobs_in_every_state_are_counted_those_of_node_too() {
     finished.complete(&delivered.job, "null", crate::queue::KEEP).await.expect("completed");
     finished.fail(&dead.job, "nobody \u{1b}[31mthere", crate::queue::KEEP).await.expect("failed");
     node.call("queue", json!({ "prefix": place.prefix, "queue": FINISHED_QUEUE, "method": "pause" })).await;
+    // Somebody wrote what is no job into the line.
+    place.ask::<u32>("RPUSH", "wait", &["odd"]);
+    place.ask::<u32>("SADD", "odd", &["1"]);
     let told = status(&place).await;
     assert_described(&told);
     assert_eq!(told["queues"][PENDING_QUEUE]["active"], 1, "{told}");
@@ -214,7 +218,7 @@ async fn a_system_at_work_is_seen_with_its_permits_its_starter_and_its_completer
 }
 
 /// `status --watch`, and the lines that it prints.
-async fn watching(port: u16, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+fn watching(port: u16, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_correction-runner"))
         .args(["status", "--watch"])
         .args(arguments)
@@ -232,7 +236,7 @@ async fn watching(port: u16, arguments: &[&str]) -> (Child, Lines<BufReader<Chil
 async fn who_watches_gets_a_document_a_line_through_an_outage_until_ctrl_c() {
     let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let redis = server.client("bull");
-    let (mut child, mut lines) = watching(server.port(), &["--json"]).await;
+    let (mut child, mut lines) = watching(server.port(), &["--json"]);
     let mut until = async |wanted: &dyn Fn(&Value) -> bool| {
         within(async {
             loop {
@@ -290,7 +294,7 @@ async fn on_a_terminal_a_watch_is_drawn_over_itself_in_colour_and_ends_with_ctrl
     })
     .await;
     assert!(
-        shown.contains("\u{1b}[H\u{1b}[2J\u{1b}[H") && shown.contains("\u{1b}[1mQUEUE\u{1b}[0m"),
+        shown.contains("\u{1b}[H\u{1b}[2J\u{1b}[?7l\u{1b}[H") && shown.contains("\u{1b}[1mQUEUE\u{1b}[0m"),
         "{shown:?}"
     );
     input.write_all(b"\x03").await.expect("it reads");

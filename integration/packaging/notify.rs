@@ -51,7 +51,8 @@ async fn systemd_is_told_what_it_waits_for_that_it_is_ready_that_it_lives_and_th
     let (port, path) = (system.server.port().to_string(), path.display().to_string());
     system.set(&[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", "2000000"), ("REDIS_PORT", "1")]);
     system.spawn("all");
-    let before = manager.lines_until(|line| line.contains("notifier: waiting for Redis")).await;
+    let before =
+        manager.lines_until(|line| line.contains("starter, completer, notifier: waiting for Redis")).await;
     assert!(!before.iter().any(|line| line == "READY=1"), "{before:?}");
     let (code, _) = system.stop("all").await;
     assert_eq!(code, Some(0));

@@ -50,8 +50,8 @@ install_rust_if_wished() {
 build() {
     local room
     room=$(df -Pm . | awk 'NR == 2 { print $4 }')
-    if ((${room:-9999} < ${ROOM_FOR_A_BUILD:-1500})); then
-        complain "there are $room MiB left on the disk of $PWD, and a build needs some ${ROOM_FOR_A_BUILD:-1500}." \
+    if ((${room:-9999} < ${ROOM_FOR_A_BUILD:-1800})); then
+        complain "there are $room MiB left on the disk of $PWD, and a build needs some ${ROOM_FOR_A_BUILD:-1800}." \
             "Make room, or build elsewhere: CARGO_TARGET_DIR=/a/larger/disk. What old builds left goes with: cargo clean"
         return 1
     fi

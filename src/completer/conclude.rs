@@ -160,7 +160,7 @@ async fn end(
                     "the Docker host failed a correction: it is run again"
                 ),
                 Ok(result) => {
-                    info!(outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed")
+                    info!(outcome = result.outcome.as_deref().unwrap_or("verdict"), "correction completed");
                 }
             }
             // One that was cancelled may be started by hand even now.

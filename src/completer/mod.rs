@@ -305,7 +305,7 @@ impl Loop {
                     let effect = effects::finish(session, ticket, held, ended);
                     concern.about(|| self.work.begin_for(ticket, Doing::Finish, effect));
                 }
-                _ => {}
+                Action::Forget(_) => {}
             }
         }
         // The live go first.

@@ -85,7 +85,7 @@ fn endpoint(inputs: &mut Inputs) -> Endpoint {
             }
         }
         (_, Some(_)) => {
-            inputs.warn("DOCKER_SSH_CONFIG is ignored: the Docker engine is not reached over ssh")
+            inputs.warn("DOCKER_SSH_CONFIG is ignored: the Docker engine is not reached over ssh");
         }
         (_, None) => {}
     }

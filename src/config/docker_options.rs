@@ -119,7 +119,7 @@ impl Reader {
         };
         let protocol = protocol.or(host.protocol).unwrap_or(implied);
         if protocol == Protocol::Ssh {
-            return self.ssh(host, port, socket, ssh);
+            return Some(self.ssh(host, port, socket, ssh));
         }
         if socket.is_some() {
             self.warnings.push("\"host\" is there, so that \"socketPath\" is ignored".into());

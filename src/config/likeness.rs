@@ -51,13 +51,13 @@ fn distance(one: &str, other: &str) -> usize {
         let mut next = vec![row + 1];
         for (column, wanted) in other.iter().enumerate() {
             let exchanged = last[column] + usize::from(letter != wanted);
-            let mut least = exchanged.min(last[column + 1] + 1).min(next[column] + 1);
+            let mut fewest = exchanged.min(last[column + 1] + 1).min(next[column] + 1);
             let are_swapped =
                 row > 0 && column > 0 && *letter == other[column - 1] && one[row - 1] == *wanted;
             if are_swapped {
-                least = least.min(before[column - 1] + 1);
+                fewest = fewest.min(before[column - 1] + 1);
             }
-            next.push(least);
+            next.push(fewest);
         }
         before = std::mem::replace(&mut last, next);
     }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn settings_remarks_and_names_of_other_programs_are_no_mistakes() {
-        let all: String = settings().map(|one| format!("{}=x\n", one.name)).collect();
+        let all = settings().map(|one| format!("{}=x", one.name)).collect::<Vec<_>>().join("\n");
         assert_eq!(warnings(&all), Vec::<String>::new());
         let others = "# a remark\n\nexport PROCESS=starter\nDB_HOST=x\nDB_PASSWORD='a\nb'\nJWT_SECRET_KEY=x\nPORT=3000\n\
                       UPLOAD_DIRECTORY=/x\nDOCKER_GROUP_ID=999\nNODE_ENV=production\nDELAY_SECONDS=5\n";

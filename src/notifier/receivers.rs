@@ -19,7 +19,7 @@
 //! A job that gets no turn is put back. While a delivery to its receiver is under way it waits until that has ended, which
 //! calls it forth: after an answer as many as may be under way then, after a time-out one, which asks again. So for
 //! each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number: each is looked at once when
-//! it comes and then after what would be a time-out or two, and not more than a hundred of all of them in a second. To have been put
+//! it comes and then after what would be a time-out or two, and not more than fifty of all of them in a second. To have been put
 //! back is no attempt, unless it goes on for too long with one that answers nobody (`PutBack::hung`).
 
 mod parked;
@@ -44,7 +44,7 @@ pub(super) use visit::{Ended, Visit};
 /// How long a delivery may go without an answer before it steps aside.
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The same where most slots are taken, for one that usually answers sooner.
-pub(super) const SOON: Duration = Duration::from_millis(20);
+pub(super) const SOON: Duration = Duration::from_millis(10);
 /// The longest that a job is put back for, where not too many are (`parked`), if nobody calls it sooner.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.

@@ -135,7 +135,9 @@ impl Redis {
                 refused.push(Refused { command, why });
             }
         };
-        tried.into_iter().for_each(|(command, why)| note(command, why));
+        for (command, why) in tried {
+            note(command, why);
+        }
         // What is used outside of scripts, and cannot be tried within one.
         let direct = [
             redis::cmd("SCRIPT").arg("LOAD").arg("return 1").clone(),

@@ -193,7 +193,7 @@ impl FromRedisValue for Raw {
             oldest,
             completions: ended()?,
             failures: ended()?,
-            times: times.iter().filter_map(|fields| times_of(fields)).collect(),
+            times: times.iter().filter_map(times_of).collect(),
             jobs: jobs.into_iter().map(at_work).collect(),
             without_lock,
             next: next.into_iter().map(delayed_job).collect(),
@@ -227,7 +227,7 @@ fn at_work(fields: Vec<Text>) -> AtWork {
     let mut fields = fields.into_iter().map(|field| field.0);
     let mut next = || fields.next().unwrap_or_default();
     let (list, id, token, lock_for) = (next(), next(), next(), next());
-    let (name, data, timestamp, taken, worker) = (next(), next(), next(), next(), next());
+    let (name, data, timestamp, since, worker) = (next(), next(), next(), next(), next());
     let is_active = list == "active";
     let lock_for = lock_for.parse().ok().map(Duration::from_millis);
     let holder = lock_for.filter(|_| is_active && !token.is_empty()).map(|lock_for| Holder {
@@ -241,7 +241,7 @@ fn at_work(fields: Vec<Text>) -> AtWork {
         name,
         data,
         timestamp: timestamp.parse().unwrap_or(0),
-        taken: taken.parse().ok().filter(|_| is_active),
+        taken: since.parse().ok().filter(|_| is_active),
         holder,
     }
 }

@@ -197,15 +197,17 @@ impl<'a> Terminal<'a> {
         draw(&mut Terminal { out: Box::new(&mut drawn), look: self.look })?;
         if self.look.live {
             // Home, each line cleared behind its text, and what is below: nothing flickers.
-            let mut text = String::from("\u{1b}[H");
+            // Lines that are too long are cut and not broken, or there would be more of them than are counted.
+            let mut text = String::from("\u{1b}[?7l\u{1b}[H");
             let drawn = String::from_utf8_lossy(&drawn);
             let (room, lines) = (self.look.rows.map_or(usize::MAX, |rows| rows - 1), drawn.lines().count());
             let shown = if lines > room { room.saturating_sub(1) } else { lines };
             drawn.lines().take(shown).for_each(|line| text.extend([line, "\u{1b}[K\n"]));
             if lines > shown {
-                text.push_str(&format!("… {} more lines\u{1b}[K\n", lines - shown));
+                let more = lines - shown;
+                text.extend(["… ", &more.to_string(), " more lines\u{1b}[K\n"]);
             }
-            write!(self.out, "{text}\u{1b}[J")?;
+            write!(self.out, "{text}\u{1b}[J\u{1b}[?7h")?;
         } else {
             self.out.write_all(&drawn)?;
             writeln!(self.out)?;
@@ -299,10 +301,7 @@ mod tests {
         assert_eq!((line.lines().count(), lines.lines().count()), (1, 4), "{line}{lines}");
         for text in [line, lines] {
             assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), document);
-            assert!(
-                !text.contains(|letter: char| matches!(letter, '\u{1b}' | '\u{9b}' | '\u{202e}')),
-                "{text:?}"
-            );
+            assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
         }
     }
 
@@ -313,7 +312,8 @@ mod tests {
             out.screen(|out| writeln!(out, "two"))
         };
         assert_eq!(written(plain, twice), "one\n\ntwo\n\n");
-        assert_eq!(written(live, twice), "\u{1b}[Hone\u{1b}[K\n\u{1b}[J\u{1b}[Htwo\u{1b}[K\n\u{1b}[J");
+        let one = |text: &str| format!("\u{1b}[?7l\u{1b}[H{text}\u{1b}[K\n\u{1b}[J\u{1b}[?7h");
+        assert_eq!(written(live, twice), one("one") + &one("two"));
     }
 
     #[test]

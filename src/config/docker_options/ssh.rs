@@ -64,7 +64,7 @@ impl Reader {
         port: Option<u16>,
         socket: Option<String>,
         options: SshOptions,
-    ) -> Option<Endpoint> {
+    ) -> Endpoint {
         let SshOptions { username, key, passphrase, agent } = options;
         let username = username.or(host.username);
         let socket = socket.map(PathBuf::from).or(host.socket).unwrap_or_else(|| SOCKET.into());
@@ -99,7 +99,7 @@ impl Reader {
         }
         let port = port.or(host.port);
         let (host, passphrase) = (host.name, passphrase.filter(|_| key.is_some()));
-        Some(Endpoint::Ssh(Box::new(SshEndpoint {
+        Endpoint::Ssh(Box::new(SshEndpoint {
             host,
             port,
             username,
@@ -108,6 +108,6 @@ impl Reader {
             passphrase,
             agent,
             config: None,
-        })))
+        }))
     }
 }

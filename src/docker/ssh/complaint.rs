@@ -9,6 +9,9 @@ use crate::config::{SshEndpoint, SshKey};
 /// How many of its last lines are kept: a host key that changed takes fifteen.
 const MOST: usize = 20;
 
+/// What it says of a key that it cannot use.
+const OF_KEYS: [&str; 3] = ["bad permissions", "load key", "identity file"];
+
 /// The last lines that ssh wrote.
 #[derive(Default)]
 pub(super) struct Complaints(Mutex<VecDeque<String>>);
@@ -134,7 +137,12 @@ fn told(lines: &[String], endpoint: &SshEndpoint) -> Option<String> {
         ("bad configuration option", "ssh's configuration cannot be read (DOCKER_SSH_CONFIG, ~/.ssh/config)".to_owned()),
         ("kex_exchange_identification", format!("{host} hung up before the login: is it sshd that listens there, and is it overloaded (MaxStartups)?")),
     ];
-    let found = remedies.into_iter().find_map(|(words, remedy)| Some((said(words)?, remedy)));
+    // A key that cannot be used is no harm where another one can.
+    let counts = |words| !OF_KEYS.contains(&words) || said("permission denied").is_some();
+    let found = remedies
+        .into_iter()
+        .filter(|(words, _)| counts(*words))
+        .find_map(|(words, remedy)| Some((said(words)?, remedy)));
     Some(match found {
         Some((line, remedy)) => format!("{remedy} ({line})"),
         None => last.clone(),
@@ -217,10 +225,20 @@ mod tests {
             (&["kex_exchange_identification: Connection closed by remote host"], &file, "MaxStartups"),
             (&["ssh: connect to host far.example port 22: Connection timed out"], &file, "firewall"),
             (&["Timeout, server far.example not responding."], &file, "firewall"),
+            (
+                &[
+                    "Warning: Identity file /keys/id not accessible: No such file or directory.",
+                    "ssh: connect to host far.example port 22: Connection refused",
+                ],
+                &file,
+                "does sshd run on far.example",
+            ),
             (&["something new"], &file, "something new"),
         ] {
             let complaints = Complaints::default();
-            lines.iter().for_each(|line| complaints.push(line));
+            for line in lines {
+                complaints.push(line);
+            }
             let told = complaints.told(endpoint).expect("it said something");
             assert!(told.contains(remedy), "{told}");
             assert!(lines.iter().any(|line| told.contains(line)), "what ssh said is told as well: {told}");

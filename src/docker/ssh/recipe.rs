@@ -172,9 +172,9 @@ impl fmt::Display for Recipe {
             write!(formatter, "{user}@")?;
         }
         if host.contains(':') {
-            write!(formatter, "[{host}]")?
+            write!(formatter, "[{host}]")?;
         } else {
-            formatter.write_str(host)?
+            formatter.write_str(host)?;
         }
         if let Some(port) = port {
             write!(formatter, ":{port}")?;
@@ -200,7 +200,10 @@ fn keep(endpoint: &SshEndpoint) -> io::Result<Option<File>> {
     if key.is_none() && endpoint.passphrase.is_none() {
         return Ok(None);
     }
-    let mut file = File::from(memfd_create("ssh", MemfdFlags::CLOEXEC)?);
+    // Some kernels want it to be told that nothing in it is to be executed; older ones do not know the word.
+    let memory = memfd_create("ssh", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|_| memfd_create("ssh", MemfdFlags::CLOEXEC))?;
+    let mut file = File::from(memory);
     file.set_permissions(Permissions::from_mode(0o600))?;
     if let Some(key) = key {
         file.write_all(key.reveal().as_bytes())?;

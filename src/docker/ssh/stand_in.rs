@@ -39,6 +39,9 @@ pub fn stand_in() -> Option<ExitCode> {
         let question = arguments.next().unwrap_or_default();
         return Some(answer(&question.to_string_lossy()));
     }
+    if role != OsStr::new(SSH) {
+        return None;
+    }
     let program = arguments.next()?;
     let parent = std::env::var(PARENT).ok()?;
     if set_parent_process_death_signal(Some(Signal::TERM)).is_err()

@@ -6,11 +6,10 @@ use super::{Receivers, State};
 use crate::identity::JobId;
 use crate::queue::Due;
 
-/// How far apart those come that nobody called, two by two: what they cost does not grow with how many they are.
+/// How far apart those come that nobody called: what they cost does not grow with how many they are.
 const APART_MS: u64 = 20;
-const AT_ONCE: u32 = 2;
 /// By how much a job may come later for that; where more wait than come in that time, they come more often.
-const LONGEST_LINE_MS: u64 = 60_000;
+const LONGEST_LINE_MS: u64 = 300_000;
 /// How many are remembered, by about a hundred bytes each. More than that come by themselves only.
 const MOST_PARKED: usize = 50_000;
 
@@ -18,7 +17,6 @@ const MOST_PARKED: usize = 50_000;
 #[derive(Debug, Default)]
 pub(super) struct Line {
     last: u64,
-    beside_it: u32,
     /// How many are remembered, at least.
     parked: usize,
 }
@@ -27,15 +25,10 @@ impl Line {
     /// The next time, in milliseconds, that is not before this one.
     fn place(&mut self, earliest: u64) -> u64 {
         let earliest = earliest.next_multiple_of(APART_MS);
-        if earliest > self.last {
-            (self.last, self.beside_it) = (earliest, 1);
-        } else if self.beside_it < AT_ONCE {
-            self.beside_it += 1;
-        } else if self.last < earliest + LONGEST_LINE_MS {
-            (self.last, self.beside_it) = (self.last + APART_MS, 1);
-        } else {
+        if self.last >= earliest + LONGEST_LINE_MS {
             return earliest + fastrand::u64(0..LONGEST_LINE_MS / APART_MS) * APART_MS;
         }
+        self.last = earliest.max(self.last + APART_MS);
         self.last
     }
 }

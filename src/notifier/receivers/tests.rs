@@ -194,7 +194,7 @@ async fn of_those_that_nobody_would_call_one_comes_by_itself() {
 }
 
 #[test]
-fn however_many_wait_to_be_called_a_hundred_a_second_come_by_themselves() {
+fn however_many_wait_to_be_called_fifty_a_second_come_by_themselves() {
     let receivers = Receivers::new(SLOTS);
     let job = JobId::new("j");
     let second = Duration::from_secs(1);
@@ -202,11 +202,11 @@ fn however_many_wait_to_be_called_a_hundred_a_second_come_by_themselves() {
     let mut times: Vec<_> = (0..4000).map(|_| receivers.place_in_line(&job, second).at).collect();
     assert!(times.is_sorted() && times[0] >= earliest);
     times.dedup_by_key(|at| *at / 1000);
-    assert!((40..=42).contains(&times.len()), "{}", times.len());
-    // Beyond a minute they stand closer together, and none waits longer for that.
-    let latest = (0..10_000).map(|_| receivers.place_in_line(&job, second).at).max().expect("some");
+    assert!((80..=82).contains(&times.len()), "{}", times.len());
+    // Beyond five minutes they stand closer together, and none waits longer for that.
+    let latest = (0..20_000).map(|_| receivers.place_in_line(&job, second).at).max().expect("some");
     let now = Due::after(second, &job).at;
-    assert!(latest <= now + 61_000, "{}", latest - now);
+    assert!(latest <= now + 301_000, "{}", latest - now);
 }
 
 #[test]

@@ -5,8 +5,14 @@
 local NEXT_IN_LINE, LOCKS, LONGEST_DATA = 20, 1000, 65536
 
 local base = KEYS[1]
+-- Of what is no job, as somebody may have written, nothing is known.
+local function fields_of(id, ...)
+  local fields = redis.pcall('HMGET', base .. id, ...)
+  return fields.err and {} or fields
+end
+
 local now, most, sample = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
-local meta = call('HMGET', base .. 'meta', 'paused', 'version', 'concurrency')
+local meta = fields_of('meta', 'paused', 'version', 'concurrency')
 
 local counts = {
   call('LLEN', base .. 'wait'), call('LLEN', base .. 'paused'), call('ZCARD', base .. 'prioritized'),
@@ -18,7 +24,7 @@ local counts = {
 local oldest = {}
 local function look_for_oldest(ids)
   for _, id in ipairs(ids) do
-    local timestamp = tonumber(call('HGET', base .. id, 'timestamp'))
+    local timestamp = tonumber(fields_of(id, 'timestamp')[1])
     if timestamp and (not oldest[2] or timestamp < oldest[2]) then oldest = { id, timestamp } end
   end
 end
@@ -38,7 +44,7 @@ end
 
 local times = {}
 for _, id in ipairs(call('ZREVRANGE', base .. 'completed', 0, sample - 1)) do
-  local fields = call('HMGET', base .. id, 'timestamp', 'processedOn', 'finishedOn')
+  local fields = fields_of(id, 'timestamp', 'processedOn', 'finishedOn')
   if fields[1] and fields[2] and fields[3] then times[#times + 1] = fields end
 end
 
@@ -48,7 +54,7 @@ local function tell(list, ids)
   -- The longest time in the list stands at its end.
   for index = #ids, 1, -1 do
     local id = ids[index]
-    local fields = call('HMGET', base .. id, 'name', 'data', 'timestamp', 'processedOn', 'pb')
+    local fields = fields_of(id, 'name', 'data', 'timestamp', 'processedOn', 'pb')
     if fields[3] then
       if #(fields[2] or '') > LONGEST_DATA then fields[2] = '' end
       local job = { list, id, locks[index] or '', locks[index] and call('PTTL', base .. id .. ':lock') or -2 }
@@ -71,8 +77,7 @@ end
 local delayed = {}
 local due = call('ZRANGE', base .. 'delayed', 0, most - 1, 'WITHSCORES')
 for index = 1, #due, 2 do
-  local fields = call('HMGET', base .. due[index], 'timestamp', 'data', 'atm', 'opts', 'failedReason', 'retries',
-    'aside')
+  local fields = fields_of(due[index], 'timestamp', 'data', 'atm', 'opts', 'failedReason', 'retries', 'aside')
   if fields[1] then
     if #(fields[2] or '') > LONGEST_DATA then fields[2] = '' end
     local job = { due[index], math.floor(tonumber(due[index + 1]) / 0x1000) }

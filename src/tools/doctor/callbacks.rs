@@ -39,7 +39,7 @@ pub(super) async fn check(settings: &NotifierSettings, callback: Option<&str>, i
     match examined {
         Ok(Ok(examined)) => one(&examined, into),
         Ok(Err(problem)) => {
-            into.fail("callback", problem, "a callback is a URL with http or https and a host")
+            into.fail("callback", problem, "a callback is a URL with http or https and a host");
         }
         Err(error) => into.fail("ca_file", error.to_string(), "mend CALLBACK_CA_FILE"),
     }

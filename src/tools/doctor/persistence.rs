@@ -5,8 +5,8 @@ use crate::queue::{QueueError, Redis, ServerFacts};
 
 pub(super) async fn check(redis: &Redis, facts: &ServerFacts, into: &mut Findings) -> Result<(), QueueError> {
     match facts.number("aof_enabled") {
-        Some(1) => append_only(redis.setting("appendfsync").await?, into),
-        Some(_) => no_append_only(redis.setting("save").await?, into),
+        Some(1) => append_only(redis.setting("appendfsync").await?.as_deref(), into),
+        Some(_) => no_append_only(redis.setting("save").await?.as_deref(), into),
         None => {}
     }
     for (field, what) in [
@@ -28,8 +28,8 @@ pub(super) async fn check(redis: &Redis, facts: &ServerFacts, into: &mut Finding
     Ok(())
 }
 
-fn append_only(sync: Option<String>, into: &mut Findings) {
-    match sync.as_deref() {
+fn append_only(sync: Option<&str>, into: &mut Findings) {
+    match sync {
         Some("no") => into.warn(
             "persistence",
             "appendonly is yes, but appendfsync is no: a crash of its machine loses half a minute and more",
@@ -40,10 +40,10 @@ fn append_only(sync: Option<String>, into: &mut Findings) {
     }
 }
 
-fn no_append_only(save: Option<String>, into: &mut Findings) {
+fn no_append_only(save: Option<&str>, into: &mut Findings) {
     let remedy =
         "CONFIG SET appendonly yes, and appendonly yes in redis.conf (before a restart, or it begins empty)";
-    match save.as_deref() {
+    match save {
         Some("") => into.fail(
             "persistence",
             "appendonly is no and there are no snapshots (save): when Redis ends, every correction is gone",
@@ -78,16 +78,12 @@ mod tests {
             (Some("no"), Verdict::Warning),
             (None, Verdict::Ok),
         ] {
-            assert_eq!(worst(&|into| append_only(sync.map(String::from), into)), Some(expected), "{sync:?}");
+            assert_eq!(worst(&|into| append_only(sync, into)), Some(expected), "{sync:?}");
         }
         for (save, expected) in
             [(Some(""), Verdict::Failure), (Some("3600 1"), Verdict::Warning), (None, Verdict::Warning)]
         {
-            assert_eq!(
-                worst(&|into| no_append_only(save.map(String::from), into)),
-                Some(expected),
-                "{save:?}"
-            );
+            assert_eq!(worst(&|into| no_append_only(save, into)), Some(expected), "{save:?}");
         }
     }
 }

@@ -125,7 +125,7 @@ fn version(facts: &ServerFacts, into: &mut Findings) {
             None => into.ok("version", format!("Redis {found}")),
         },
         None => {
-            into.note("version", "it does not tell its version", "make sure that it is Redis 6.0 or newer")
+            into.note("version", "it does not tell its version", "make sure that it is Redis 6.0 or newer");
         }
     }
 }

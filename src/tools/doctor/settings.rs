@@ -6,7 +6,9 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 
 use super::finding::Findings;
-use crate::config::{CompleterSettings, Diagnosed, Endpoint, NotifierSettings, StarterSettings};
+use crate::config::{
+    CompleterSettings, Diagnosed, Endpoint, LogDestination, NotifierSettings, StarterSettings,
+};
 use crate::egress::{Openness, Reach, reach};
 use crate::startup;
 
@@ -39,6 +41,9 @@ pub(super) fn check(diagnosed: &Diagnosed, into: &mut Findings) {
                 "take CONTAINER_PROFILE away once all graders work without it",
             );
         }
+    }
+    if let LogDestination::File(path) = &diagnosed.configuration.log.destination {
+        log_file(path, into);
     }
     match startup::raise_file_limit().and_then(startup::too_few_files) {
         Some(warning) => into.start_up_warning("open_files", warning),
@@ -104,6 +109,23 @@ fn of_starter(settings: &StarterSettings, into: &mut Findings) {
     }
 }
 
+/// Whether the log can be written; makes no file.
+fn log_file(path: &Path, into: &mut Findings) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let can = if path.exists() {
+        access(path, Access::WRITE_OK).is_ok() && !path.is_dir()
+    } else {
+        may_write_in(folder)
+    };
+    if !can {
+        into.fail(
+            "log_file",
+            format!("this user cannot write to {} (LOG_FILE)", path.display()),
+            "give the user that runs the component the right to write there, or take LOG_FILE away",
+        );
+    }
+}
+
 fn days(span: Duration) -> u64 {
     span.as_secs() / (24 * 3600)
 }
@@ -115,7 +137,7 @@ fn of_completer(settings: &CompleterSettings, into: &mut Findings) {
                 format!("{} is no folder that can be seen from here", folder.display()),
                 "mount it at the same path",
             )
-        } else if !may_delete_in(folder) {
+        } else if !may_write_in(folder) {
             let found = format!("this user may not delete files in {}", folder.display());
             (found, "give the user that runs the completer the right to write there")
         } else {
@@ -129,7 +151,7 @@ fn of_completer(settings: &CompleterSettings, into: &mut Findings) {
     }
 }
 
-fn may_delete_in(folder: &Path) -> bool {
+fn may_write_in(folder: &Path) -> bool {
     access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::gather::{Correction, Gathered};
 use super::told::{per_minute, percentiles_of};
 use crate::callback::shown;
+use crate::identity::{ContainerId, EngineId};
 use crate::job::{FINISHED_QUEUE, PENDING_QUEUE, RUNNING_QUEUE};
 use crate::queue::{Holder, Survey};
 use crate::tools::terminal::{Cell, Column, Style, Table, Terminal, ago, printable, span, time};
@@ -146,7 +147,7 @@ fn number(count: u64, style: Style) -> Cell {
 
 /// Of what ended per minute.
 fn rate(rate: f64) -> Cell {
-    let digits = if rate < 10.0 { 1 } else { 0 };
+    let digits = usize::from(rate < 10.0);
     Cell::styled(format!("{rate:.digits$}"), if rate > 0.0 { Style::Plain } else { Style::Faint })
 }
 
@@ -183,8 +184,8 @@ fn corrections_table(corrections: &[Correction], are_running: bool, now: u64) ->
         if are_running {
             cells.extend([
                 left(it, now),
-                Cell::known(it.container.as_ref().map(|container| container.short())),
-                Cell::known(it.engine.as_ref().map(|engine| engine.as_str())),
+                Cell::known(it.container.as_ref().map(ContainerId::short)),
+                Cell::known(it.engine.as_ref().map(EngineId::as_str)),
             ]);
         }
         cells.extend([held_by(it), Cell::known(it.errand.callback.as_deref().map(shown))]);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::gather::{Correction, Gathered};
 use crate::callback::shown;
+use crate::identity::{ContainerId, EngineId};
 use crate::queue::{Delayed, Ended, EngineNotes, Holder, SPANS, Survey};
 use crate::tools::terminal::{seconds, time};
 
@@ -149,8 +150,8 @@ fn correction(it: &Correction, now: u64) -> Value {
         "work_id": work_id,
         "image": it.image,
         "callback": it.errand.callback.as_deref().map(shown),
-        "container_id": it.container.as_ref().map(|id| id.as_str()),
-        "engine": it.engine.as_ref().map(|id| id.as_str()),
+        "container_id": it.container.as_ref().map(ContainerId::as_str),
+        "engine": it.engine.as_ref().map(EngineId::as_str),
         "since": time(it.since),
         "age": age(it.since, now),
         "timeout": it.timeout.map(seconds),
@@ -229,11 +230,11 @@ mod tests {
     #[test]
     fn a_rate_covers_the_time_of_which_anything_is_known() {
         let ended = Ended { first: 970_000, within: [30, 30, 30] };
-        let rates = |are_cut| per_minute(&ended, 1_000_000, are_cut).map(|rate| (rate * 10.0).round());
-        assert_eq!(rates(false), [300.0, 60.0, 20.0]);
+        let rates = |are_cut| per_minute(&ended, 1_000_000, are_cut).map(|rate| format!("{rate:.1}"));
+        assert_eq!(rates(false), ["30.0", "6.0", "2.0"]);
         assert_eq!(
             rates(true),
-            [600.0, 600.0, 600.0],
+            ["60.0", "60.0", "60.0"],
             "thirty in thirty seconds, and what was before is gone"
         );
         let nothing = per_minute(&Ended::default(), 1_000_000, true);

@@ -106,12 +106,12 @@ impl Table {
             let text = fit(&cell.text, *room);
             let rest = room.saturating_sub(width(&text));
             let (before, after) = if column.to_the_right { (rest, 0) } else { (0, rest) };
-            if !text.is_empty() {
+            if text.is_empty() {
+                spaces += before;
+            } else {
                 line.push_str(&" ".repeat(spaces + before));
                 line.push_str(&on.painted(cell.style, &text));
                 spaces = 0;
-            } else {
-                spaces += before;
             }
             spaces += after + GAP;
         }
