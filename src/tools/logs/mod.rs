@@ -43,7 +43,9 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
     let mut history = history::of(&place, &jobs, &correction).await?;
     if logs.json {
         let printed = match history.container() {
-            Some(container) => live::captured(&engine, container, logs.tail).await?,
+            Some(container) => {
+                unless_ended(&history, live::captured(&engine, container, logs.tail).await)?.flatten()
+            }
             None => None,
         };
         out.document(&history.to_json(printed.as_deref()))?;
@@ -60,7 +62,8 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
     let mut printed = false;
     if let Some(container) = &container {
         let order = Show { follow: logs.follow && was_open, tail: logs.tail };
-        printed = show(&engine, container, &order, out).await?;
+        let shown = show(&engine, container, &order, out).await;
+        printed = unless_ended(&history, shown)?.unwrap_or(false);
     }
     if was_open && logs.follow {
         for _ in 0..LOOKS {
@@ -76,6 +79,14 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
     }
     history.write(printed, &mut Terminal::stdout())?;
     Ok(Answer::Yes)
+}
+
+/// What has ended has a history whether the engine answers or not.
+fn unless_ended<T>(history: &History, asked: Result<T, Refused>) -> Result<Option<T>, Refused> {
+    match asked {
+        Err(Refused::Engine(_)) if history.has_ended() => Ok(None),
+        asked => asked.map(Some),
+    }
 }
 
 /// A container may be there of which no job tells any more.
