@@ -39,7 +39,7 @@ fn code_of(pages: &BTreeMap<PathBuf, String>) -> Vec<Code> {
                     let language = Some(language.trim().to_owned());
                     block = Some(Code { page: page.clone(), line: line + 1, language, text: String::new() });
                 }
-                (Some(open), None) => open.text.push_str(&format!("{content}\n")),
+                (Some(open), None) => open.text.extend([content, "\n"]),
                 (Some(_), Some(_)) => all.extend(block.take()),
                 (None, None) => {
                     let inside = content.split('`').skip(1).step_by(2);
@@ -63,7 +63,6 @@ fn calls(line: &str, program: &str) -> Vec<Vec<String>> {
     for letter in line.chars().chain(['\n']) {
         match (quote, letter) {
             (Some(open), _) if open == letter => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(letter),
             (None, '\'' | '"') => {
                 word.get_or_insert_default();
                 quote = Some(letter);
@@ -75,7 +74,7 @@ fn calls(line: &str, program: &str) -> Vec<Vec<String>> {
                     commands.push(std::mem::take(&mut words));
                 }
             }
-            (None, _) => word.get_or_insert_default().push(letter),
+            (_, _) => word.get_or_insert_default().push(letter),
         }
         before = letter;
     }

@@ -1,6 +1,13 @@
 //! The pages that repeat what the code says: the settings, the commands, the outcomes, the metrics. What is made of the code stands
 //! between two marks; the rest of a page is written by hand.
 
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "pages are short, and made by hand now and then; their names are ours"
+)]
+
 mod commands;
 mod metrics;
 mod outcomes;
