@@ -31,6 +31,7 @@ fn main() {
 }
 
 /// What was given, if it can stand in a version: a whole name of a commit is shortened.
+#[must_use]
 pub fn revision_given(given: &str) -> Option<String> {
     let given = given.trim();
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._, ".contains(letter);
@@ -42,6 +43,7 @@ pub fn revision_given(given: &str) -> Option<String> {
 
 /// The commit that is checked out in a folder, with its day where git can be asked; empty where the folder is
 /// no checkout.
+#[must_use]
 pub fn revision_checked_out(folder: &Path) -> String {
     let Some(checkout) = Checkout::in_folder(folder) else { return String::new() };
     for file in checkout.what_changes_with_it() {
@@ -79,6 +81,7 @@ pub struct Checkout {
 
 impl Checkout {
     /// That of a folder, if it is one.
+    #[must_use]
     pub fn in_folder(folder: &Path) -> Option<Self> {
         let git = folder.join(".git");
         // In a worktree and in a submodule it is a file that names the folder.
@@ -127,6 +130,7 @@ impl Checkout {
 
     /// The files of which one changes whenever another commit is checked out. Only those that are there: cargo
     /// takes one that is missing as changed, each time.
+    #[must_use]
     pub fn what_changes_with_it(&self) -> Vec<PathBuf> {
         let mut files =
             vec![self.own.join("HEAD"), self.own.join("logs/HEAD"), self.shared.join("packed-refs")];

@@ -1,6 +1,6 @@
 //! What systemd is told, where it asks for it (`Type=notify`): ready, what the service does, alive, stopping.
 //!
-//! The protocol is that of sd_notify: datagrams of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names,
+//! The protocol is that of `sd_notify`: datagrams of `NAME=value` lines to the socket that `NOTIFY_SOCKET` names,
 //! <https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>.
 
 use std::ffi::{OsStr, OsString};
@@ -89,7 +89,7 @@ pub fn tell_in_background(hearts: &Hearts, components: Vec<&'static str>, stop: 
         Ok(Some(manager)) => drop(tokio::spawn(manager.follow(hearts.clone(), components, stop.clone()))),
         Ok(None) => {}
         Err(error) => {
-            warn!(%error, "NOTIFY_SOCKET cannot be used: the service manager is told nothing: {error}")
+            warn!(%error, "NOTIFY_SOCKET cannot be used: the service manager is told nothing: {error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The static release takes minutes to build and has a row among the long tests. Else the program is that of all
 //! tests, which finds the libraries that it is linked with in folders of this machine.
 
+use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Stdio;
@@ -120,7 +121,8 @@ async fn grades_a_submission(image: &mut Image) {
     let Ok(received) = received else {
         let mut logs = String::new();
         for (process, id) in &containers {
-            logs.push_str(&format!("--- {process}\n{}\n", docker::command(&["logs", id]).await));
+            let told = docker::command(&["logs", id]).await;
+            let _ = writeln!(logs, "--- {process}\n{told}");
         }
         panic!("no result came:\n{logs}");
     };

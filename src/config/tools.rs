@@ -72,7 +72,7 @@ pub(super) enum ToolLine {
     Queues(Queues),
     /// Lists the containers of corrections, and removes those that nobody needs
     Containers(Containers),
-    /// Asks a component on this machine whether it is alive (HTTP_LISTEN)
+    /// Asks a component on this machine whether it is alive (`HTTP_LISTEN`)
     Health(Health),
     /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
     Doctor(Doctor),
