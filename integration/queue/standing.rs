@@ -3,7 +3,7 @@
 use correction_runner::identity::{CorrectionId, InstanceId, JobId};
 use correction_runner::job::{Errand, FINISHED_QUEUE};
 use correction_runner::labels::Labels;
-use correction_runner::queue::{Finished, Standing};
+use correction_runner::queue::{Finished, PutBack, Standing, State};
 
 use super::{KEEP, NEXT, Place, job, job_with_id, next, worker};
 
@@ -145,4 +145,20 @@ async fn a_running_job_that_another_client_completed_is_done_and_one_it_failed_i
     let reason = "job stalled more than allowable limit";
     place.ask_of::<u32>(NEXT, "HSET", failed.correction.as_str(), &["failedReason", reason]);
     assert_eq!(place.redis.standing(&[failed]).await.expect("told"), [Standing::Live]);
+}
+
+/// Its container may run, and the sweep revives it: with another generation there would be two results.
+#[tokio::test]
+async fn a_failed_job_that_is_begun_anew_is_another_correction_unless_it_had_only_stalled() {
+    let place = Place::new("anew");
+    for (reason, generation) in [("a bug", 1), ("job stalled more than allowable limit", 0)] {
+        let id = place.add("{}").await;
+        let taken = place.take_one().await;
+        place.queue.fail(&taken.job, reason, KEEP).await.expect("answered");
+        let put_back = place.queue.begin_anew(&id, "{}", "put back").await.expect("answered");
+        assert_eq!(put_back, PutBack::From(State::Failed));
+        let again = place.take_one().await;
+        assert_eq!((again.job.id.clone(), again.job.generation), (id, generation), "{reason}");
+        place.queue.complete(&again.job, "null", KEEP).await.expect("answered");
+    }
 }
