@@ -21,6 +21,7 @@ end
 if ARGV[6] ~= '' and from ~= ARGV[6] then return '!' .. from end
 call('HSET', key, 'data', ARGV[3])
 if ARGV[7] == '1' and fields[3] ~= OVER_STALLED then call('HINCRBY', key, 'gen', 1) end
+if (from == 'failed' or from == 'completed') and fields[3] ~= OVER_STALLED then drop_mark(key) end
 if from ~= 'waiting' then
   call('ZREM', queue.base .. from, id)
   call('HSET', key, 'atm', 0, 'delay', 0)
