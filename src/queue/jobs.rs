@@ -87,6 +87,12 @@ pub struct TakenJob {
 }
 
 impl TakenJob {
+    /// Whether somebody tried it before this take, and may have left something.
+    #[must_use]
+    pub const fn was_tried(&self) -> bool {
+        self.retries > 0 || self.stalled > 0
+    }
+
     /// How long BullMQ would wait before the next attempt if this one failed now; `None` where this
     /// was the last.
     #[must_use]
