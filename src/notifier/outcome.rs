@@ -173,6 +173,7 @@ mod tests {
             taken_at: tokio::time::Instant::now(),
             retries: 0,
             cancelled: false,
+            takes_before: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,
