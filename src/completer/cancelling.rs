@@ -16,8 +16,9 @@ use crate::job::FinishedJob;
 use crate::outcome::Failure;
 use crate::queue::QueueError;
 
-use super::collect::{Ended, elapsed};
+use super::collect::{Ended, elapsed, is_still};
 use super::conclude::Held;
+use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
 use super::session::Session;
 use super::tries::Reached;
@@ -36,20 +37,28 @@ pub enum Unknown {
     /// The engine does not tell how the container ended.
     #[error("{0}")]
     Inspection(EngineError),
+    /// The container is not there, and it is not known whether it is its engine that answers.
+    #[error("{0}")]
+    Engine(EngineError),
 }
 
 impl Unknown {
     /// How far that came: an engine that will never tell must not keep a caller waiting for ever.
     fn reached(&self) -> Reached {
         match self {
-            Self::Redis(_) => Reached::Nothing,
+            Self::Redis(_) | Self::Engine(_) => Reached::Nothing,
             Self::Inspection(error) => Reached::NoInspection { away: error.is_away() },
         }
     }
 
-    /// It is to be tried again.
-    pub fn not_yet(&self) -> (Finish, Reached) {
+    /// It is to be tried again: here, or where its container is.
+    pub async fn not_yet(&self, session: &Session, held: &Held) -> (Finish, Reached) {
         warn!(error = %self, "it is not known yet whether a correction was cancelled in time");
+        let is_elsewhere = matches!(self, Self::Engine(EngineError::Exchanged { .. }));
+        // The mark goes with it.
+        if is_elsewhere && back_to_its_engine(session, &held.assignment.job).await {
+            return (Finish::Settled, self.reached());
+        }
         (Finish::Again, self.reached())
     }
 }
@@ -67,12 +76,24 @@ pub async fn result_of_mark(
     let Some(marked_for) = session.running.marked_for(&held.assignment.job.id).await? else {
         return Ok(None);
     };
+    let is_its_engine = async || {
+        let engine = held.job.origin.as_ref().map(|origin| &origin.engine);
+        is_still(session.scene(), engine).await.map_err(Unknown::Engine)
+    };
     let in_time = match ended.end {
-        End::Removed | End::Gone | End::Unstoppable => true,
+        End::Removed | End::Gone => {
+            is_its_engine().await?;
+            true
+        }
+        End::Unstoppable => true,
         End::Died { .. } | End::Found if ended.tries.is_faulty() => true,
         End::Died { .. } | End::Found => match session.engine.inspect(held.job.container.as_str()).await {
-            Ok(inspected) => {
-                let end = inspected.as_ref().and_then(|inspected| ended_for(session, inspected));
+            Ok(None) => {
+                is_its_engine().await?;
+                true
+            }
+            Ok(Some(inspected)) => {
+                let end = ended_for(session, &inspected);
                 end.is_none_or(|(ended_for, exit_code)| is_in_time(marked_for, ended_for, exit_code))
             }
             Err(error) if is_asked_in_vain(ended, &error) => {
@@ -154,9 +175,7 @@ mod tests {
         };
         for _ in 0..6 {
             assert!(!is_asked_in_vain(&ended, &refused()));
-            let (finish, reached) = Unknown::Inspection(refused()).not_yet();
-            assert_eq!(finish, Finish::Again);
-            ended.tries.note(reached, Instant::now());
+            ended.tries.note(Unknown::Inspection(refused()).reached(), Instant::now());
         }
         assert!(is_asked_in_vain(&ended, &refused()));
         assert!(!is_asked_in_vain(&ended, &slow), "it may come back");

@@ -73,7 +73,7 @@ pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish,
             }
             Ok(None) => {}
             Err(unknown) => {
-                let (finish, reached) = unknown.not_yet();
+                let (finish, reached) = unknown.not_yet(session, held).await;
                 return (finish, reached, None);
             }
         }
@@ -145,7 +145,7 @@ async fn end(
         match of_mark {
             Ok(result) => last = result.map_or(last, Ok),
             Err(unknown) => {
-                let (finish, reached) = unknown.not_yet();
+                let (finish, reached) = unknown.not_yet(session, held).await;
                 return (finish, reached, None);
             }
         }
