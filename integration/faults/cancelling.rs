@@ -146,6 +146,21 @@ async fn an_engine_that_refuses_the_kill_is_asked_again() {
     campaign.prove().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make faults"]
+async fn what_the_engine_never_tells_of_again_was_cancelled_in_the_end() {
+    let (engine, mut campaign) = with_one().await;
+    campaign.system.spawn("all");
+    campaign.system.until_running("it runs", |counts| counts.active == 1).await;
+    engine.inject(Call::Inspect, Fault::Refuse(500, "a broken layer".to_owned()), usize::MAX);
+    let asked = run(&campaign.system, &["cancel", "one", "--no-wait"]).await;
+    assert_eq!(asked.code, Some(3), "{asked:?}");
+    engine.end_all(0);
+    campaign.until_delivered(1).await;
+    engine.clear_rules();
+    campaign.prove().await;
+}
+
 /// With nobody there who could start it, a container waits; with `DONT_START_CONTAINER` it is never started by us.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_to_be_started_by_hand_ends_as_well() {

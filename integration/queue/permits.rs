@@ -302,6 +302,7 @@ async fn a_job_that_stood_aside_tells_how_long_it_waited_where_that_counts() {
     assert_eq!(place.queue.call_back(&aside, 10).await.expect("answered"), 1);
     assert_eq!(place.queue.call_back(&aside, 10).await.expect("answered"), 0);
     let again = place.take_one().await;
+    assert_eq!((one.job.takes_before, again.job.takes_before), (0, 1));
     let waited = again.job.tried_for;
     assert!(waited >= Duration::from_millis(50) && waited < Duration::from_secs(60), "{waited:?}");
     // Nobody calls it back, and it is dragged into the line by hand: its place is not kept.

@@ -3,7 +3,7 @@
 use correction_runner::identity::{CorrectionId, InstanceId, JobId};
 use correction_runner::job::{Errand, FINISHED_QUEUE};
 use correction_runner::labels::Labels;
-use correction_runner::queue::{Finished, Standing};
+use correction_runner::queue::{Cancelled, Finished, PutBack, Standing, State};
 
 use super::{KEEP, NEXT, Place, job, job_with_id, next, worker};
 
@@ -145,4 +145,52 @@ async fn a_running_job_that_another_client_completed_is_done_and_one_it_failed_i
     let reason = "job stalled more than allowable limit";
     place.ask_of::<u32>(NEXT, "HSET", failed.correction.as_str(), &["failedReason", reason]);
     assert_eq!(place.redis.standing(&[failed]).await.expect("told"), [Standing::Live]);
+}
+
+/// Its container may run, and the sweep revives it: with another generation there would be two results.
+#[tokio::test]
+async fn a_failed_job_that_is_begun_anew_is_another_correction_unless_it_had_only_stalled() {
+    let place = Place::new("anew");
+    for (reason, generation) in [("a bug", 1), ("job stalled more than allowable limit", 0)] {
+        let id = place.add("{}").await;
+        let taken = place.take_one().await;
+        place.queue.fail(&taken.job, reason, KEEP).await.expect("answered");
+        let put_back = place.queue.begin_anew(&id, "{}", "put back").await.expect("answered");
+        assert_eq!(put_back, PutBack::From(State::Failed));
+        let again = place.take_one().await;
+        assert_eq!((again.job.id.clone(), again.job.generation), (id, generation), "{reason}");
+        place.queue.complete(&again.job, "null", KEEP).await.expect("answered");
+    }
+}
+
+/// A component of the original ends a marked job and leaves the mark in its hash: a later retry is no cancelled one.
+#[tokio::test]
+async fn a_mark_that_outlived_its_job_is_gone_once_the_job_is_retried_or_found_to_have_ended() {
+    const MARKS: &str = "correction-runner:cancels";
+    let place = Place::new("stale-mark");
+    let id = place.add("{}").await;
+    let end_as_others_do = async |id: &JobId| {
+        place.queue.mark(id).await.expect("answered");
+        let since: String = place.ask("HGET", id.as_str(), &["cancel"]);
+        let marks: String = place.ask("HGET", id.as_str(), &["cancel-in"]);
+        assert!(marks.ends_with(MARKS), "{marks}");
+        let taken = place.take_one().await;
+        place.queue.fail(&taken.job, "a bug", KEEP).await.expect("answered");
+        place.ask::<u32>("HSET", id.as_str(), &["cancel", &since, "cancel-in", &marks]);
+        let member = format!("{}:{}:{id}", place.prefix, super::QUEUE);
+        place.tell::<u32>(&["ZADD", &marks, &since, &member]);
+        marks
+    };
+    let marks = end_as_others_do(&id).await;
+    assert_eq!(place.queue.mark(&id).await.expect("answered"), Cancelled::Ended);
+    assert_eq!(
+        (place.tell::<u32>(&["ZCARD", &marks]), place.ask::<u32>("HEXISTS", "1", &["cancel"])),
+        (0, 0)
+    );
+
+    let second = place.add("{}").await;
+    end_as_others_do(&second).await;
+    place.queue.begin_anew(&second, "{}", "put back").await.expect("answered");
+    assert_eq!(place.tell::<u32>(&["ZCARD", &marks]), 0);
+    assert!(!place.take_one().await.job.cancelled);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use correction_runner::config::RateLimit;
 use correction_runner::identity::{JobId, LockToken};
-use correction_runner::queue::{Due, Settled, TakenJob, Turns, Worker, WorkerOptions};
+use correction_runner::queue::{Due, QueueError, Settled, TakenJob, Turns, Worker, WorkerOptions};
 use futures::future::join_all;
 
 use super::{Place, next};
@@ -110,4 +110,26 @@ async fn whoever_waits_is_told_of_a_job_that_is_due_before_all_others_and_of_no_
         let marker: Vec<String> = place.ask("ZRANGE", "marker", &["0", "-1"]);
         assert_eq!(!marker.is_empty(), told, "{delay:?}: {marker:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_shares_a_call_that_fails_is_told_why() {
+    let place = Place::new("shared-failure");
+    let turns = Turns::of(place.queue.clone());
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        place.add("{}").await;
+        taken.push(take(&place).await);
+    }
+    place.ask::<u32>("DEL", "active", &[]);
+    place.ask::<String>("SET", "active", &["no list"]);
+    for told in join_all(taken.iter().map(|job| turns.put_back(job, Due::after(HOUR, &job.id)))).await {
+        assert!(matches!(told, Err(QueueError::Refused { .. })), "{told:?}");
+    }
+    // Nobody is left in the line who would be put back with the next call.
+    place.ask::<u32>("DEL", "active", &[]);
+    place.ask::<u32>("RPUSH", "active", &["1", "2", "3"]);
+    let settled = turns.put_back(&taken[0], Due::after(HOUR, &taken[0].id)).await;
+    assert_eq!(settled.expect("answered"), Settled::Done);
+    assert_eq!(place.ask::<Vec<String>>("ZRANGE", "delayed", &["0", "-1"]), ["1"]);
 }

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::docker::{EngineError, Inspected, State};
@@ -15,10 +16,12 @@ use crate::job::FinishedJob;
 use crate::outcome::Failure;
 use crate::queue::QueueError;
 
-use super::collect::elapsed;
+use super::collect::{Ended, elapsed, is_still};
 use super::conclude::Held;
-use super::inflight::End;
+use super::elsewhere::back_to_its_engine;
+use super::inflight::{End, Finish};
 use super::session::Session;
+use super::tries::Reached;
 
 /// The exit code of what was killed.
 const SIGKILL: i64 = 137;
@@ -31,31 +34,77 @@ pub enum Unknown {
     /// Redis gave no answer.
     #[error("{0}")]
     Redis(#[from] QueueError),
-    /// The engine gave no answer.
+    /// The engine does not tell how the container ended.
     #[error("{0}")]
-    Engine(#[from] EngineError),
+    Inspection(EngineError),
+    /// The container is not there, and it is not known whether it is its engine that answers.
+    #[error("{0}")]
+    Engine(EngineError),
+}
+
+impl Unknown {
+    /// How far that came: an engine that will never tell must not keep a caller waiting for ever.
+    fn reached(&self) -> Reached {
+        match self {
+            Self::Redis(_) | Self::Engine(_) => Reached::Nothing,
+            Self::Inspection(error) => Reached::NoInspection { away: error.is_away() },
+        }
+    }
+
+    /// It is to be tried again: here, or where its container is.
+    pub async fn not_yet(&self, session: &Session, held: &Held) -> (Finish, Reached) {
+        warn!(error = %self, "it is not known yet whether a correction was cancelled in time");
+        let is_elsewhere = matches!(self, Self::Engine(EngineError::Exchanged { .. }));
+        // The mark goes with it.
+        if is_elsewhere && back_to_its_engine(session, &held.assignment.job).await {
+            return (Finish::Settled, self.reached());
+        }
+        (Finish::Again, self.reached())
+    }
 }
 
 /// The result of a correction that is marked, where that came before the end of its container; `None` = what the
-/// container left counts.
+/// container left counts. A container that the engine will not tell of has no end that is known.
 ///
 /// # Errors
 /// It cannot be known now.
 pub async fn result_of_mark(
     session: &Session,
     held: &Held,
-    end: &End,
+    ended: &Ended,
 ) -> Result<Option<FinishedJob>, Unknown> {
     let Some(marked_for) = session.running.marked_for(&held.assignment.job.id).await? else {
         return Ok(None);
     };
-    let in_time = match end {
-        End::Removed | End::Gone | End::Unstoppable => true,
-        End::Died { .. } | End::Found => {
-            let inspected = session.engine.inspect(held.job.container.as_str()).await?;
-            let ended = inspected.as_ref().and_then(|inspected| ended_for(session, inspected));
-            ended.is_none_or(|(ended_for, exit_code)| is_in_time(marked_for, ended_for, exit_code))
+    let is_its_engine = async || {
+        let engine = held.job.origin.as_ref().map(|origin| &origin.engine);
+        is_still(session.scene(), engine).await.map_err(Unknown::Engine)
+    };
+    let in_time = match ended.end {
+        End::Removed | End::Gone => {
+            is_its_engine().await?;
+            true
         }
+        End::Unstoppable => true,
+        End::Died { .. } | End::Found if ended.tries.is_faulty() => true,
+        End::Died { .. } | End::Found => match session.engine.inspect(held.job.container.as_str()).await {
+            Ok(None) => {
+                is_its_engine().await?;
+                true
+            }
+            Ok(Some(inspected)) => {
+                let end = ended_for(session, &inspected);
+                end.is_none_or(|(ended_for, exit_code)| is_in_time(marked_for, ended_for, exit_code))
+            }
+            Err(error) if is_asked_in_vain(ended, &error) => {
+                warn!(
+                    error = format!("{error:#}"),
+                    "the engine never tells when a cancelled correction ended"
+                );
+                true
+            }
+            Err(error) => return Err(Unknown::Inspection(error)),
+        },
     };
     if !in_time {
         warn!("a correction was cancelled too late: it had ended before");
@@ -67,6 +116,10 @@ pub async fn result_of_mark(
 #[must_use]
 pub fn cancelled(held: &Held) -> FinishedJob {
     FinishedJob::of_failure(held.job.errand.clone(), &Failure::cancelled())
+}
+
+fn is_asked_in_vain(ended: &Ended, error: &EngineError) -> bool {
+    !error.is_away() && ended.tries.inspection.are_enough(error, Instant::now())
 }
 
 /// For how long a container has been at its end, and its exit code; `None` = it never ran, or runs.
@@ -86,6 +139,9 @@ fn is_in_time(marked_for: Duration, ended_for: Duration, exit_code: i64) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::completer::tries::Tries;
+    use crate::docker::Call;
+    use crate::identity::ContainerId;
 
     #[test]
     fn what_ended_before_its_mark_counts_and_in_doubt_what_ended_by_itself() {
@@ -104,5 +160,24 @@ mod tests {
             let found = is_in_time(seconds(marked_for), seconds(ended_for), exit_code);
             assert_eq!(found, in_time, "{marked_for} {ended_for} {exit_code}");
         }
+    }
+
+    #[test]
+    fn a_container_that_the_engine_refuses_to_tell_of_is_asked_for_so_often_and_not_for_ever() {
+        let refused = || EngineError::Server { call: Call::Inspect, status: 500, message: String::new() };
+        let slow = EngineError::Timeout { call: Call::Inspect, after: Duration::from_secs(5) };
+        let mut ended = Ended {
+            container: ContainerId::new("c"),
+            end: End::Found,
+            timed_out: false,
+            timeout: None,
+            tries: Tries::default(),
+        };
+        for _ in 0..6 {
+            assert!(!is_asked_in_vain(&ended, &refused()));
+            ended.tries.note(Unknown::Inspection(refused()).reached(), Instant::now());
+        }
+        assert!(is_asked_in_vain(&ended, &refused()));
+        assert!(!is_asked_in_vain(&ended, &slow), "it may come back");
     }
 }

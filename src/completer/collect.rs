@@ -204,7 +204,10 @@ impl From<Failure> for Known {
 }
 
 /// Whether the engine that answers is the expected one: what another one does not know is not gone.
-async fn is_still(scene: Scene<'_>, expected: Option<&EngineId>) -> Result<(), EngineError> {
+///
+/// # Errors
+/// It is not, or gave no answer.
+pub async fn is_still(scene: Scene<'_>, expected: Option<&EngineId>) -> Result<(), EngineError> {
     let Some(expected) = expected else { return Ok(()) };
     let found = scene.engine.about().await?.id;
     if found == *expected {

@@ -20,7 +20,7 @@ use crate::queue::{
 use crate::rerun::Rerun;
 
 use super::STAGE;
-use super::cancelling::{Unknown, cancelled, result_of_mark};
+use super::cancelling::{cancelled, result_of_mark};
 use super::collect::{Attempt, Ended, result_of};
 use super::elsewhere::back_to_its_engine;
 use super::inflight::{End, Finish};
@@ -67,20 +67,19 @@ type Last = Result<FinishedJob, Box<NewJob>>;
 pub async fn conclude(session: &Session, held: &Held, ended: &Ended) -> (Finish, Reached, Option<Removal>) {
     let heeds_mark = held.assignment.cancelled.is_cancelled();
     if heeds_mark {
-        match result_of_mark(session, held, &ended.end).await {
+        match result_of_mark(session, held, ended).await {
             Ok(Some(result)) => {
-                let (finish, removal) = end(session, held, ended, Ok(result), heeds_mark).await;
-                return (finish, Reached::Nothing, removal);
+                return end(session, held, ended, (Ok(result), Reached::Nothing), heeds_mark).await;
             }
             Ok(None) => {}
-            Err(unknown) => return (not_yet(&unknown), Reached::Nothing, None),
+            Err(unknown) => {
+                let (finish, reached) = unknown.not_yet(session, held).await;
+                return (finish, reached, None);
+            }
         }
     }
     match last_of(session, held, ended).await {
-        (Ok(last), reached) => {
-            let (finish, removal) = end(session, held, ended, last, heeds_mark).await;
-            (finish, reached, removal)
-        }
+        (Ok(last), reached) => end(session, held, ended, (last, reached), heeds_mark).await,
         (Err(finish), reached) => (finish, reached, None),
     }
 }
@@ -123,9 +122,9 @@ async fn end(
     session: &Session,
     held: &Held,
     ended: &Ended,
-    mut last: Last,
+    (mut last, reached): (Last, Reached),
     heeds_mark: bool,
-) -> (Finish, Option<Removal>) {
+) -> (Finish, Reached, Option<Removal>) {
     let job = &held.job;
     if ended.end == End::Unstoppable {
         error!(
@@ -140,12 +139,15 @@ async fn end(
     let mut settled = take_last_step(session, held, &last, leftover.as_ref(), heeds_mark).await;
     if settled == Some(Settled::Cancelled) {
         let of_mark = match &last {
-            Ok(_) => result_of_mark(session, held, &ended.end).await,
+            Ok(_) => result_of_mark(session, held, ended).await,
             Err(_) => Ok(Some(cancelled(held))),
         };
         match of_mark {
             Ok(result) => last = result.map_or(last, Ok),
-            Err(unknown) => return (not_yet(&unknown), None),
+            Err(unknown) => {
+                let (finish, reached) = unknown.not_yet(session, held).await;
+                return (finish, reached, None);
+            }
         }
         settled = take_last_step(session, held, &last, leftover.as_ref(), true).await;
     }
@@ -174,14 +176,14 @@ async fn end(
                 noted: leftover,
                 concern: held.concern.clone(),
             });
-            (Finish::Settled, removal)
+            (Finish::Settled, reached, removal)
         }
         Some(Settled::Lost) => {
             debug!("another completer owns this correction now");
-            (Finish::Settled, None)
+            (Finish::Settled, reached, None)
         }
         // Whoever knows of the mark is never answered so.
-        Some(Settled::Cancelled) | None => (Finish::Again, None),
+        Some(Settled::Cancelled) | None => (Finish::Again, reached, None),
     }
 }
 
@@ -215,11 +217,6 @@ async fn take_last_step(
             settled
         }
     }
-}
-
-fn not_yet(unknown: &Unknown) -> Finish {
-    warn!(error = %unknown, "it is not known yet whether a correction was cancelled in time");
-    Finish::Again
 }
 
 /// What becomes of a correction whose container is not there any more. Where that was watched all the time, and where

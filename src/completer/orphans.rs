@@ -23,8 +23,9 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Takes over what a sweep found: all orphans that there are now.
-    pub fn found(&mut self, found: Vec<(ContainerId, Labels)>) {
+    /// Takes over what a sweep found: all orphans that there are now. Tells how many the sweep before did not find.
+    pub fn found(&mut self, found: Vec<(ContainerId, Labels)>) -> usize {
+        let new = found.iter().filter(|(container, _)| !self.tries.contains_key(container)).count();
         let still: HashMap<ContainerId, Tries> = found
             .iter()
             .map(|(container, _)| (container.clone(), self.tries.get(container).copied().unwrap_or_default()))
@@ -32,6 +33,7 @@ impl Orphans {
         self.tries = still;
         self.waiting =
             found.into_iter().filter(|(container, _)| !self.under_way.contains(container)).collect();
+        new
     }
 
     /// The next to be looked at, and how often it was tried before.
@@ -111,5 +113,15 @@ mod tests {
         orphans.all_looked_at();
         orphans.found(Vec::new());
         assert!(orphans.tries.is_empty());
+    }
+
+    #[test]
+    fn an_orphan_that_each_sweep_finds_is_new_once() {
+        let mut orphans = Orphans::default();
+        assert_eq!(orphans.found(vec![orphan(1), orphan(2)]), 2);
+        assert_eq!(orphans.found(vec![orphan(1), orphan(2), orphan(3)]), 1);
+        // One that was put right and is an orphan again is another find.
+        assert_eq!(orphans.found(vec![orphan(3)]), 0);
+        assert_eq!(orphans.found(vec![orphan(1), orphan(3)]), 1);
     }
 }

@@ -22,7 +22,7 @@ use crate::docker::Removed;
 use crate::heartbeat::{self, Gauge, Stuck, Vital, bounded};
 use crate::identity::{ContainerId, CorrectionId};
 use crate::labels::Labels;
-use crate::metrics::CameOf;
+use crate::metrics::{CameOf, Find};
 use crate::queue::{Leftover, QueueError, Standing};
 
 use super::STAGE;
@@ -97,7 +97,7 @@ enum Tried {
 /// Where removals are handed in. Each waits [`SAFE_AFTER`] and is then carried out.
 #[derive(Debug)]
 pub struct Removals {
-    queue: mpsc::UnboundedSender<Removal>,
+    queue: mpsc::UnboundedSender<(Removal, Source)>,
     closing: DropGuard,
     lane: AbortOnDropHandle<()>,
 }
@@ -123,7 +123,16 @@ impl Removals {
 
     /// Hands a container in; one that is on the lane already is left as it is there.
     pub fn add(&self, removal: Removal) {
-        if self.queue.send(removal).is_err() {
+        self.hand_in(removal, Source::End);
+    }
+
+    /// The same with one that a sweep found; only what was not on the lane yet is counted as found.
+    pub fn add_found(&self, removal: Removal) {
+        self.hand_in(removal, Source::Sweep);
+    }
+
+    fn hand_in(&self, removal: Removal, source: Source) {
+        if self.queue.send((removal, source)).is_err() {
             debug!("the removal lane has ended; the next sweep removes what is left");
         }
     }
@@ -139,6 +148,13 @@ impl Removals {
     }
 }
 
+/// Who hands a container in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    End,
+    Sweep,
+}
+
 struct Lane {
     session: Arc<Session>,
     width: usize,
@@ -151,12 +167,12 @@ struct Lane {
 
 impl Lane {
     /// Carries out what is handed in, until nobody can hand anything in any more and all is done.
-    async fn run(mut self, mut handed_in: mpsc::UnboundedReceiver<Removal>) {
+    async fn run(mut self, mut handed_in: mpsc::UnboundedReceiver<(Removal, Source)>) {
         let mut open = true;
         while open || !self.due.is_empty() || !self.under_way.is_empty() {
             tokio::select! {
                 removal = handed_in.recv(), if open => match removal {
-                    Some(removal) => self.wait(removal),
+                    Some((removal, source)) => self.wait(removal, source),
                     None => open = false,
                 },
                 Some(due) = self.due.next(), if !self.due.is_empty() && self.under_way.len() < self.width => {
@@ -173,8 +189,11 @@ impl Lane {
         }
     }
 
-    fn wait(&mut self, removal: Removal) {
+    fn wait(&mut self, removal: Removal, source: Source) {
         if self.known.insert(removal.container.clone()) {
+            if source == Source::Sweep {
+                self.session.metrics.sweep_finds.of(Find::Removable).one();
+            }
             self.due.insert((removal, 0), SAFE_AFTER);
         }
     }

@@ -109,11 +109,10 @@ impl Loop {
     }
 
     fn examined(&mut self, found: Found, now: Instant) {
-        tally::swept(&found, &self.session.metrics);
         for removal in found.removable {
-            self.removals.add(removal);
+            self.removals.add_found(removal);
         }
-        self.orphans.found(found.orphans);
+        tally::swept(self.orphans.found(found.orphans), &self.session.metrics);
         if !found.overdue.is_empty() {
             self.work.begin(effects::stop_overdue(Arc::clone(&self.session), found.overdue));
         }

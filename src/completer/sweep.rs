@@ -199,6 +199,7 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
     if one.stray {
         warn!("a container whose correction was cancelled runs, and is killed");
         super::effects::kill(session.scene(), &one.id).await?;
+        session.metrics.sweep_finds.of(Find::Overdue).one();
         pass(Point::SweepKilled).await;
         return Ok(());
     }
@@ -206,6 +207,7 @@ async fn stop_if_overdue(session: &Session, one: &Stranger) -> Result<(), Engine
     if allowed(&one.labels).zip(run_for).is_some_and(|(allowed, run_for)| run_for >= allowed) {
         warn!("a container runs far beyond its time and is killed");
         super::effects::kill(session.scene(), &one.id).await?;
+        session.metrics.sweep_finds.of(Find::Overdue).one();
         pass(Point::SweepKilled).await;
     }
     Ok(())

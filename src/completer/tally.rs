@@ -11,8 +11,6 @@ use crate::labels::Labels;
 use crate::metrics::{CameOf, Ending, Find, ImageLabel, Metrics, Stage};
 use crate::rerun::Asked;
 
-use super::sweep::Found;
-
 /// What is remembered of a held correction in order to count it in the end.
 #[derive(Debug, Default)]
 pub struct Course {
@@ -67,15 +65,9 @@ impl Course {
     }
 }
 
-/// A sweep was done.
-pub fn swept(found: &Found, metrics: &Metrics) {
-    for (find, number) in [
-        (Find::Orphan, found.orphans.len()),
-        (Find::Removable, found.removable.len()),
-        (Find::Overdue, found.overdue.len()),
-    ] {
-        metrics.sweep_finds.of(find).add(number as u64);
-    }
+/// A sweep was done, and found so many orphans that none before it had found.
+pub fn swept(new_orphans: usize, metrics: &Metrics) {
+    metrics.sweep_finds.of(Find::Orphan).add(new_orphans as u64);
     metrics.sweeps.of(CameOf::Done).one();
     #[allow(clippy::cast_precision_loss, reason = "a time of this century")]
     metrics.last_sweep.set(Timestamp::now().as_millisecond() as f64 / 1e3);

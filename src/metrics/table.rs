@@ -77,7 +77,8 @@ registry! {
     work: Family<Part, Level> = "correction_runner_completer_work",
     /// Sweeps: looks for what the events missed.
     sweeps: Family<CameOf, Counter> = "correction_runner_sweeps_total",
-    /// What sweeps found.
+    /// What sweeps found, each once: an orphan or a container to be removed when it is first found, one that is
+    /// overdue when it is killed.
     sweep_finds: Family<Find, Counter> = "correction_runner_sweep_finds_total",
     /// When the last sweep was done.
     last_sweep: Level = "correction_runner_last_sweep_timestamp_seconds",

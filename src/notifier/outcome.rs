@@ -20,13 +20,13 @@ pub(super) struct Outcome {
     pub line: String,
     /// Whether the line is written along with the step, or was before it.
     pub logs_with_it: bool,
-    /// Which other jobs are to come forth for it.
-    pub called: Vec<Due>,
+    /// Which other jobs are to come forth for it, and whose they are.
+    pub called: Option<(String, Vec<Due>)>,
 }
 
 impl Outcome {
     fn of(step: Step, entry: &Entry) -> Self {
-        Self { step, line: entry.to_string(), logs_with_it: false, called: Vec::new() }
+        Self { step, line: entry.to_string(), logs_with_it: false, called: None }
     }
 }
 
@@ -39,7 +39,7 @@ impl From<Step> for Outcome {
             }
             Step::Complete { .. } | Step::AwaitTurn { .. } => String::new(),
         };
-        Self { step, line, logs_with_it: false, called: Vec::new() }
+        Self { step, line, logs_with_it: false, called: None }
     }
 }
 
@@ -173,6 +173,7 @@ mod tests {
             taken_at: tokio::time::Instant::now(),
             retries: 0,
             cancelled: false,
+            takes_before: 0,
             token: LockToken::unique(),
             retention: crate::queue::JobRetention::default(),
             lifo: false,

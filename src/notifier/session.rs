@@ -23,6 +23,9 @@ use crate::queue::{Assignment, Due, Keep, Queue, QueueError, Settled, TakenJob, 
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
 const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How often it is tried to call jobs forth.
+const CALLS: u32 = 2;
+
 /// What all deliveries share.
 pub(super) struct Session {
     queue: Queue,
@@ -83,12 +86,15 @@ impl Session {
             }
             pass(Point::NotifierLogged).await;
         }
-        self.insist(assignment, &outcome).await;
+        let settled = self.insist(assignment, &outcome).await;
         pass(Point::NotifierSettled).await;
-        if let Step::AwaitTurn { due, called_by: Some(receiver) } = &outcome.step {
-            self.call_forth(&self.receivers.park(receiver, due.clone())).await;
+        let is_put_back = matches!(settled, Some(Settled::Done | Settled::Already));
+        if let (Step::AwaitTurn { due, called_by: Some(receiver) }, true) = (&outcome.step, is_put_back) {
+            self.call_forth(receiver, self.receivers.park(receiver, due.clone())).await;
         }
-        self.call_forth(&outcome.called).await;
+        if let Some((receiver, called)) = outcome.called {
+            self.call_forth(&receiver, called).await;
+        }
     }
 
     /// One attempt.
@@ -115,7 +121,10 @@ impl Session {
         let (attempt, called) = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
         tally::attempted(taken, &attempt, &self.metrics);
-        Outcome { called, ..after_attempt(taken, &shown(callback), &attempt) }
+        Outcome {
+            called: Some((receiver(callback), called)),
+            ..after_attempt(taken, &shown(callback), &attempt)
+        }
     }
 
     /// No attempt now.
@@ -147,31 +156,38 @@ impl Session {
         Step::AwaitTurn { due, called_by }.into()
     }
 
-    /// Lets jobs come now that wait to be called. What is not called comes when it is due.
-    async fn call_forth(&self, jobs: &[Due]) {
+    /// Lets jobs of a receiver come now that wait to be called. What is not called comes when it is due, or when the
+    /// next delivery has ended.
+    async fn call_forth(&self, receiver: &str, jobs: Vec<Due>) {
         if jobs.is_empty() {
             return;
         }
-        if let Err(error) = self.turns.call_forth(jobs).await {
-            debug!(
-                error = format!("{error:#}"),
-                count = jobs.len(),
-                "results that wait were not called forth"
-            );
+        for _ in 0..CALLS {
+            match self.turns.call_forth(&jobs).await {
+                Ok(_) => return,
+                Err(error) => debug!(
+                    error = format!("{error:#}"),
+                    count = jobs.len(),
+                    "results that wait were not called forth"
+                ),
+            }
         }
+        self.receivers.park_again(receiver, jobs);
     }
 
     /// Repeats a step until Redis answers or the lock is lost; then others deliver it again.
-    async fn insist(&self, assignment: &Assignment, outcome: &Outcome) {
+    async fn insist(&self, assignment: &Assignment, outcome: &Outcome) -> Option<Settled> {
         let taken = &assignment.job;
         let mut backoff = Backoff::new(INSIST.0, INSIST.1);
         loop {
             match self.take_step(taken, outcome).await {
                 // A result is never cancelled.
-                Ok(Settled::Done | Settled::Already | Settled::Cancelled) => return,
+                Ok(settled @ (Settled::Done | Settled::Already | Settled::Cancelled)) => {
+                    return Some(settled);
+                }
                 Ok(Settled::Lost) => {
                     warn!("the lock of a result was lost: it may be delivered again");
-                    return;
+                    return Some(Settled::Lost);
                 }
                 Err(error) => warn!(
                     error = format!("{error:#}"),
@@ -180,7 +196,7 @@ impl Session {
             }
             let wait = sleep(backoff.next_delay());
             if assignment.lost.run_until_cancelled(wait).await.is_none() {
-                return;
+                return None;
             }
         }
     }

@@ -7,7 +7,7 @@ use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
 use crate::metrics::Fault;
 
 /// A failure of a call to Redis. No variant ever holds a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QueueError {
     /// No connection could be made, or it broke while the call was under way: the call may or may
     /// not have been carried out.

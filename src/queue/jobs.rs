@@ -74,6 +74,8 @@ pub struct TakenJob {
     pub retries: u32,
     /// Whether it was marked as cancelled when it was taken.
     pub cancelled: bool,
+    /// How often it was taken before (`ats`); a take after which [`Turns`](super::Turns) put it back does not count.
+    pub takes_before: u32,
     /// The proof that this take owns it.
     pub token: LockToken,
     /// What its own options say of keeping it when it ends; they win over the operation's.
@@ -87,6 +89,12 @@ pub struct TakenJob {
 }
 
 impl TakenJob {
+    /// Whether somebody tried it before this take, and may have left something.
+    #[must_use]
+    pub const fn was_tried(&self) -> bool {
+        self.retries > 0 || self.stalled > 0
+    }
+
     /// How long BullMQ would wait before the next attempt if this one failed now; `None` where this
     /// was the last.
     #[must_use]

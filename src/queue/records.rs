@@ -157,7 +157,8 @@ impl Queue {
         self.put_in_line((id, read), data, line, only, false).await
     }
 
-    /// Puts a failed job back in line; from now on it is another correction, whatever became of it before.
+    /// Puts a failed job back in line; from now on it is another correction, whatever became of it before. One that
+    /// another client failed as stalled too often is the same: its container may run, and has no result yet.
     ///
     /// # Errors
     /// As [`Queue::put_back`].

@@ -43,7 +43,7 @@ scripts! {
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";
     RECORD = "shared/queue.lua" "record.lua";
-    REDELIVER = "shared/queue.lua" "redeliver.lua";
+    REDELIVER = "shared/queue.lua" "shared/marks.lua" "redeliver.lua";
     ASTRAY = "shared/queue.lua" "astray.lua";
     STANDING = "shared/queue.lua" "shared/standing.lua" "standing.lua";
     FINISH_ORPHAN = "shared/queue.lua" "shared/standing.lua" "finish_orphan.lua";

@@ -163,6 +163,7 @@ impl Queue {
             taken_at: Instant::now(),
             retries: small(number(field())),
             cancelled: field().is_some(),
+            takes_before: small(number(field())),
             token,
             retention: JobRetention { on_complete: options.on_complete, on_fail: options.on_fail },
             lifo: options.lifo,

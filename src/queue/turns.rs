@@ -57,8 +57,8 @@ struct Waiting {
     token: LockToken,
     held_for: Duration,
     due: Due,
-    /// What the script said of it; dropped where it could not be asked.
-    said: oneshot::Sender<String>,
+    /// What the script said of it, or what kept it from being asked; dropped where nobody asked.
+    said: oneshot::Sender<Result<String, QueueError>>,
 }
 
 impl Turns {
@@ -83,7 +83,7 @@ impl Turns {
         let mut calling = None;
         loop {
             match told.try_recv() {
-                Ok(said) => return self.queue.settled(OPERATION, job, &said),
+                Ok(said) => return self.queue.settled(OPERATION, job, &said?),
                 Err(oneshot::error::TryRecvError::Closed) => return Err(no_answer()),
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
@@ -91,29 +91,45 @@ impl Turns {
             if calling.is_none() {
                 calling = Some(timeout(AT_MOST, self.call.lock()).await.map_err(|_| no_answer())?);
             } else {
-                self.call_for_some().await?;
+                self.call_for_some().await;
             }
         }
     }
 
-    /// Puts back those that have waited longest.
-    async fn call_for_some(&self) -> Result<(), QueueError> {
+    /// Puts back those that have waited longest. What kept them from that is told to each, and counted once.
+    async fn call_for_some(&self) {
         let batch: Vec<_> = {
             let mut line = self.line();
+            // Whoever gave up waiting puts its job back anew.
+            line.retain(|waiting| !waiting.said.is_closed());
             let count = line.len().min(BATCH);
             line.drain(..count).collect()
         };
+        if batch.is_empty() {
+            return;
+        }
         let mut call = scripts::PUT_BACK.key(&*self.queue.base);
         call.arg(now_ms());
         for Waiting { token, held_for, due, .. } in &batch {
             call.arg(due.job.as_str()).arg(token.as_str()).arg(millis(*held_for)).arg(due.at);
         }
-        let answers: Vec<String> = self.queue.redis.script("put back", &call).await?;
-        for (waiting, answer) in batch.into_iter().zip(answers) {
-            // Who does not listen any more was stopped.
-            let _ = waiting.said.send(answer);
+        let answers: Result<Vec<String>, QueueError> = self.queue.redis.script("put back", &call).await;
+        // Who does not listen any more was stopped.
+        match answers {
+            Ok(answers) => {
+                for (waiting, answer) in batch.into_iter().zip(answers) {
+                    let _ = waiting.said.send(Ok(answer));
+                }
+            }
+            Err(error) => {
+                // Where Redis is away the others would only wait in vain for it, one batch after the other.
+                let others =
+                    if error.is_ambiguous() { std::mem::take(&mut *self.line()) } else { Vec::new() };
+                for waiting in batch.into_iter().chain(others) {
+                    let _ = waiting.said.send(Err(error.clone()));
+                }
+            }
         }
-        Ok(())
     }
 
     /// Lets jobs that were put back come now, those that nobody moved since then. Answers how many.

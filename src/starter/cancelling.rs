@@ -41,7 +41,8 @@ impl Session {
                 self.started(assignment, job, container, origin).await;
                 return Handled::Settled;
             }
-            Ok(Left::Nothing) => false,
+            // Whoever had it before may sleep over its start, or have started it on another engine.
+            Ok(Left::Nothing) => assignment.job.was_tried(),
             Err(error) => {
                 warn!(
                     error = format!("{error:#}"),

@@ -274,7 +274,7 @@ impl Session {
         let settled = self.insist(assignment, &step).await;
         pass(Point::StarterPostponed).await;
         if settled == Some(Settled::Cancelled) {
-            let may_run = postponed.engine_away || postponed.container.is_some();
+            let may_run = postponed.engine_away || postponed.container.is_some() || taken.was_tried();
             self.end_cancelled(assignment, &job, correction, may_run).await;
             if let Some(container) = &postponed.container {
                 self.remove(container).await;

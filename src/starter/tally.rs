@@ -13,9 +13,9 @@ use crate::queue::TakenJob;
 use super::services::Session;
 
 impl Session {
-    /// A submission was taken, and may be started.
+    /// A submission was taken; only the first time counts, however often it is put aside.
     pub fn count_taken(&self, taken: &TakenJob, job: &PendingJob) {
-        let is_first = taken.retries == 0 && taken.stalled == 0 && taken.attempts_made == 0 && job.runs == 0;
+        let is_first = is_first_take(taken) && job.runs == 0;
         if let Some(age) = age(taken).filter(|_| is_first) {
             self.metrics.stages.of(Stage::Queued).took(age);
         }
@@ -37,6 +37,11 @@ impl Session {
             self.metrics.correction_time.took(age);
         }
     }
+}
+
+fn is_first_take(taken: &TakenJob) -> bool {
+    // Clients of other versions may not count their takes.
+    taken.takes_before == 0 && !taken.was_tried() && taken.attempts_made == 0
 }
 
 /// How long ago a job was added, by our clock; nothing where that cannot be told.

@@ -90,7 +90,10 @@ impl Receiver {
     /// What is called forth when a delivery has ended: after an answer as many as may be under way, else one
     /// where none is, so that somebody asks again.
     pub fn called(&mut self, answered: bool, now_ms: u64) -> Vec<Due> {
-        self.parked.retain(|it| it.at > now_ms);
+        // The first is due first.
+        while self.parked.first().is_some_and(|it| it.at <= now_ms) {
+            self.parked.pop_first();
+        }
         let count = match (answered, self.under_way()) {
             (true, under_way) => self.limit.saturating_sub(under_way).max(1),
             (false, 0) => 1,

@@ -196,22 +196,6 @@ async fn of_those_that_nobody_would_call_one_comes_by_itself() {
 }
 
 #[test]
-fn however_many_wait_to_be_called_fifty_a_second_come_by_themselves() {
-    let receivers = Receivers::new(SLOTS);
-    let job = JobId::new("j");
-    let second = Duration::from_secs(1);
-    let earliest = Due::after(second, &job).at;
-    let mut times: Vec<_> = (0..4000).map(|_| receivers.place_in_line(&job, second).at).collect();
-    assert!(times.is_sorted() && times[0] >= earliest);
-    times.dedup_by_key(|at| *at / 1000);
-    assert!((80..=82).contains(&times.len()), "{}", times.len());
-    // Beyond five minutes they stand closer together, and none waits longer for that.
-    let latest = (0..20_000).map(|_| receivers.place_in_line(&job, second).at).max().expect("some");
-    let now = Due::after(second, &job).at;
-    assert!(latest <= now + 301_000, "{}", latest - now);
-}
-
-#[test]
 fn where_most_slots_are_taken_a_delivery_that_is_late_for_its_receiver_steps_aside_sooner() {
     let receivers = Receivers::new(SLOTS);
     let begin = |count: usize| -> Vec<_> {

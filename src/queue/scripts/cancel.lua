@@ -15,7 +15,10 @@ if done == token then return { 'cancelled' } end
 if not fields[1] then return { 'gone' } end
 if (string.match(fields[2] or '', '^%d+$') or '0') ~= ARGV[2] then return { 'changed' } end
 -- A job that another client failed as stalled too often is revived, so it has not ended.
-if fields[4] and fields[5] ~= OVER_STALLED then return { 'ended' } end
+if fields[4] and fields[5] ~= OVER_STALLED then
+  drop_mark(key)
+  return { 'ended' }
+end
 if (fields[3] or '0') ~= ARGV[3] then return { 'changed' } end
 local holder = call('GET', key .. ':lock')
 if holder then

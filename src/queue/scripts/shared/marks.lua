@@ -19,3 +19,10 @@ end
 local function is_marked(key)
   return call('HEXISTS', key, 'cancel') == 1
 end
+
+-- Of a job that ended in the hands of a client that knows of no marks: a later retry is not to be taken for cancelled.
+local function drop_mark(key)
+  local marks = call('HGET', key, 'cancel-in')
+  if marks then call('ZREM', marks, key) end
+  call('HDEL', key, 'cancel', 'cancel-in')
+end
