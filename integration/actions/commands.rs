@@ -129,6 +129,36 @@ async fn a_failed_pending_job_is_another_correction_when_it_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_that_only_look_leave_the_installations_id_as_it_is() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    let key = "bull:correction-runner:instance";
+    let looks = [
+        &["containers", "list", "--instance-id", "x"][..],
+        &["containers", "list"],
+        &["queues", "list", "--instance-id", "x"],
+        &["queues", "list"],
+        &["deliveries", "list", "--instance-id", "x"],
+        &["deliveries", "list"],
+    ];
+    for before in ["", "its-own"] {
+        if !before.is_empty() {
+            system.ask(&["SET", key, before]).await;
+        }
+        for look in looks {
+            let told = run(&system, look).await;
+            assert_eq!(told.code, Some(0), "{look:?}: {told:?}");
+            assert_eq!(system.ask(&["GET", key]).await, before, "{look:?}");
+        }
+    }
+    system.ask(&["DEL", key]).await;
+    let url = system.receiver.url("x");
+    let told = run(&system, &["submit", "g", "/f", "--callback", &url, "--no-wait"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_ne!(system.ask(&["GET", key]).await, "", "whoever adds a job needs it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reset_deletes_nothing_but_the_very_target() {
     let engine = SimulatedEngine::start(Options::default()).await;
     let system = System::prepare_on(&engine).await;
@@ -137,8 +167,10 @@ async fn reset_deletes_nothing_but_the_very_target() {
     let asked = run(&system, &["queues", "reset"]).await;
     assert!(asked.code == Some(64) && asked.stderr.contains("--yes-delete"), "{asked:?}");
     assert_ne!(system.ask(&["DBSIZE"]).await, "1");
+    system.ask(&["SET", "bull:correction-runner:instance", "of-before"]).await;
     let told = run(&system, &["queues", "reset", "--yes-delete", &target(&system)]).await;
-    assert!(told.code == Some(0) && told.stdout.contains("containers prune --instance"), "{told:?}");
+    let remedy = "containers prune --force --instance of-before";
+    assert!(told.code == Some(0) && told.stdout.contains(remedy), "{told:?}");
     assert_eq!(system.ask(&["DBSIZE"]).await, "1", "the stranger's key");
 }
 

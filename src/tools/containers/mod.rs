@@ -55,6 +55,9 @@ async fn carry_out(containers: Containers, out: &mut Terminal<'_>) -> Result<Ans
 /// Whose containers are meant, as it has to be named to remove them.
 fn target(place: &Place, whose: &Whose) -> String {
     match owner(place, whose) {
+        Owner::Instance(_) if !place.has_instance && whose.instance.is_none() => {
+            "this system, which has no id yet".into()
+        }
         Owner::Instance(instance) => instance.to_string(),
         Owner::AllInstances => "all-instances".into(),
         Owner::Original => "original".into(),

@@ -47,7 +47,7 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
         (None, None) => String::new(),
     };
     let (data, work_id) = job_of(&submit, &callback)?;
-    let place = Place::reach(submit.common.take()).await?;
+    let place = Place::reach_to_add(submit.common.take()).await?;
     let begun = Instant::now();
     let timestamp = Timestamp::now().as_millisecond().unsigned_abs();
     let errand = Errand { work_id: Some(WorkId(raw(&work_id))), ..Errand::default() };
