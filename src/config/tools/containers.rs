@@ -42,7 +42,8 @@ pub struct Whose {
     /// Those of the JavaScript original: no label of ours, and a name of the form correction-UUID
     #[arg(long)]
     pub original: bool,
-    /// Only those that were made so long ago
+    /// Only those that were made so long ago. Those of which Redis knows nothing (of another instance, or of the
+    /// original) have to have ended so long ago, too [default: 1h after their end, whenever they were made]
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub older_than: Option<Duration>,
 }
