@@ -111,7 +111,7 @@ pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
 /// Whether a character makes a terminal act, or hides or reorders the text around it.
 pub(crate) fn acts_on_terminals(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! `submit`, `queues` and `containers` as a person and a script use them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use correction_runner::identity::LockToken;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
 use correction_runner::queue::Keep;
 
-use super::{run, simulated, target};
+use super::{run, run_unread, simulated, target};
 use crate::scripts::call_at_terminal;
 use crate::support::docker::GRADER_IMAGE;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
@@ -93,8 +95,22 @@ async fn drain_cancels_all_that_waits_and_asks_before() {
     assert!(asked.code == Some(64) && asked.stderr.contains("--yes-drain"), "{asked:?}");
     let wrong = run(&system, &["queues", "drain", "--yes-drain", "127.0.0.1:1/0/bull"]).await;
     assert!(wrong.code == Some(64) && wrong.stderr.contains(&target(&system)), "{wrong:?}");
+    // One that comes after the question is nobody's business: here one from the future.
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let later = later.duration_since(UNIX_EPOCH).expect("a time").as_millis().to_string();
+    let young = system.submit(&simulated(&system, "younger", 1, 3)).await;
+    let job = format!("bull:pending_corrections:{young}");
+    let timestamp = system.ask(&["HGET", &job, "timestamp"]).await;
+    system.ask(&["HSET", &job, "timestamp", &later]).await;
     let told = run(&system, &["queues", "drain", "--yes-drain", &target(&system), "--json"]).await;
     assert_eq!((told.code, &told.json()["cancelled"]), (Some(0), &5.into()), "{told:?}");
+    assert_eq!(told.json()["left"], 1, "{told:?}");
+    assert_eq!(system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers").waiting, 1);
+    system.ask(&["HSET", &job, "timestamp", &timestamp]).await;
+    let told = run(&system, &["queues", "drain", "--yes-drain", &target(&system), "--forget"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let wrong = run(&system, &["queues", "drain", "--yes-drain", "127.0.0.1:1/0/bull"]).await;
+    assert!(wrong.code == Some(64) && wrong.stderr.contains("Nothing was done"), "{wrong:?}");
     system.submit(&simulated(&system, "forgotten", 1, 1)).await;
     let told = run(&system, &["queues", "drain", "--forget", "--yes-drain", &target(&system)]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
@@ -105,7 +121,7 @@ async fn drain_cancels_all_that_waits_and_asks_before() {
     }
     assert_eq!(system.receiver.times("forgotten"), 0);
     let listed = run(&system, &["queues", "list", "--json"]).await.json();
-    assert_eq!(listed["queues"][0]["completed"], 6, "{listed}");
+    assert_eq!(listed["queues"][0]["completed"], 7, "{listed}");
     system.end().await;
     assert_eq!(engine.stats().started, 0);
 }
@@ -126,6 +142,17 @@ async fn a_failed_pending_job_is_another_correction_when_it_is_tried_again() {
     system.spawn("all");
     assert_eq!(system.result("again").await.json()["grade"], 6);
     system.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_reader_nothing_is_deleted_and_that_is_no_success() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    system.submit(&simulated(&system, "kept", 1, 1)).await;
+    let code = run_unread(&system, &["queues", "reset", "--yes-delete", &target(&system)]).await;
+    assert_eq!(code, Some(141), "as after SIGPIPE");
+    let counts = system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers");
+    assert_eq!(counts.waiting, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,7 @@ pub fn visible(text: &str) -> String {
             '\u{7f}' => shown.push('\u{2421}'),
             // The other controls, and what reverses or hides the text around it.
             '\u{80}'..='\u{9f}'
+            | '\u{61c}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}'

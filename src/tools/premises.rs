@@ -1,6 +1,6 @@
 //! What commands about corrections work with: the queues, the installation's id, and the ways in which they fail.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use super::Answer;
 use crate::config::{CommonSettings, DockerSettings};
@@ -124,12 +124,13 @@ pub(super) fn is_confirmed(flag: &str, named: Option<&str>, target: &str) -> Res
     // As the scripts ask (scripts/parts/speech.sh).
     let letters = || fastrand::choice(b"bcdfghjkmnpqrstvwxz").map_or('x', |letter| char::from(*letter));
     let word: String = std::iter::repeat_with(letters).take(4).collect();
-    eprint!("Type the word {word} to go on, anything else to leave all as it is: ");
+    // Where nobody can read the question, nothing is done.
+    write!(io::stderr(), "Type the word {word} to go on, anything else to leave all as it is: ")?;
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() == word {
         return Ok(true);
     }
-    eprintln!("Nothing was done.");
+    writeln!(io::stderr(), "Nothing was done.")?;
     Ok(false)
 }
