@@ -1,10 +1,12 @@
 //! `submit`, `queues` and `containers` as a person and a script use them.
 
+use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use correction_runner::identity::LockToken;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
 use correction_runner::queue::Keep;
+use tokio::process::Command;
 
 use super::{run, run_unread, simulated, target};
 use crate::scripts::call_at_terminal;
@@ -41,17 +43,24 @@ async fn submit_prints_the_result_and_its_exit_code_tells_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn submit_takes_the_result_back_that_no_notifier_can_deliver() {
-    let engine = SimulatedEngine::start(Options::default()).await;
-    let mut system = System::prepare_on(&engine).await;
-    // Its notifier does not reach the receiver of the command, as one on another host.
-    system.set(&[("CALLBACK_DENY", "127.0.0.1")]);
-    system.spawn("all");
-    let file = system.submission("exit").display().to_string();
-    let told = run(&system, &["submit", "grader:1", &file, "--json"]).await;
-    assert_eq!(told.code, Some(0), "{told:?}; logs:\n{}", system.logs());
-    let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
-    assert_eq!(counts.delayed + counts.waiting + counts.active, 0, "{counts:?}");
-    system.end().await;
+    // As with one on another host: one that fails to, and tries again, and one that may not, and buries it at once.
+    for (setting, value) in [("CALLBACK_DENY", "127.0.0.1"), ("CALLBACK_HTTPS_ONLY", "yes")] {
+        let engine = SimulatedEngine::start(Options::default()).await;
+        let mut system = System::prepare_on(&engine).await;
+        system.set(&[(setting, value)]);
+        system.spawn("all");
+        let file = system.submission("exit").display().to_string();
+        let told = run(&system, &["submit", "grader:1", &file, "--json"]).await;
+        assert_eq!(told.code, Some(0), "{told:?}; logs:\n{}", system.logs());
+        let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
+        assert_eq!(
+            counts.delayed + counts.waiting + counts.active + counts.failed,
+            0,
+            "{setting}: {counts:?}"
+        );
+        assert_eq!(counts.completed, 1, "{setting}: {counts:?}");
+        system.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +83,7 @@ async fn submit_says_at_once_what_no_starter_would_take_and_gives_up_after_its_t
     assert_eq!(told.code, Some(0), "{told:?}");
     let told = run(&system, &["submit", "g", "/f", "--timeout", "1s"]).await;
     assert!(told.code == Some(3) && told.stderr.contains("no result after"), "{told:?}");
+    assert!(told.stderr.contains("cancel 2 --by job-id") && told.stderr.contains("dead letter"), "{told:?}");
     let (record, _) = system
         .redis
         .queue(PENDING_QUEUE)
@@ -82,6 +92,36 @@ async fn submit_says_at_once_what_no_starter_would_take_and_gives_up_after_its_t
         .expect("Redis answers")
         .expect("the first job");
     assert_eq!(record.name, "Correction 7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_that_is_stopped_says_what_becomes_of_the_correction() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    let mut submit = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+    submit.args(["submit", "g", "/f"]).env_clear().envs(system.settings()).current_dir(system.folder());
+    submit.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let submit = submit.spawn().expect("the binary starts");
+    let process = submit.id().expect("it runs").to_string();
+    let pending = system.redis.queue(PENDING_QUEUE);
+    system
+        .until("the job is there", async || {
+            (pending.counts().await.expect("Redis answers").waiting == 1).then_some(())
+        })
+        .await;
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let mask =
+            status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim().to_owned();
+        // SIGINT is the second one.
+        u64::from_str_radix(&mask, 16).unwrap_or(0) & 2 != 0
+    };
+    system.until("it takes signals", async || caught().then_some(())).await;
+    Command::new("kill").args(["-INT", &process]).status().await.expect("kill runs");
+    let told = submit.wait_with_output().await.expect("it ends");
+    let said = String::from_utf8(told.stderr).expect("text");
+    assert_eq!(told.status.code(), Some(130), "{said}");
+    assert!(said.contains("cancel 1 --by job-id") && said.contains("dead letter"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

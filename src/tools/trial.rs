@@ -23,7 +23,7 @@ use crate::docker::{Engine, EngineError};
 
 use self::bench::{Bench, Course};
 use self::course::Stopped;
-use self::signals::Signals;
+pub(super) use self::signals::Signals;
 use self::watching::Watching;
 use super::Answer;
 use super::terminal::Terminal;
