@@ -24,7 +24,6 @@ use super::inputs::Inputs;
 use super::settings::Secret;
 use super::signing;
 use super::table::{Component, DOCKER, REDIS, SANDBOX, Setting, settings};
-use crate::identity::InstanceId;
 
 pub use cancel::{Cancel, NamedBy};
 pub use containers::{Containers, ContainersOrder, ListContainers, PruneContainers, Whose};
@@ -233,8 +232,7 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
         }
         ToolLine::Deliveries(deliveries) => Tool::Deliveries(Deliveries {
             redis: Some(redis(inputs)),
-            instance: inputs
-                .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
+            instance: inputs.read_optional("INSTANCE_ID", formats::instance),
             ..deliveries
         }),
         ToolLine::Submit(submit) => Tool::Submit(Box::new(Submit { common: Some(common(inputs)), ..submit })),
