@@ -8,7 +8,7 @@ mod bench;
 mod course;
 mod document;
 mod finding;
-mod leftovers;
+pub(super) mod leftovers;
 mod place;
 mod pointing;
 mod remedies;

@@ -34,6 +34,11 @@ impl Signals {
         Ok(signals)
     }
 
+    /// Whether there was any by now.
+    pub(in crate::tools) fn were_sent(&self) -> bool {
+        self.asked.is_cancelled()
+    }
+
     /// Waits for the first signal: stop, and leave nothing behind.
     pub(in crate::tools) async fn asked(&self) {
         self.asked.cancelled().await;
