@@ -83,7 +83,15 @@ pub(super) async fn run(
         leftovers::tell_left(&spec.name, &error, aside);
     }
     show(aside, "");
-    Ok(match course? {
+    let course = course?;
+    // What was pulled meanwhile has an id by now.
+    let image_id = match image_id {
+        None => bench.engine.image_id(&spec.image).await.ok().flatten(),
+        known => known,
+    };
+    let not_started =
+        |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
+    Ok(match course {
         Err(stopped) => Err(stopped),
         Ok(Err(none)) => Ok(not_started(bench, Some(spec.profile), none)),
         Ok(Ok((known, ran))) => Ok(bench.course(&job, Some(spec.profile), image_id, known, Some(ran))),
