@@ -169,7 +169,7 @@ async fn the_hardened_profile_holds_and_the_original_one_lets_go() {
 async fn too_much_memory_is_told_as_such() {
     let bench = bench().await;
     // An engine that has not yet noted the start of a container does not note why it was killed.
-    let mut spec = bench.spec("sleep 1; tail /dev/zero");
+    let mut spec = bench.spec("sleep 4; tail /dev/zero");
     spec.profile.memory = Some(16 << 20);
     let id = bench.engine.create(&spec).await.unwrap();
     bench.engine.start(&id).await.unwrap();
