@@ -39,6 +39,11 @@ id! {
     /// installations can share one Docker daemon without touching each other's containers.
     InstanceId
 }
+impl InstanceId {
+    /// The id that containers of `try` and of `doctor --deep` carry, which belong to no installation.
+    pub const OF_TRIALS: &str = "correction-runner-try";
+}
+
 id! {
     /// The id of a job within its queue, as BullMQ knows it.
     JobId

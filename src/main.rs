@@ -14,7 +14,7 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
-use correction_runner::tools::terminal::Terminal;
+use correction_runner::tools::terminal::{Terminal, printable};
 use correction_runner::tools::{self, Answer};
 use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ const BROKEN: u8 = 2;
 const NO_ANSWER_YET: u8 = 3;
 /// As shells tell of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+/// As shells tell of a program that SIGPIPE ended.
+const NO_READER: u8 = 141;
 const BAD_CONFIGURATION: u8 = 64;
 const SERVICE_UNREACHABLE: u8 = 69;
 const INTERNAL_ERROR: u8 = 70;
@@ -47,8 +49,8 @@ fn main() -> ExitCode {
             Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
             Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
             Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
-            // A reader that went away (`| head`) is no error.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            // A reader went away (`| head`): no error, and yet nobody read the answer, which may have been a no.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(NO_READER),
             Err(error) => refuse(INTERNAL_ERROR, format_args!("error: {error}")),
         },
         Ok(Request::Show(text)) => {
@@ -185,8 +187,13 @@ fn code_of(error: &anyhow::Error) -> u8 {
 
 /// Says on the standard error why it ends, even where the log goes elsewhere.
 fn refuse(code: u8, why: impl Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "{why}");
+    let _ = writeln!(io::stderr(), "{}", without_tricks(&why.to_string()));
     ExitCode::from(code)
+}
+
+/// A text for a terminal, line by line: it may quote what strangers wrote.
+fn without_tricks(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -194,6 +201,11 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+
+    #[test]
+    fn no_reason_makes_a_terminal_act_and_its_lines_stay() {
+        assert_eq!(without_tricks("a\u{1b}[2J\nb\u{61c}c\n"), "a·[2J\nb·c");
+    }
 
     #[test]
     fn each_cause_of_a_failure_has_its_exit_code() {

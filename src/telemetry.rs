@@ -111,7 +111,7 @@ pub(crate) fn harmless(line: &str) -> Cow<'_, str> {
 /// Whether a character makes a terminal act, or hides or reorders the text around it.
 pub(crate) fn acts_on_terminals(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -231,10 +231,10 @@ mod tests {
 
     #[test]
     fn what_a_terminal_may_act_on_is_escaped_and_the_rest_is_as_it_was() {
-        let text = "é \u{9b}31m \u{7f} \u{202e}x\u{feff} 𝄞";
+        let text = "é \u{9b}31m \u{7f} \u{202e}x\u{61c}\u{feff} 𝄞";
         let line = Value::String(text.to_owned()).to_string();
         let shown = harmless(&line);
-        assert_eq!(shown, "\"é \\u009b31m \\u007f \\u202ex\\ufeff 𝄞\"");
+        assert_eq!(shown, "\"é \\u009b31m \\u007f \\u202ex\\u061c\\ufeff 𝄞\"");
         assert_eq!(serde_json::from_str::<String>(&shown).expect("JSON"), text);
         assert!(matches!(harmless("{\"a\":\"é\"}"), Cow::Borrowed(_)));
     }

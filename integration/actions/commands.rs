@@ -1,10 +1,14 @@
 //! `submit`, `queues` and `containers` as a person and a script use them.
 
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use correction_runner::identity::LockToken;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
 use correction_runner::queue::Keep;
+use tokio::process::Command;
 
-use super::{run, simulated, target};
+use super::{run, run_unread, simulated, target};
 use crate::scripts::call_at_terminal;
 use crate::support::docker::GRADER_IMAGE;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
@@ -39,17 +43,24 @@ async fn submit_prints_the_result_and_its_exit_code_tells_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn submit_takes_the_result_back_that_no_notifier_can_deliver() {
-    let engine = SimulatedEngine::start(Options::default()).await;
-    let mut system = System::prepare_on(&engine).await;
-    // Its notifier does not reach the receiver of the command, as one on another host.
-    system.set(&[("CALLBACK_DENY", "127.0.0.1")]);
-    system.spawn("all");
-    let file = system.submission("exit").display().to_string();
-    let told = run(&system, &["submit", "grader:1", &file, "--json"]).await;
-    assert_eq!(told.code, Some(0), "{told:?}; logs:\n{}", system.logs());
-    let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
-    assert_eq!(counts.delayed + counts.waiting + counts.active, 0, "{counts:?}");
-    system.end().await;
+    // As with one on another host: one that fails to, and tries again, and one that may not, and buries it at once.
+    for (setting, value) in [("CALLBACK_DENY", "127.0.0.1"), ("CALLBACK_HTTPS_ONLY", "yes")] {
+        let engine = SimulatedEngine::start(Options::default()).await;
+        let mut system = System::prepare_on(&engine).await;
+        system.set(&[(setting, value)]);
+        system.spawn("all");
+        let file = system.submission("exit").display().to_string();
+        let told = run(&system, &["submit", "grader:1", &file, "--json"]).await;
+        assert_eq!(told.code, Some(0), "{told:?}; logs:\n{}", system.logs());
+        let counts = system.redis.queue(FINISHED_QUEUE).counts().await.expect("Redis answers");
+        assert_eq!(
+            counts.delayed + counts.waiting + counts.active + counts.failed,
+            0,
+            "{setting}: {counts:?}"
+        );
+        assert_eq!(counts.completed, 1, "{setting}: {counts:?}");
+        system.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +83,7 @@ async fn submit_says_at_once_what_no_starter_would_take_and_gives_up_after_its_t
     assert_eq!(told.code, Some(0), "{told:?}");
     let told = run(&system, &["submit", "g", "/f", "--timeout", "1s"]).await;
     assert!(told.code == Some(3) && told.stderr.contains("no result after"), "{told:?}");
+    assert!(told.stderr.contains("cancel 2 --by job-id") && told.stderr.contains("dead letter"), "{told:?}");
     let (record, _) = system
         .redis
         .queue(PENDING_QUEUE)
@@ -80,6 +92,36 @@ async fn submit_says_at_once_what_no_starter_would_take_and_gives_up_after_its_t
         .expect("Redis answers")
         .expect("the first job");
     assert_eq!(record.name, "Correction 7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_that_is_stopped_says_what_becomes_of_the_correction() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    let mut submit = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+    submit.args(["submit", "g", "/f"]).env_clear().envs(system.settings()).current_dir(system.folder());
+    submit.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let submit = submit.spawn().expect("the binary starts");
+    let process = submit.id().expect("it runs").to_string();
+    let pending = system.redis.queue(PENDING_QUEUE);
+    system
+        .until("the job is there", async || {
+            (pending.counts().await.expect("Redis answers").waiting == 1).then_some(())
+        })
+        .await;
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let mask =
+            status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim().to_owned();
+        // SIGINT is the second one.
+        u64::from_str_radix(&mask, 16).unwrap_or(0) & 2 != 0
+    };
+    system.until("it takes signals", async || caught().then_some(())).await;
+    Command::new("kill").args(["-INT", &process]).status().await.expect("kill runs");
+    let told = submit.wait_with_output().await.expect("it ends");
+    let said = String::from_utf8(told.stderr).expect("text");
+    assert_eq!(told.status.code(), Some(130), "{said}");
+    assert!(said.contains("cancel 1 --by job-id") && said.contains("dead letter"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,8 +135,22 @@ async fn drain_cancels_all_that_waits_and_asks_before() {
     assert!(asked.code == Some(64) && asked.stderr.contains("--yes-drain"), "{asked:?}");
     let wrong = run(&system, &["queues", "drain", "--yes-drain", "127.0.0.1:1/0/bull"]).await;
     assert!(wrong.code == Some(64) && wrong.stderr.contains(&target(&system)), "{wrong:?}");
+    // One that comes after the question is nobody's business: here one from the future.
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let later = later.duration_since(UNIX_EPOCH).expect("a time").as_millis().to_string();
+    let young = system.submit(&simulated(&system, "younger", 1, 3)).await;
+    let job = format!("bull:pending_corrections:{young}");
+    let timestamp = system.ask(&["HGET", &job, "timestamp"]).await;
+    system.ask(&["HSET", &job, "timestamp", &later]).await;
     let told = run(&system, &["queues", "drain", "--yes-drain", &target(&system), "--json"]).await;
     assert_eq!((told.code, &told.json()["cancelled"]), (Some(0), &5.into()), "{told:?}");
+    assert_eq!(told.json()["left"], 1, "{told:?}");
+    assert_eq!(system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers").waiting, 1);
+    system.ask(&["HSET", &job, "timestamp", &timestamp]).await;
+    let told = run(&system, &["queues", "drain", "--yes-drain", &target(&system), "--forget"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let wrong = run(&system, &["queues", "drain", "--yes-drain", "127.0.0.1:1/0/bull"]).await;
+    assert!(wrong.code == Some(64) && wrong.stderr.contains("Nothing was done"), "{wrong:?}");
     system.submit(&simulated(&system, "forgotten", 1, 1)).await;
     let told = run(&system, &["queues", "drain", "--forget", "--yes-drain", &target(&system)]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
@@ -105,7 +161,7 @@ async fn drain_cancels_all_that_waits_and_asks_before() {
     }
     assert_eq!(system.receiver.times("forgotten"), 0);
     let listed = run(&system, &["queues", "list", "--json"]).await.json();
-    assert_eq!(listed["queues"][0]["completed"], 6, "{listed}");
+    assert_eq!(listed["queues"][0]["completed"], 7, "{listed}");
     system.end().await;
     assert_eq!(engine.stats().started, 0);
 }
@@ -129,6 +185,47 @@ async fn a_failed_pending_job_is_another_correction_when_it_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_reader_nothing_is_deleted_and_that_is_no_success() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    system.submit(&simulated(&system, "kept", 1, 1)).await;
+    let code = run_unread(&system, &["queues", "reset", "--yes-delete", &target(&system)]).await;
+    assert_eq!(code, Some(141), "as after SIGPIPE");
+    let counts = system.redis.queue(PENDING_QUEUE).counts().await.expect("Redis answers");
+    assert_eq!(counts.waiting, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_only_look_leave_the_installations_id_as_it_is() {
+    let engine = SimulatedEngine::start(Options::default()).await;
+    let system = System::prepare_on(&engine).await;
+    let key = "bull:correction-runner:instance";
+    let looks = [
+        &["containers", "list", "--instance-id", "x"][..],
+        &["containers", "list"],
+        &["queues", "list", "--instance-id", "x"],
+        &["queues", "list"],
+        &["deliveries", "list", "--instance-id", "x"],
+        &["deliveries", "list"],
+    ];
+    for before in ["", "its-own"] {
+        if !before.is_empty() {
+            system.ask(&["SET", key, before]).await;
+        }
+        for look in looks {
+            let told = run(&system, look).await;
+            assert_eq!(told.code, Some(0), "{look:?}: {told:?}");
+            assert_eq!(system.ask(&["GET", key]).await, before, "{look:?}");
+        }
+    }
+    system.ask(&["DEL", key]).await;
+    let url = system.receiver.url("x");
+    let told = run(&system, &["submit", "g", "/f", "--callback", &url, "--no-wait"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_ne!(system.ask(&["GET", key]).await, "", "whoever adds a job needs it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reset_deletes_nothing_but_the_very_target() {
     let engine = SimulatedEngine::start(Options::default()).await;
     let system = System::prepare_on(&engine).await;
@@ -137,8 +234,10 @@ async fn reset_deletes_nothing_but_the_very_target() {
     let asked = run(&system, &["queues", "reset"]).await;
     assert!(asked.code == Some(64) && asked.stderr.contains("--yes-delete"), "{asked:?}");
     assert_ne!(system.ask(&["DBSIZE"]).await, "1");
+    system.ask(&["SET", "bull:correction-runner:instance", "of-before"]).await;
     let told = run(&system, &["queues", "reset", "--yes-delete", &target(&system)]).await;
-    assert!(told.code == Some(0) && told.stdout.contains("containers prune --instance"), "{told:?}");
+    let remedy = "containers prune --force --instance of-before";
+    assert!(told.code == Some(0) && told.stdout.contains(remedy), "{told:?}");
     assert_eq!(system.ask(&["DBSIZE"]).await, "1", "the stranger's key");
 }
 

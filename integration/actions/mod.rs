@@ -35,6 +35,16 @@ pub async fn run(system: &System, arguments: &[&str]) -> Told {
     Told { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
+/// Runs a command whose standard output nobody reads any more.
+pub async fn run_unread(system: &System, arguments: &[&str]) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+    command.args(arguments).env_clear().envs(system.settings()).current_dir(system.folder());
+    let told = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).kill_on_drop(true).status();
+    told.await.expect("the binary starts").code()
+}
+
 /// A correction that a simulated engine runs for so long; it has this grade then.
 pub fn simulated(system: &System, name: &str, run_ms: u64, grade: u64) -> Value {
     let mut data = system.job(name, "exit");

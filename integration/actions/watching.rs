@@ -35,6 +35,19 @@ async fn what_a_grader_prints_is_shown_while_it_runs_and_its_history_afterwards(
     for (place, start) in ["submitted", "started", "ended: cancelled"].iter().enumerate() {
         assert!(events[place].starts_with(start), "{events:?}");
     }
+    // Where no engine can be, what has ended is told nonetheless.
+    std::fs::write(system.folder().join("ca.pem"), "no certificate").expect("a file");
+    let no_certificates = [
+        "logs",
+        "seen",
+        "--docker-host",
+        "tcp://127.0.0.1:1",
+        "--docker-tls-verify=1",
+        "--docker-cert-path",
+        ".",
+    ];
+    let told = run(&system, &no_certificates).await;
+    assert!(told.code == Some(0) && told.stdout.contains("ended: cancelled"), "{told:?}");
     let unknown = run(&system, &["logs", "nobody"]).await;
     assert!(unknown.code == Some(1) && unknown.stdout.contains("no correction nobody"), "{unknown:?}");
     system.end().await;

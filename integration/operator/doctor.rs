@@ -293,6 +293,36 @@ async fn a_real_container_is_made_run_and_removed() {
     Found::of(&asked(&deep, &environment).await).fails("image", "there is no image", "docker pull");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_whose_doctor_is_stopped_is_removed_and_that_is_no_failure() {
+    let hour = std::time::Duration::from_secs(3600);
+    let engine = SimulatedEngine::start(Options { run_time: hour, ..Options::default() }).await;
+    let endpoint = format!("unix://{}", engine.socket().display());
+    let folder = tempfile::tempdir().expect("a folder without a .env");
+    let mut doctor = tokio::process::Command::new(env!("CARGO_BIN_EXE_correction-runner"));
+    doctor.args(["doctor", "starter", "--json", "--deep", "--image", "grader:1"]).env_clear();
+    doctor.env("DOCKER_HOST", &endpoint).env("REDIS_PORT", nobody()).current_dir(folder.path());
+    doctor.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let doctor = doctor.spawn().expect("the binary starts");
+    let begun = std::time::Instant::now();
+    while engine.stats().alive == 0 {
+        assert!(begun.elapsed().as_secs() < 90, "no container runs");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let labels = engine.containers().remove(0).labels;
+    // So the next one removes it where this one cannot.
+    assert_eq!(labels["org.correctomatic.instance"], "correction-runner-try", "{labels:?}");
+    let process = doctor.id().expect("it runs").to_string();
+    Command::new("kill").args(["-TERM", &process]).status().expect("kill runs");
+    let told = doctor.wait_with_output().await.expect("it ends");
+    assert_eq!(told.status.code(), Some(130));
+    let document: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let of_container = |finding: &&Value| finding["area"] == "container";
+    let all: Vec<_> = document["checks"].as_array().expect("a list").iter().filter(of_container).collect();
+    assert!(!all.is_empty() && all.iter().all(|finding| finding["verdict"] != "failure"), "{document}");
+    assert_eq!((engine.containers().len(), engine.stats().removed), (0, 1));
+}
+
 #[tokio::test]
 async fn for_people_there_is_a_line_for_each_finding_and_colour_only_where_it_is_wanted() {
     let nobody = nobody();

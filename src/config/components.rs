@@ -14,7 +14,6 @@ use super::settings::{
 };
 use super::signing;
 use crate::exercise;
-use crate::identity::InstanceId;
 
 /// More than any machine has.
 const MOST_MEMORY: u64 = 1 << 44;
@@ -25,7 +24,7 @@ pub(super) fn common(inputs: &mut Inputs) -> CommonSettings {
     let kept = |text: &str| formats::whole(text, 0, 10_000_000);
     CommonSettings {
         redis: redis(inputs),
-        instance: inputs.read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
+        instance: inputs.read_optional("INSTANCE_ID", formats::instance),
         retention: Retention {
             completed: inputs.read("KEEP_COMPLETED", kept),
             failed: inputs.read("KEEP_FAILED", kept),

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::identity::InstanceId;
+
 /// What is allowed, where a value was refused.
 pub(crate) type Allowed = String;
 
@@ -152,6 +154,16 @@ pub(crate) fn name(text: &str, longest: usize) -> Result<String, Allowed> {
     Err(format!("up to {longest} letters, digits, '_', '.' and '-', the first a letter or digit"))
 }
 
+/// The name of an installation.
+pub(crate) fn instance(text: &str) -> Result<InstanceId, Allowed> {
+    if text == InstanceId::OF_TRIALS {
+        return Err(
+            "another name: with this one the containers of `try` are told from an installation's".into()
+        );
+    }
+    name(text, 64).map(InstanceId::new)
+}
+
 /// A text without white space and control characters.
 pub(crate) fn word(text: &str) -> Result<String, Allowed> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -185,6 +197,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_installation_has_the_name_of_trials_whose_containers_they_remove() {
+        assert!(instance(InstanceId::OF_TRIALS).is_err());
+        assert_eq!(instance("correction-runner-try2"), Ok(InstanceId::new("correction-runner-try2")));
+    }
 
     #[test]
     fn booleans_are_read_in_any_case_and_nothing_else_is_one() {

@@ -24,7 +24,6 @@ use super::inputs::Inputs;
 use super::settings::Secret;
 use super::signing;
 use super::table::{Component, DOCKER, REDIS, SANDBOX, Setting, settings};
-use crate::identity::InstanceId;
 
 pub use cancel::{Cancel, NamedBy};
 pub use containers::{Containers, ContainersOrder, ListContainers, PruneContainers, Whose};
@@ -59,7 +58,7 @@ pub(super) enum ToolLine {
     /// Puts a correction into the queue, waits for its result and prints it
     ///
     /// Exit codes: 0 the grader says success, 1 the grader says failure, 2 the runner could not correct it, 3 there is no
-    /// result yet (--timeout), 64 what was asked for makes no sense, 69 Redis is not there.
+    /// result yet (--timeout), 64 what was asked for makes no sense, 69 Redis is not there, 130 it was stopped.
     Submit(Submit),
     /// Ends corrections that wait or run; their callbacks say so
     ///
@@ -67,14 +66,23 @@ pub(super) enum ToolLine {
     /// what was asked for makes no sense, 69 Redis is not there.
     Cancel(Cancel),
     /// Shows what a running correction prints, and the history of one that has ended
+    ///
+    /// Exit codes: 0 it is shown, 1 no correction of that name is known, 64 what was asked for makes no sense, 69 Redis
+    /// or Docker is not there.
     Logs(Logs),
     /// Shows how full the queues are, empties them, and tries again what failed
     Queues(Queues),
     /// Lists the containers of corrections, and removes those that nobody needs
     Containers(Containers),
     /// Asks a component on this machine whether it is alive (`HTTP_LISTEN`)
+    ///
+    /// Exit codes: 0 it is (with --if-set also where there is nothing to ask), 1 it answers that it is not, 64
+    /// `HTTP_LISTEN` is not set, 69 nobody answers there.
     Health(Health),
     /// Checks Redis, Docker, the way to callbacks, and the settings; each with a verdict and a remedy
+    ///
+    /// Exit codes: 0 nothing failed, 1 something did (warnings do not count), 64 what was asked for makes no sense, 130
+    /// --deep was stopped.
     Doctor(Doctor),
     /// Shows the queues, what runs, and what holds it up
     Status(Status),
@@ -233,8 +241,7 @@ pub(super) fn tool(line: ToolLine, inputs: &mut Inputs) -> Tool {
         }
         ToolLine::Deliveries(deliveries) => Tool::Deliveries(Deliveries {
             redis: Some(redis(inputs)),
-            instance: inputs
-                .read_optional("INSTANCE_ID", |text| formats::name(text, 64).map(InstanceId::new)),
+            instance: inputs.read_optional("INSTANCE_ID", formats::instance),
             ..deliveries
         }),
         ToolLine::Submit(submit) => Tool::Submit(Box::new(Submit { common: Some(common(inputs)), ..submit })),

@@ -110,6 +110,7 @@ pub fn visible(text: &str) -> String {
             '\u{7f}' => shown.push('\u{2421}'),
             // The other controls, and what reverses or hides the text around it.
             '\u{80}'..='\u{9f}'
+            | '\u{61c}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}'
@@ -186,7 +187,10 @@ mod tests {
     #[test]
     fn no_control_character_reaches_a_terminal() {
         assert_eq!(visible("a\u{1b}[1;31mred\u{1b}[0m\r\nb\tc\0\rd\u{7f}"), "ared\nb    c␀␍d␡");
-        assert_eq!(visible("\u{1b}]0;title\u{7}\u{9b}31m\u{202e}x"), "␛]0;title␇\u{fffd}31m\u{fffd}x");
+        assert_eq!(
+            visible("\u{1b}]0;title\u{7}\u{9b}31m\u{202e}\u{61c}x"),
+            "␛]0;title␇\u{fffd}31m\u{fffd}\u{fffd}x"
+        );
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         assert!(!visible(&all).chars().any(|character| character.is_control() && character != '\n'));
     }

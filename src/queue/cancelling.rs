@@ -115,8 +115,8 @@ impl Queue {
         self.cancelled("mark", &answer)
     }
 
-    /// Completes a job that nobody has in hand, for whoever added it and needs nothing more to be done with it. Tells
-    /// whether it has ended: `false` = somebody has it. `return_value` is JSON text.
+    /// Completes a job that nobody has in hand, or that failed, for whoever added it and needs nothing more to be done
+    /// with it. Tells whether it has ended: `false` = somebody has it. `return_value` is JSON text.
     ///
     /// # Errors
     /// Redis cannot be asked. May be called again, with the same token.

@@ -196,6 +196,20 @@ impl Redis {
         Ok(id.map(InstanceId::new))
     }
 
+    /// The id of this installation for whoever only looks: the pinned one, or the one it has. Changes nothing.
+    ///
+    /// # Errors
+    /// Redis cannot be asked.
+    pub async fn instance_as_it_is(
+        &self,
+        pinned: Option<&InstanceId>,
+    ) -> Result<Option<InstanceId>, QueueError> {
+        match pinned {
+            Some(pinned) => Ok(Some(pinned.clone())),
+            None => self.known_instance().await,
+        }
+    }
+
     /// A key of ours beside the queues.
     pub(super) fn own_key(&self, name: &str) -> String {
         format!("{}:correction-runner:{name}", self.inner.prefix)

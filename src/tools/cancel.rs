@@ -22,6 +22,8 @@ use crate::queue::{Cancelled, Cancelling, HeldBy, JobOptions, Keep, NewJob};
 
 /// How often it is looked whether a marked correction has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long it is tried to ask for an end, where nobody waits for it: a correction may be between two queues.
+const ASKING: Duration = Duration::from_secs(5);
 /// How long after its mark a correction is said to be in hands that heed none.
 const IGNORED_AFTER: Duration = Duration::from_secs(15);
 
@@ -45,12 +47,12 @@ async fn cancelled(mut cancel: Cancel, out: &mut Terminal<'_>) -> Result<Answer,
         )));
     }
     let mut all: Vec<Progress> = open.into_iter().map(Progress::of).collect();
-    let until = Instant::now() + if cancel.no_wait { Duration::ZERO } else { cancel.timeout };
+    let until = Instant::now() + if cancel.no_wait { ASKING } else { cancel.timeout };
     loop {
         for one in all.iter_mut().filter(|one| one.fate.is_open()) {
             one.go_on(&place).await?;
         }
-        if all.iter().all(|one| !one.fate.is_open()) || Instant::now() >= until {
+        if all.iter().all(|one| one.fate.is_enough(cancel.no_wait)) || Instant::now() >= until {
             break;
         }
         if !cancel.json {
@@ -92,9 +94,15 @@ impl Fate {
         matches!(self, Self::Unasked | Self::Marked(_))
     }
 
+    /// Whether nothing more is to be done for it.
+    fn is_enough(&self, no_wait: bool) -> bool {
+        !self.is_open() || no_wait && matches!(self, Self::Marked(_))
+    }
+
     fn for_programs(&self) -> &'static str {
         match self {
-            Self::Unasked | Self::Marked(_) => "asked",
+            Self::Unasked => "not_asked",
+            Self::Marked(_) => "asked",
             Self::Cancelled => "cancelled",
             Self::TooLate(_) => "too_late",
             Self::Gone => "gone",
@@ -103,7 +111,7 @@ impl Fate {
 
     fn in_words(&self) -> String {
         match self {
-            Self::Unasked => "not cancelled yet".into(),
+            Self::Unasked => "not asked for: it was between two queues; try again".into(),
             Self::Marked(HeldBy::Ours) => "asked for; it has not ended yet".into(),
             Self::Marked(HeldBy::Other) => {
                 "asked for, but it is in the hands of a client that heeds no cancelling, such as the original's \
@@ -291,5 +299,26 @@ impl Progress {
             "detail": self.fate.in_words(),
             "container_id": self.found.container.as_ref().map(crate::identity::ContainerId::as_str),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_asked_of_what_was_not() {
+        let marked = Fate::Marked(HeldBy::Ours);
+        for (fate, no_wait, enough) in [
+            (&Fate::Unasked, true, false),
+            (&Fate::Unasked, false, false),
+            (&marked, true, true),
+            (&marked, false, false),
+            (&Fate::Cancelled, false, true),
+            (&Fate::Gone, true, true),
+        ] {
+            assert_eq!(fate.is_enough(no_wait), enough, "{fate:?} {no_wait}");
+        }
+        assert_eq!((Fate::Unasked.for_programs(), marked.for_programs()), ("not_asked", "asked"));
     }
 }

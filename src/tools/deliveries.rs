@@ -47,8 +47,10 @@ async fn carry_out(deliveries: Deliveries, out: &mut Terminal<'_>) -> Result<Ans
         redis.ok_or_else(|| DeliveriesError::Senseless("there are no settings of Redis".into()))?;
     let redis = Redis::new(&settings)?;
     redis.ready().await?;
-    let place =
-        Place { queue: redis.queue(FINISHED_QUEUE), instance: redis.instance(instance.as_ref()).await? };
+    // Without one no correction was ever made here, and an id of nobody's does as well.
+    let instance = redis.instance_as_it_is(instance.as_ref()).await?;
+    let instance = instance.unwrap_or_else(|| InstanceId::new(uuid::Uuid::new_v4().to_string()));
+    let place = Place { queue: redis.queue(FINISHED_QUEUE), instance };
     match order {
         DeliveriesOrder::List(order) => list::list(&place, &order, out).await,
         DeliveriesOrder::Show(order) => show::show(&place, &order, out).await,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::Answer;
 use super::terminal::Terminal;
+use super::trial::Signals;
 use crate::config::{CommonSettings, Configuration};
 use crate::config::{Component, Diagnosed, DockerSettings, Doctor, NotifierSettings, StarterSettings};
 
@@ -34,7 +35,7 @@ pub(super) fn examine(doctor: &Doctor, out: &mut Terminal<'_>) -> io::Result<Ans
         return Ok(Answer::Senseless("there are no settings".into()));
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let parts = runtime.block_on(all_parts(doctor, diagnosed));
+    let (parts, was_stopped) = runtime.block_on(all_parts(doctor, diagnosed))?;
     runtime.shutdown_timeout(LAST_WORDS);
     let component = diagnosed.configuration.component;
     if doctor.json {
@@ -43,10 +44,15 @@ pub(super) fn examine(doctor: &Doctor, out: &mut Terminal<'_>) -> io::Result<Ans
         report::print(component, &parts, out)?;
     }
     let failed = parts.iter().any(|part| part.worst() == Some(Verdict::Failure));
-    Ok(if failed { Answer::No } else { Answer::Yes })
+    Ok(match (was_stopped, failed) {
+        (true, _) => Answer::Interrupted,
+        (false, true) => Answer::No,
+        (false, false) => Answer::Yes,
+    })
 }
 
-async fn all_parts(doctor: &Doctor, diagnosed: &Diagnosed) -> Vec<Findings> {
+/// What was found, and whether a signal cut it short.
+async fn all_parts(doctor: &Doctor, diagnosed: &Diagnosed) -> io::Result<(Vec<Findings>, bool)> {
     let patient = Patient::of(&diagnosed.configuration);
     let mut redis = Findings::of("redis", "Redis");
     let mut docker = Findings::of("docker", "Docker");
@@ -93,22 +99,36 @@ async fn all_parts(doctor: &Doctor, diagnosed: &Diagnosed) -> Vec<Findings> {
         }
     }
     let mut parts = vec![redis, docker, callbacks];
+    let mut was_stopped = false;
     if doctor.deep {
-        let mut deep = Findings::of("container", "A container");
-        let look = deep::check(doctor.image.as_deref(), diagnosed, &mut deep);
-        if tokio::time::timeout(DEEP, look).await.is_err() {
-            deep.fail(
-                "in_time",
-                format!("gave up after {} s", DEEP.as_secs()),
-                "look at the Docker host: docker ps --all --filter name=correction-doctor-",
-            );
-        }
+        let (deep, stopped) = deeply(doctor, diagnosed).await?;
         parts.push(deep);
+        was_stopped = stopped;
     }
     settings::check(diagnosed, &mut settings);
     parts.push(settings);
     parts.retain(|part| !part.is_empty());
-    parts
+    Ok((parts, was_stopped))
+}
+
+/// What a container shows, and whether a signal cut that short.
+async fn deeply(doctor: &Doctor, diagnosed: &Diagnosed) -> io::Result<(Findings, bool)> {
+    let mut deep = Findings::of("container", "A container");
+    let signals = Signals::taken()?;
+    let look = deep::check(doctor.image.as_deref(), diagnosed, &signals, &mut deep);
+    let in_time = tokio::select! {
+        looked = tokio::time::timeout(DEEP, look) => looked.is_ok(),
+        // What is left of the container the next one finds.
+        () = signals.again() => true,
+    };
+    if !in_time {
+        deep.fail(
+            "in_time",
+            format!("gave up after {} s", DEEP.as_secs()),
+            "look at the Docker host: docker ps --all --filter name=correction-doctor-",
+        );
+    }
+    Ok((deep, signals.were_sent()))
 }
 
 /// What the component that is asked about uses.

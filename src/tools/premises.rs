@@ -1,6 +1,6 @@
 //! What commands about corrections work with: the queues, the installation's id, and the ways in which they fail.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use super::Answer;
 use crate::config::{CommonSettings, DockerSettings};
@@ -51,22 +51,43 @@ pub(super) struct Place {
     pub running: Queue,
     pub finished: Queue,
     pub instance: InstanceId,
+    /// Whether that is its id; `false` = it has none yet, and this one is nobody's.
+    pub has_instance: bool,
     pub common: CommonSettings,
 }
 
 impl Place {
-    /// Finds Redis and the installation's id.
+    /// Finds Redis and the installation's id, and changes neither: a pin that only this command has is not the
+    /// components'.
     pub async fn reach(common: Option<CommonSettings>) -> Result<Self, Refused> {
+        let mut place = Self::without_instance(common)?;
+        place.redis.ready().await?;
+        if let Some(instance) = place.redis.instance_as_it_is(place.common.instance.as_ref()).await? {
+            (place.instance, place.has_instance) = (instance, true);
+        }
+        Ok(place)
+    }
+
+    /// The same for whoever adds a job: an installation without an id gets one, so that its correction can be told.
+    pub async fn reach_to_add(common: Option<CommonSettings>) -> Result<Self, Refused> {
+        let place = Self::reach(common).await?;
+        if place.has_instance {
+            return Ok(place);
+        }
+        let instance = place.redis.instance(None).await?;
+        Ok(Self { instance, has_instance: true, ..place })
+    }
+
+    fn without_instance(common: Option<CommonSettings>) -> Result<Self, Refused> {
         let common = common.ok_or_else(|| Refused::Senseless("there are no settings of Redis".into()))?;
         let redis = Redis::new(&common.redis)?;
-        redis.ready().await?;
-        let instance = redis.instance(common.instance.as_ref()).await?;
         Ok(Self {
             pending: redis.queue(PENDING_QUEUE),
             running: redis.queue(RUNNING_QUEUE),
             finished: redis.queue(FINISHED_QUEUE),
             redis,
-            instance,
+            instance: InstanceId::new(uuid::Uuid::new_v4().to_string()),
+            has_instance: false,
             common,
         })
     }
@@ -103,12 +124,13 @@ pub(super) fn is_confirmed(flag: &str, named: Option<&str>, target: &str) -> Res
     // As the scripts ask (scripts/parts/speech.sh).
     let letters = || fastrand::choice(b"bcdfghjkmnpqrstvwxz").map_or('x', |letter| char::from(*letter));
     let word: String = std::iter::repeat_with(letters).take(4).collect();
-    eprint!("Type the word {word} to go on, anything else to leave all as it is: ");
+    // Where nobody can read the question, nothing is done.
+    write!(io::stderr(), "Type the word {word} to go on, anything else to leave all as it is: ")?;
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() == word {
         return Ok(true);
     }
-    eprintln!("Nothing was done.");
+    writeln!(io::stderr(), "Nothing was done.")?;
     Ok(false)
 }

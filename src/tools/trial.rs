@@ -8,7 +8,7 @@ mod bench;
 mod course;
 mod document;
 mod finding;
-mod leftovers;
+pub(super) mod leftovers;
 mod place;
 mod pointing;
 mod remedies;
@@ -23,7 +23,7 @@ use crate::docker::{Engine, EngineError};
 
 use self::bench::{Bench, Course};
 use self::course::Stopped;
-use self::signals::Signals;
+pub(super) use self::signals::Signals;
 use self::watching::Watching;
 use super::Answer;
 use super::terminal::Terminal;
@@ -84,9 +84,15 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
     loop {
         let mut watching = Watching::begin(trial, &engine, &file).await;
         let bench = Bench { trial, engine: &engine, about: &about, file: &file };
-        let course = Box::pin(course::run(&bench, signals, watching.changed(), &mut aside)).await?;
+        let course =
+            Box::pin(course::run(&bench, signals, watching.changed(trial.docker.pull), &mut aside)).await?;
         let answer = match course {
-            Ok(course) => told(trial, &course, out)?,
+            Ok(course) => {
+                if trial.docker.pull {
+                    watching.pulled(course.image_id.as_deref());
+                }
+                told(trial, &course, out)?
+            }
             Err(Stopped::Asked) => return Ok(Answer::Interrupted),
             Err(Stopped::Changed) => {
                 watching::say(&mut aside, "it changed meanwhile: trying it again");
@@ -98,7 +104,7 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
         }
         watching::say(&mut aside, "waiting for a change of the file or the image; Ctrl-C ends");
         tokio::select! {
-            () = watching.changed() => {}
+            () = watching.changed(false) => {}
             () = signals.asked() => return Ok(Answer::Yes),
         }
     }

@@ -27,6 +27,9 @@ pub enum ContainersOrder {
     /// Lists them, with what is known of their corrections
     List(ListContainers),
     /// Removes those that nobody needs any more, after showing them and asking
+    ///
+    /// Exit codes: 0 all of them are gone (or there were none), 1 it was not confirmed, or some could not be removed, 64
+    /// what was asked for makes no sense, 69 Redis or Docker is not there.
     Prune(PruneContainers),
 }
 
@@ -42,7 +45,8 @@ pub struct Whose {
     /// Those of the JavaScript original: no label of ours, and a name of the form correction-UUID
     #[arg(long)]
     pub original: bool,
-    /// Only those that were made so long ago
+    /// Only those that were made so long ago. Those of which Redis knows nothing (of another instance, or of the
+    /// original) have to have ended so long ago, too [default: 1h after their end, whenever they were made]
     #[arg(long, value_name = "DURATION", value_parser = span)]
     pub older_than: Option<Duration>,
 }

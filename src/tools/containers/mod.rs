@@ -2,7 +2,7 @@
 //!
 //! Nobody needs a container whose correction is done, and Redis tells of its own installation which are. One whose
 //! result is not told yet is left to the completer. Of another installation, and of the original, Redis knows nothing:
-//! their containers are left while they run, and for an hour afterwards.
+//! their containers are left while they run, and for an hour after their end.
 
 mod prune;
 mod view;
@@ -10,6 +10,7 @@ mod view;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::view::{View, table};
@@ -17,11 +18,11 @@ use super::Answer;
 use super::premises::{Place, Refused, carried_out, engine};
 use super::terminal::Terminal;
 use crate::config::{Containers, ContainersOrder, Whose};
-use crate::docker::{Engine, Owner, State};
+use crate::docker::{Engine, Inhabitant, Inspected, Owner, State};
 use crate::identity::InstanceId;
 use crate::queue::{Standing, State as JobState};
 
-/// How long a container that Redis knows nothing of is left alone after it was made.
+/// How long a container that Redis knows nothing of is left alone after its end, where nobody names another time.
 const UNKNOWN_FOR: Duration = Duration::from_secs(3600);
 
 /// Does what is ordered.
@@ -55,6 +56,9 @@ async fn carry_out(containers: Containers, out: &mut Terminal<'_>) -> Result<Ans
 /// Whose containers are meant, as it has to be named to remove them.
 fn target(place: &Place, whose: &Whose) -> String {
     match owner(place, whose) {
+        Owner::Instance(_) if !place.has_instance && whose.instance.is_none() => {
+            "this system, which has no id yet".into()
+        }
         Owner::Instance(instance) => instance.to_string(),
         Owner::AllInstances => "all-instances".into(),
         Owner::Original => "original".into(),
@@ -83,7 +87,7 @@ enum Need {
     NeverStarted,
     /// Redis knows nothing of it, and it may still be needed.
     Unknown,
-    /// Redis knows nothing of it, and it has been at its end for some time.
+    /// Redis knows nothing of it, and it ended some time ago.
     Old,
 }
 
@@ -115,15 +119,50 @@ impl Need {
     }
 }
 
-fn need_of(standing: Option<Standing>, state: State, age: Duration) -> Need {
-    let rests = matches!(state, State::Exited | State::Dead | State::Created);
+/// `rests`: how long ago it ended, or was made and not started; `None` = it may still run. `least`: after so long one
+/// that Redis knows nothing of is old.
+fn need_of(
+    standing: Option<Standing>,
+    (state, age): (State, Duration),
+    rests: Option<Duration>,
+    least: Duration,
+) -> Need {
     match standing {
         Some(Standing::Done) => Need::Done,
         Some(Standing::Live) => Need::Live,
         Some(Standing::Orphan) if state == State::Created && age >= UNKNOWN_FOR => Need::NeverStarted,
         Some(Standing::Orphan) => Need::Untold,
-        None if rests && age >= UNKNOWN_FOR => Need::Old,
+        None if rests.is_some_and(|rests| rests >= least) => Need::Old,
         None => Need::Unknown,
+    }
+}
+
+/// How long ago a container of which Redis knows nothing came to rest; asks the engine where that matters.
+async fn rest_of(
+    engine: &Engine,
+    one: &Inhabitant,
+    age: Duration,
+    least: Duration,
+) -> Result<Option<Duration>, Refused> {
+    match one.state {
+        State::Created => Ok(Some(age)),
+        // It ended no longer ago than it was made.
+        State::Exited | State::Dead if age >= least => {
+            let inspected = engine.inspect(one.id.as_str()).await?;
+            Ok(inspected.and_then(|inspected| rest_by(&inspected, age, engine.now())))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn rest_by(inspected: &Inspected, age: Duration, now: Timestamp) -> Option<Duration> {
+    match (inspected.state, inspected.finished_at) {
+        (State::Exited | State::Dead, Some(end)) => {
+            Some(Duration::try_from(now.duration_since(end)).unwrap_or_default())
+        }
+        // One that never ran has no end.
+        (State::Exited | State::Dead, None) => Some(age),
+        _ => None,
     }
 }
 
@@ -133,6 +172,7 @@ async fn views(place: &Place, engine: &Engine, whose: &Whose) -> Result<Vec<View
     let mut all = engine.inhabitants(&owner(place, whose)).await?;
     all.sort_by_key(|one| one.created);
     let of_originals = open_containers(place, whose.original).await?;
+    let least = whose.older_than.unwrap_or(UNKNOWN_FOR);
     let mut views = Vec::new();
     for one in all {
         let age = Duration::from_secs(u64::try_from(now - one.created).unwrap_or(0));
@@ -145,7 +185,11 @@ async fn views(place: &Place, engine: &Engine, whose: &Whose) -> Result<Vec<View
             None if of_originals.contains(&one.id) => Some(Standing::Live),
             None => None,
         };
-        views.push(View { need: need_of(standing, one.state, age), age, one });
+        let rests = match standing {
+            None => rest_of(engine, &one, age, least).await?,
+            Some(_) => None,
+        };
+        views.push(View { need: need_of(standing, (one.state, age), rests, least), age, one });
     }
     Ok(views)
 }
@@ -181,11 +225,32 @@ mod tests {
             (Some(Standing::Orphan), State::Exited, old, false),
             (Some(Standing::Orphan), State::Created, young, false),
             (Some(Standing::Orphan), State::Created, old, true),
-            (None, State::Running, old, false),
-            (None, State::Exited, young, false),
-            (None, State::Exited, old, true),
         ] {
-            assert_eq!(need_of(standing, state, age).is_over(), over, "{standing:?} {state:?} {age:?}");
+            let need = need_of(standing, (state, age), None, UNKNOWN_FOR);
+            assert_eq!(need.is_over(), over, "{standing:?} {state:?} {age:?}");
+        }
+    }
+
+    #[test]
+    fn what_redis_knows_nothing_of_is_left_for_an_hour_after_its_end_however_old_it_is() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let long_ago = Duration::from_secs(5 * 3600);
+        for (state, ended_ago, least, over) in [
+            (State::Exited, Some(60), UNKNOWN_FOR, false),
+            (State::Exited, Some(3600), UNKNOWN_FOR, true),
+            (State::Dead, Some(3599), UNKNOWN_FOR, false),
+            (State::Exited, None, UNKNOWN_FOR, true),
+            // What a person names counts from the end, too.
+            (State::Exited, Some(60), Duration::from_secs(30), true),
+            (State::Exited, Some(60), Duration::from_secs(61), false),
+            // The list is only a hint: it runs.
+            (State::Running, Some(7200), UNKNOWN_FOR, false),
+        ] {
+            let finished_at = ended_ago.map(|ago| Timestamp::from_second(1_000_000 - ago).expect("a time"));
+            let inspected = Inspected { finished_at, ..Inspected::of(state, 0) };
+            let rests = rest_by(&inspected, long_ago, now);
+            let need = need_of(None, (State::Exited, long_ago), rests, least);
+            assert_eq!(need.is_over(), over, "{state:?} {ended_ago:?} {least:?}");
         }
     }
 }

@@ -28,7 +28,8 @@ pub(super) async fn prune(
             let count = left.len();
             writeln!(
                 out,
-                "{count} others are left: they run, or their result is not safe yet (containers list; --force)."
+                "{count} others are left: they run, their result is not safe yet, or they ended a short time ago and nothing \
+                 is known of it here (containers list; --force, --older-than)."
             )?;
         }
     }

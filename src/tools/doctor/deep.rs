@@ -1,5 +1,5 @@
 //! A container, made as for a correction, started, read, and removed. It belongs to no installation, so that no
-//! completer knows of it.
+//! completer knows of it, and is told as one of `try`, which removes what a dead process left.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -8,8 +8,10 @@ use super::finding::Findings;
 use crate::config::{Diagnosed, Endpoint, StarterSettings};
 use crate::docker::{ContainerSpec, Engine, EngineError, Inspected, State};
 use crate::identity::ContainerId;
+use crate::job::Errand;
 use crate::profile::Profile;
-use crate::tools::terminal::span;
+use crate::tools::terminal::{Terminal, span};
+use crate::tools::trial::{Signals, leftovers};
 
 /// What is run where nobody names an image (`scripts/make_example_grader`).
 const EXAMPLE: &str = "correctomatic/example-grader:latest";
@@ -20,7 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How much of its output is kept.
 const OUTPUT: u64 = 64 << 10;
 
-pub(super) async fn check(image: Option<&str>, diagnosed: &Diagnosed, into: &mut Findings) {
+pub(super) async fn check(
+    image: Option<&str>,
+    diagnosed: &Diagnosed,
+    signals: &Signals,
+    into: &mut Findings,
+) {
     let Some(starter) = diagnosed.configuration.starter.as_ref().filter(|_| diagnosed.may_use_all()) else {
         return into.skip("only a starter with settings that are right can start one");
     };
@@ -59,16 +66,20 @@ pub(super) async fn check(image: Option<&str>, diagnosed: &Diagnosed, into: &mut
         Ok(submission) => submission,
         Err(why) => return into.skip(&why),
     };
+    if let Err(error) = leftovers::remove(&engine, &mut Terminal::stderr()).await {
+        into.warn("leftovers", format!("what an earlier one left could not be removed: {error}"), "");
+    }
+    let labels = leftovers::labels("doctor", Errand::default(), &profile);
     let spec = ContainerSpec {
         name: format!("correction-doctor-{}", uuid::Uuid::new_v4()),
         image: starter.policy.spelled(image),
         file: submission.path.clone(),
         params: Vec::new(),
-        labels: std::collections::HashMap::new(),
+        labels: labels.to_map(),
         seal: None,
         profile,
     };
-    run(&engine, &spec, into).await;
+    run(&engine, &spec, signals, into).await;
 }
 
 /// A file on the Docker host that a grader may read.
@@ -110,7 +121,7 @@ fn submission(starter: &StarterSettings, profile: &Profile) -> Result<Submission
     }
 }
 
-async fn run(engine: &Engine, spec: &ContainerSpec, into: &mut Findings) {
+async fn run(engine: &Engine, spec: &ContainerSpec, signals: &Signals, into: &mut Findings) {
     let begun = Instant::now();
     let container = match engine.create(spec).await {
         Ok(container) => container,
@@ -124,10 +135,27 @@ async fn run(engine: &Engine, spec: &ContainerSpec, into: &mut Findings) {
     };
     let created = begun.elapsed();
     let ran = tokio::select! {
-        ran = started_and_ended(engine, &container) => ran,
+        ran = started_and_ended(engine, &container) => Some(ran),
         // What was made is removed all the same.
-        _ = tokio::signal::ctrl_c() => Ok(None),
+        () = signals.asked() => None,
     };
+    match ran {
+        None => into.note("end", "it was stopped before its end, as asked", ""),
+        Some(ran) => judge(engine, (spec, &container), ran, (begun, created), into).await,
+    }
+    if let Err(error) = leftovers::remove_by_name(engine, container.as_str()).await {
+        let name = &spec.name;
+        into.warn("remove", format!("it could not be removed: {error}"), format!("docker rm --force {name}"));
+    }
+}
+
+async fn judge(
+    engine: &Engine,
+    (spec, container): (&ContainerSpec, &ContainerId),
+    ran: Result<Option<Inspected>, EngineError>,
+    (begun, created): (Instant, Duration),
+    into: &mut Findings,
+) {
     match ran {
         Err(error) => into.fail("start", told(&error), remedy(&error)),
         Ok(None) => into.fail(
@@ -147,12 +175,8 @@ async fn run(engine: &Engine, spec: &ContainerSpec, into: &mut Findings) {
                     span(took)
                 ),
             );
-            output(engine, &container, into).await;
+            output(engine, container, into).await;
         }
-    }
-    if let Err(error) = engine.remove(&container, true).await {
-        let name = &spec.name;
-        into.warn("remove", format!("it could not be removed: {error}"), format!("docker rm --force {name}"));
     }
 }
 

@@ -29,11 +29,12 @@ pub(super) fn run(logs: Logs, out: &mut Terminal<'_>) -> io::Result<Answer> {
 }
 
 async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused> {
-    let engine = engine(logs.docker.as_ref())?;
     let place = Place::reach(logs.common.take()).await?;
+    // What has ended is told also where no engine can be.
+    let made = || engine(logs.docker.as_ref());
     let jobs = whatever_is_named(&place, &logs.name, logs.by).await?;
     let Some(correction) = the_latest(&jobs) else {
-        return unknown(&engine, &logs, out).await;
+        return unknown(&made()?, &logs, out).await;
     };
     let corrections = how_many(&jobs);
     if corrections > 1 && !logs.json {
@@ -44,7 +45,8 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
     if logs.json {
         let printed = match history.container() {
             Some(container) => {
-                unless_ended(&history, live::captured(&engine, container, logs.tail).await)?.flatten()
+                let captured = async { live::captured(&made()?, container, logs.tail).await };
+                unless_ended(&history, captured.await)?.flatten()
             }
             None => None,
         };
@@ -62,8 +64,8 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
     let mut printed = false;
     if let Some(container) = &container {
         let order = Show { follow: logs.follow && was_open, tail: logs.tail };
-        let shown = show(&engine, container, &order, out).await;
-        printed = unless_ended(&history, shown)?.unwrap_or(false);
+        let shown = async { show(&made()?, container, &order, out).await };
+        printed = unless_ended(&history, shown.await)?.unwrap_or(false);
     }
     if was_open && logs.follow {
         for _ in 0..LOOKS {

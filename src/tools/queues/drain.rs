@@ -1,7 +1,9 @@
 //! `queues drain`: cancels all corrections that wait for a container. What is being started, or runs, goes on.
 
+use std::collections::HashSet;
 use std::io::Write;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::config::DrainQueue;
@@ -22,6 +24,8 @@ struct Drained {
     cancelled: u64,
     /// A starter took them meanwhile: they end as cancelled, too, in a moment.
     marked: u64,
+    /// They were submitted after the question, and are left.
+    younger: u64,
 }
 
 pub(super) async fn drain(
@@ -29,7 +33,10 @@ pub(super) async fn drain(
     order: &DrainQueue,
     out: &mut Terminal<'_>,
 ) -> Result<Answer, Refused> {
-    let (counts, target) = (place.pending.counts().await?, place.target());
+    let target = place.target();
+    // Whoever confirms means what they were told of.
+    let asked_at = Timestamp::now().as_millisecond().unsigned_abs();
+    let counts = place.pending.counts().await?;
     let waiting = counts.waiting + counts.prioritized + counts.delayed;
     if order.yes_drain.is_none() && waiting > 0 {
         let what = if order.forget {
@@ -39,13 +46,19 @@ pub(super) async fn drain(
         };
         writeln!(Terminal::stderr(), "{waiting} corrections that wait in {target} {what}.")?;
     }
-    if waiting > 0 && !is_confirmed("--yes-drain", order.yes_drain.as_deref(), &target)? {
+    // A wrong name is told even where there is nothing to be done.
+    let is_to_be_asked = waiting > 0 || order.yes_drain.is_some();
+    if is_to_be_asked && !is_confirmed("--yes-drain", order.yes_drain.as_deref(), &target)? {
         return Ok(Answer::No);
     }
-    let drained = all_that_wait(place, order.forget).await?;
+    let drained = match waiting {
+        0 => Drained::default(),
+        _ => all_that_wait(place, order.forget, asked_at).await?,
+    };
     if order.json {
         out.document(&json!({
             "target": target, "cancelled": drained.cancelled, "being_started": drained.marked, "forget": order.forget,
+            "left": drained.younger,
         }))?;
     } else {
         let verb = if order.forget { "forgotten" } else { "cancelled" };
@@ -57,6 +70,9 @@ pub(super) async fn drain(
                 "{count} were taken by a starter meanwhile, and are cancelled in a moment, with a result."
             )?;
         }
+        if drained.younger > 0 {
+            writeln!(out, "{} were submitted meanwhile, and are left.", drained.younger)?;
+        }
         if counts.active > 0 {
             writeln!(out, "What was being started, or runs, goes on: correction-runner cancel ends it.")?;
         }
@@ -64,8 +80,8 @@ pub(super) async fn drain(
     Ok(Answer::Yes)
 }
 
-async fn all_that_wait(place: &Place, forget: bool) -> Result<Drained, Refused> {
-    let mut drained = Drained::default();
+async fn all_that_wait(place: &Place, forget: bool, asked_at: u64) -> Result<Drained, Refused> {
+    let (mut drained, mut younger) = (Drained::default(), HashSet::new());
     for state in WAITING {
         // What is cancelled leaves its place, so that the first page is always the next one; what stays (a starter has
         // it, or it is another by now) is passed over.
@@ -78,8 +94,18 @@ async fn all_that_wait(place: &Place, forget: bool) -> Result<Drained, Refused> 
                 stays = next;
                 continue;
             }
+            if records.iter().all(|record| record.timestamp > asked_at) {
+                younger.extend(records.into_iter().map(|record| record.id));
+                let Some(next) = next else { break };
+                stays = next;
+                continue;
+            }
             let mut left = 0;
             for record in records {
+                if record.timestamp > asked_at {
+                    younger.insert(record.id);
+                    continue;
+                }
                 let found = Found::of(Stage::Pending, record, place);
                 match end_or_mark(place, &found, &LockToken::unique(), forget).await? {
                     Cancelled::Now => {
@@ -96,5 +122,6 @@ async fn all_that_wait(place: &Place, forget: bool) -> Result<Drained, Refused> 
             }
         }
     }
+    drained.younger = younger.len() as u64;
     Ok(drained)
 }

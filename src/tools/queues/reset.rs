@@ -36,15 +36,18 @@ pub(super) async fn reset(
     let deleted = removed.pending + removed.running + removed.finished + removed.own;
     if order.json {
         out.document(&json!({
-            "target": target, "queues": as_json(&all), "deleted_keys": deleted, "instance": place.instance.as_str(),
+            "target": target, "queues": as_json(&all), "deleted_keys": deleted, "instance": place.has_instance.then(|| place.instance.as_str()),
         }))?;
     } else {
         writeln!(out, "Deleted {deleted} keys of {target}.")?;
-        writeln!(
-            out,
-            "Containers that were running for it stay. To remove them: correction-runner containers prune --instance {}",
-            place.instance
-        )?;
+        if place.has_instance {
+            writeln!(
+                out,
+                "Its containers stay, and nobody knows of them any more. To remove them all: correction-runner \
+                 containers prune --force --instance {}",
+                place.instance
+            )?;
+        }
     }
     Ok(Answer::Yes)
 }

@@ -20,6 +20,7 @@ use self::wait::{Ended, Waited};
 use super::Answer;
 use super::premises::{Place, Refused, carried_out};
 use super::terminal::{Style, Terminal, printable, seconds, span};
+use super::trial::Signals;
 use crate::callback::Body;
 use crate::config::Submit;
 use crate::fields::raw;
@@ -47,7 +48,7 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
         (None, None) => String::new(),
     };
     let (data, work_id) = job_of(&submit, &callback)?;
-    let place = Place::reach(submit.common.take()).await?;
+    let place = Place::reach_to_add(submit.common.take()).await?;
     let begun = Instant::now();
     let timestamp = Timestamp::now().as_millisecond().unsigned_abs();
     let errand = Errand { work_id: Some(WorkId(raw(&work_id))), ..Errand::default() };
@@ -64,20 +65,39 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
         facts.write(&submit, None, begun.elapsed(), out)?;
         return Ok(Answer::Yes);
     }
+    let signals = Signals::taken()?;
     let mut person = Terminal::stderr();
-    let waited = wait::until_ended(&place, (job, correction, timestamp), begun + submit.timeout, |state| {
+    let ended = wait::until_ended(&place, (job, correction, timestamp), begun + submit.timeout, |state| {
         person.progress(&format!("{state} for {}", span(begun.elapsed())))
-    })
-    .await;
+    });
+    let waited = tokio::select! {
+        waited = ended => Some(waited),
+        () = signals.asked() => None,
+    };
     person.progress("")?;
-    let waited = waited?;
+    let Some(waited) = waited.transpose()? else {
+        writeln!(io::stderr(), "stopped waiting; {}", what_becomes_of(&facts.job, receiver.is_some()))?;
+        facts.write(&submit, None, begun.elapsed(), out)?;
+        return Ok(Answer::Interrupted);
+    };
     let took = begun.elapsed();
     match waited {
         Waited::Ended(ended) => {
             facts.write(&submit, Some(&ended), took, out)?;
             out.flush()?;
             if receiver.is_some() {
-                wait::until_delivered(&place, &ended.job).await?;
+                let is_settled = tokio::select! {
+                    is_settled = wait::until_delivered(&place, &ended.job, &signals) => is_settled?,
+                    () = signals.again() => false,
+                };
+                if !is_settled {
+                    let job = printable(ended.job.as_str());
+                    writeln!(
+                        io::stderr(),
+                        "a notifier tries to deliver the result to this command, which ends: it may become a dead \
+                         letter (correction-runner deliveries show {job})"
+                    )?;
+                }
             }
             Ok(ended.answer())
         }
@@ -90,15 +110,26 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
         }
         Waited::NotYet => {
             let after = span(submit.timeout);
-            writeln!(
-                io::stderr(),
-                "there is no result after {after}; the correction goes on: correction-runner logs {} --by job-id",
-                facts.job
-            )?;
+            let then = what_becomes_of(&facts.job, receiver.is_some());
+            writeln!(io::stderr(), "there is no result after {after}; {then}")?;
             facts.write(&submit, None, took, out)?;
             Ok(Answer::NotYet)
         }
     }
+}
+
+/// What becomes of a correction for which nobody waits any more.
+fn what_becomes_of(job: &JobId, is_ours: bool) -> String {
+    let goes_on = format!(
+        "the correction goes on: correction-runner logs {job} --by job-id tells of it, and correction-runner cancel \
+         {job} --by job-id ends it"
+    );
+    if !is_ours {
+        return goes_on;
+    }
+    format!(
+        "{goes_on}. Its result is for this command alone: it becomes a dead letter (correction-runner deliveries list)"
+    )
 }
 
 /// The job's data, checked as the starter checks it, and its `work_id`.
@@ -216,6 +247,14 @@ mod tests {
         );
         assert_eq!(work_id, json!("w7"));
         assert_eq!(job("submit g /f --work-id 7").expect("a job").1, json!(7));
+    }
+
+    #[test]
+    fn whoever_stops_waiting_is_told_what_becomes_of_it() {
+        let (ours, others) =
+            (what_becomes_of(&JobId::new("7"), true), what_becomes_of(&JobId::new("7"), false));
+        assert!(ours.contains("cancel 7 --by job-id") && ours.contains("dead letter"), "{ours}");
+        assert!(others.contains("cancel 7 --by job-id") && !others.contains("dead letter"), "{others}");
     }
 
     #[test]

@@ -10,11 +10,14 @@ use crate::queue::State;
 use crate::tools::Answer;
 use crate::tools::corrections::{Found, Stage, successor};
 use crate::tools::premises::{Place, Refused};
+use crate::tools::trial::Signals;
 
 /// The first and the longest pause between two looks.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// How long a notifier may take to deliver to us before the result is taken back.
 const DELIVERY: Duration = Duration::from_secs(10);
+/// How long it is tried to take it back while a notifier has it in hand.
+const TAKING_BACK: Duration = Duration::from_secs(30);
 /// After so long without a trace of a job it is looked for by its `work_id`.
 const UNSEEN: Duration = Duration::from_secs(1);
 /// After so long it is gone.
@@ -121,23 +124,33 @@ async fn look(place: &Place, job: &JobId, correction: &CorrectionId) -> Result<O
     Ok(None)
 }
 
-/// Waits until a result that is for us alone has been delivered, or takes it back.
-pub(super) async fn until_delivered(place: &Place, job: &JobId) -> Result<(), Refused> {
+/// Waits until a result that is for us alone has been delivered, or takes it back: soon, where that is asked for by a
+/// signal. Tells whether either was done.
+pub(super) async fn until_delivered(place: &Place, job: &JobId, signals: &Signals) -> Result<bool, Refused> {
     let (begun, token) = (Instant::now(), LockToken::unique());
     let said = raw("Its submitter took the result from the queue");
     let mut pause = LOOKS.0;
     while begun.elapsed() < DELIVERY {
-        let Some((record, _)) = place.finished.record(job).await? else { return Ok(()) };
+        let Some((record, _)) = place.finished.record(job).await? else { return Ok(true) };
         match record.state {
-            State::Completed | State::Failed => return Ok(()),
-            // A first attempt failed: the next ones will.
-            State::Delayed => break,
+            State::Completed => return Ok(true),
+            // A first attempt failed: the next ones will. Or its notifier may not deliver to us.
+            State::Delayed | State::Failed => break,
             State::Waiting | State::Prioritized | State::Active => {}
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = signals.asked() => break,
+        }
         pause = (pause * 2).min(LOOKS.1);
     }
-    let keep = place.common.retention.completed;
-    place.finished.withdraw(job, &token, said.get(), keep).await?;
-    Ok(())
+    let (begun, keep) = (Instant::now(), place.common.retention.completed);
+    while begun.elapsed() < TAKING_BACK {
+        if place.finished.withdraw(job, &token, said.get(), keep).await? {
+            return Ok(true);
+        }
+        // A notifier has it in hand, and tries.
+        tokio::time::sleep(LOOKS.1).await;
+    }
+    Ok(false)
 }

@@ -7,16 +7,13 @@ use jiff::Timestamp;
 
 use super::super::Answer;
 use super::finding::Finding;
-use super::leftovers::{INSTANCE, Owner};
 use super::{TrialError, place, remedies};
 use crate::callback::Body;
 use crate::completer::single::Known;
 use crate::config::Trial;
 use crate::docker::{About, Engine, Inspected, State};
 use crate::fields::raw;
-use crate::identity::{CorrectionId, InstanceId, JobId};
 use crate::job::{Errand, FinishedJob, PendingJob, WorkId};
-use crate::labels::Labels;
 use crate::outcome::Failure;
 use crate::output::Output;
 use crate::profile::Profile;
@@ -170,26 +167,5 @@ impl Ran {
             took: took.and_then(|(from, to)| Duration::try_from(to.duration_since(from)).ok()),
             memory: None,
         }
-    }
-}
-
-/// What the container says about itself: that it is a `try`'s, and which process's.
-pub(super) fn labels(job: &PendingJob, profile: &Profile) -> Labels {
-    let (instance, number) = (InstanceId::new(INSTANCE), JobId::new(uuid::Uuid::new_v4().to_string()));
-    let timestamp = Timestamp::now().as_millisecond().unsigned_abs();
-    Labels {
-        correction: CorrectionId::derive(&instance, &number, timestamp, 0),
-        instance,
-        job: number,
-        name: "try".to_owned(),
-        timestamp,
-        generation: 0,
-        attempt: Owner::this().told(),
-        timeout_ms: profile.timeout_ms(),
-        disk: profile.disk,
-        // Nobody is to be told of it, whoever reads this.
-        errand: Errand { callback: None, ..job.errand.clone() },
-        rerun: None,
-        seal: None,
     }
 }

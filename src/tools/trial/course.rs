@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::super::terminal::{Terminal, bytes, printable, span};
 use super::TrialError;
-use super::bench::{Bench, Course, Ran, labels};
+use super::bench::{Bench, Course, Ran};
 use super::leftovers::{self, INSTANCE};
 use super::signals::Signals;
 use crate::completer;
@@ -59,7 +59,7 @@ pub(super) async fn run(
     if let Err(problem) = bench.about.abilities.has_runtime_of(&profile) {
         return Err(TrialError::Senseless(format!("no container can run so (CONTAINER_RUNTIME): {problem}")));
     }
-    let labels = labels(&job, &profile);
+    let labels = leftovers::labels("try", job.errand.clone(), &profile);
     let number = labels.job.clone();
     let spec = match starter.composed(&job, labels, profile).await {
         Ok(spec) => spec,
@@ -83,7 +83,15 @@ pub(super) async fn run(
         leftovers::tell_left(&spec.name, &error, aside);
     }
     show(aside, "");
-    Ok(match course? {
+    let course = course?;
+    // What was pulled meanwhile has an id by now.
+    let image_id = match image_id {
+        None => bench.engine.image_id(&spec.image).await.ok().flatten(),
+        known => known,
+    };
+    let not_started =
+        |bench: &Bench<'_>, profile, none| bench.not_started(&job, profile, image_id.clone(), none);
+    Ok(match course {
         Err(stopped) => Err(stopped),
         Ok(Err(none)) => Ok(not_started(bench, Some(spec.profile), none)),
         Ok(Ok((known, ran))) => Ok(bench.course(&job, Some(spec.profile), image_id, known, Some(ran))),

@@ -1,4 +1,4 @@
-//! Whose containers are a `try`'s, and the removal of those whose `try` is dead.
+//! Whose containers are a `try`'s (or a `doctor`'s), and the removal of those whose `try` is dead.
 //!
 //! They carry an instance id of their own, so that no runner that shares the engine takes them for its own, and a
 //! sign of the process that made them. One whose process is gone is removed by the next `try`. Of a process that
@@ -7,14 +7,18 @@
 use std::fs;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::super::terminal::Terminal;
 use super::watching::say;
 use crate::docker::{Engine, EngineError, Removed};
-use crate::identity::{ContainerId, InstanceId};
+use crate::identity::{ContainerId, CorrectionId, InstanceId, JobId};
+use crate::job::Errand;
 use crate::labels::Labels;
+use crate::profile::Profile;
 
 /// The instance id of all containers of `try`.
-pub(super) const INSTANCE: &str = "correction-runner-try";
+pub(super) const INSTANCE: &str = InstanceId::OF_TRIALS;
 /// How long after its time a container of a process that cannot be seen is left alone; the same where it has no limit.
 const GRACE: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(24 * 3600));
 /// How often, and how far apart, a removal is tried.
@@ -68,11 +72,32 @@ fn beginning_of(process: u32) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
+/// What a container says about itself: that it belongs to no installation, and which process made it.
+pub(in crate::tools) fn labels(name: &str, errand: Errand, profile: &Profile) -> Labels {
+    let (instance, number) = (InstanceId::new(INSTANCE), JobId::new(uuid::Uuid::new_v4().to_string()));
+    let timestamp = Timestamp::now().as_millisecond().unsigned_abs();
+    Labels {
+        correction: CorrectionId::derive(&instance, &number, timestamp, 0),
+        instance,
+        job: number,
+        name: name.to_owned(),
+        timestamp,
+        generation: 0,
+        attempt: Owner::this().told(),
+        timeout_ms: profile.timeout_ms(),
+        disk: profile.disk,
+        // Nobody is to be told of it, whoever reads this.
+        errand: Errand { callback: None, ..errand },
+        rerun: None,
+        seal: None,
+    }
+}
+
 /// Removes what dead ones left.
 ///
 /// # Errors
 /// The engine failed.
-pub(super) async fn remove(engine: &Engine, aside: &mut Terminal<'_>) -> Result<(), EngineError> {
+pub(in crate::tools) async fn remove(engine: &Engine, aside: &mut Terminal<'_>) -> Result<(), EngineError> {
     let now = engine.now().as_second();
     let left = engine
         .list(&InstanceId::new(INSTANCE), |listed| {
@@ -105,7 +130,7 @@ fn is_left(labels: &Labels, age: Duration) -> bool {
 ///
 /// # Errors
 /// It is still there.
-pub(super) async fn remove_by_name(engine: &Engine, name: &str) -> Result<(), EngineError> {
+pub(in crate::tools) async fn remove_by_name(engine: &Engine, name: &str) -> Result<(), EngineError> {
     match engine.inspect(name).await? {
         Some(inspected) => removed(engine, &inspected.id).await,
         None => Ok(()),

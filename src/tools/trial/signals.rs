@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What the signals ask for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Signals {
+pub(in crate::tools) struct Signals {
     asked: CancellationToken,
     again: CancellationToken,
 }
@@ -15,7 +15,7 @@ pub(super) struct Signals {
 impl Signals {
     /// From now on SIGINT, SIGTERM and SIGHUP no longer end the process but ask for it. Must be called inside a
     /// Tokio runtime.
-    pub(super) fn taken() -> io::Result<Self> {
+    pub(in crate::tools) fn taken() -> io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
@@ -34,13 +34,18 @@ impl Signals {
         Ok(signals)
     }
 
+    /// Whether there was any by now.
+    pub(in crate::tools) fn were_sent(&self) -> bool {
+        self.asked.is_cancelled()
+    }
+
     /// Waits for the first signal: stop, and leave nothing behind.
-    pub(super) async fn asked(&self) {
+    pub(in crate::tools) async fn asked(&self) {
         self.asked.cancelled().await;
     }
 
     /// Waits for the second one: stop at once.
-    pub(super) async fn again(&self) {
+    pub(in crate::tools) async fn again(&self) {
         self.again.cancelled().await;
     }
 }

@@ -32,6 +32,17 @@ struct Look {
     image: Option<String>,
 }
 
+impl Look {
+    /// Whether another look shows a change. `pulls`: an image that came is none, and is known from now on.
+    fn becomes(&mut self, now: Self, pulls: bool) -> bool {
+        if pulls && self.image.is_none() && now.file == self.file {
+            self.image = now.image;
+            return false;
+        }
+        now != *self
+    }
+}
+
 impl<'a> Watching<'a> {
     /// Looks at it as it is now.
     pub(super) async fn begin(trial: &Trial, engine: &'a Engine, file: &str) -> Self {
@@ -41,8 +52,9 @@ impl<'a> Watching<'a> {
         Self { is_wanted: trial.watch, engine, image, file, seen }
     }
 
-    /// Waits until it is another; for ever where nobody wants to know.
-    pub(super) async fn changed(&mut self) {
+    /// Waits until it is another; for ever where nobody wants to know. `pulls`: a trial runs that pulls an image
+    /// which is not there: that this one comes is no change.
+    pub(super) async fn changed(&mut self, pulls: bool) {
         if !self.is_wanted {
             return std::future::pending().await;
         }
@@ -50,11 +62,20 @@ impl<'a> Watching<'a> {
             tokio::time::sleep(LOOK_EVERY).await;
             let image = self.engine.image_id(&self.image).await.unwrap_or_else(|_| self.seen.image.clone());
             let now = Look { file: fingerprint(&self.file), image };
-            if now != self.seen {
+            if self.seen.becomes(now, pulls) {
                 // What is being written or built is left to become whole.
                 tokio::time::sleep(LOOK_EVERY / 2).await;
                 return;
             }
+        }
+    }
+}
+
+impl Watching<'_> {
+    /// A trial is over that pulls what is not there, and found this image.
+    pub(super) fn pulled(&mut self, image: Option<&str>) {
+        if self.seen.image.is_none() {
+            self.seen.image = image.map(str::to_owned);
         }
     }
 }
@@ -91,6 +112,23 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn an_image_that_we_pulled_is_no_change_and_each_other_one_is() {
+        let look = |file, image: Option<&str>| Look { file, image: image.map(str::to_owned) };
+        for (seen, now, pulls, change) in [
+            (look(1, None), look(1, Some("a")), true, false),
+            (look(1, None), look(1, Some("a")), false, true),
+            (look(1, None), look(2, Some("a")), true, true),
+            (look(1, Some("a")), look(1, Some("b")), true, true),
+            (look(1, Some("a")), look(1, Some("a")), true, false),
+            (look(1, None), look(1, None), true, false),
+        ] {
+            let mut after = seen.clone();
+            assert_eq!(after.becomes(now.clone(), pulls), change, "{seen:?} {now:?} {pulls}");
+            assert!(change || after == now, "what came is known: {after:?}");
+        }
+    }
 
     #[test]
     fn each_change_of_a_file_or_of_one_in_a_folder_is_seen_and_nothing_else() {
