@@ -195,9 +195,7 @@ impl Session {
                 ),
             }
             let wait = sleep(backoff.next_delay());
-            if assignment.lost.run_until_cancelled(wait).await.is_none() {
-                return None;
-            }
+            assignment.lost.run_until_cancelled(wait).await?;
         }
     }
 
