@@ -20,7 +20,7 @@ use crate::identity::{ContainerId, InstanceId};
 use crate::labels::{INSTANCE_LABEL, Labels};
 
 /// How much longer than other calls a list may take.
-const LIST_FACTOR: u32 = 6;
+pub(super) const LIST_FACTOR: u32 = 6;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::connect::{Engine, decoded};
+use super::container::LIST_FACTOR;
 use super::error::{Call, EngineError};
 use super::types::State;
 use crate::identity::{CONTAINER_NAME_PREFIX, ContainerId, InstanceId};
 use crate::labels::{INSTANCE_LABEL, Labels};
-
-/// How much longer than other calls a list may take.
-const LIST_FACTOR: u32 = 6;
 
 /// Whose containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
