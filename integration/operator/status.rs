@@ -272,7 +272,8 @@ async fn on_a_terminal_a_watch_is_drawn_over_itself_in_colour_and_ends_with_ctrl
             "--quiet",
             "--return",
             "--command",
-            &format!("{binary} status --watch --redis-port {port}"),
+            // Without `exec` the shell in between is interrupted too, and its exit code is told.
+            &format!("exec {binary} status --watch --redis-port {port}"),
             "/dev/null",
         ])
         .env_clear()
