@@ -1,5 +1,6 @@
 //! (h) What receivers that hang cost one that answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
             "p99",
             "p99 to that alone",
             "max",
+            "late ones by second",
             "notifier CPU",
             "redis CPU",
         ],
@@ -129,12 +131,14 @@ async fn measure(others: Others, seconds: usize, alone: Option<u64>) -> anyhow::
     receiver.until(count, Duration::from_secs(60)).await.context("a result for the receiver that answers")?;
     let used = (notifier.cpu()?.saturating_sub(cpu), redis.process.cpu()?.saturating_sub(redis_cpu));
     receiver.check()?;
-    let mut took: Vec<u64> =
+    let in_order: Vec<u64> =
         receiver.times().iter().zip(&added).skip(RATE).map(|(at, added)| at.saturating_sub(*added)).collect();
+    let mut took = in_order.clone();
     notifier.stop().await?;
     crowd.end()?;
     took.sort_unstable();
     let p99 = table::percentile(&took, 99);
+    let late = late_by_second(&in_order, alone.unwrap_or(p99));
     let watched = Duration::from_secs(u64::try_from(seconds)?).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "printed with two decimals")]
     let ratio = alone.map_or(String::new(), |alone| format!("{:.2}", p99 as f64 / alone.max(1) as f64));
@@ -154,10 +158,22 @@ async fn measure(others: Others, seconds: usize, alone: Option<u64>) -> anyhow::
         table::ms(p99),
         ratio,
         table::ms(took.last().copied().unwrap_or_default()),
+        late,
         format!("{:.1} %", 100.0 * used.0.as_secs_f64() / watched),
         format!("{:.1} %", 100.0 * used.1.as_secs_f64() / watched),
     ]);
     Ok(p99)
+}
+
+/// How many took more than one and a half times as long as 99 of 100 take alone, in which second since the others'
+/// results were added.
+fn late_by_second(in_order: &[u64], alone: u64) -> String {
+    let mut seconds = BTreeMap::<usize, usize>::new();
+    for (number, _) in in_order.iter().enumerate().filter(|(_, took)| **took > alone + alone / 2) {
+        *seconds.entry(number / RATE).or_default() += 1;
+    }
+    let told: Vec<_> = seconds.iter().map(|(second, count)| format!("{second}: {count}")).collect();
+    told.join(", ")
 }
 
 /// The other receivers and whoever adds their results: on a thread of their own, so that they delay neither the

@@ -20,8 +20,17 @@ pub(super) struct Outcome {
     pub line: String,
     /// Whether the line is written along with the step, or was before it.
     pub logs_with_it: bool,
-    /// Which other jobs are to come forth for it, and whose they are.
-    pub called: Option<(String, Vec<Due>)>,
+    /// Which other jobs are to come forth for it.
+    pub called: Option<Called>,
+}
+
+/// Jobs that come forth since a delivery has ended.
+pub(super) struct Called {
+    /// Whose they are.
+    pub receiver: String,
+    pub jobs: Vec<Due>,
+    /// How much later than its end.
+    pub after: Duration,
 }
 
 impl Outcome {

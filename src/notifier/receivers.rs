@@ -2,7 +2,7 @@
 //!
 //! A delivery begins in one of the worker's *slots* (`CONCURRENT_NOTIFIERS`). One that has no answer yet after
 //! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
-//! by such as are younger than that. (Where most slots are taken, one that takes four times what its receiver took before does
+//! by such as are younger than that. (Where most slots were taken meanwhile, one that takes four times what its receiver took before does
 //! so after [`SOON`]: many may go dark in the same moment.) What began in a slot, and what is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
 //!
 //! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
@@ -41,10 +41,11 @@ use receiver::{Receiver, Standing};
 use visit::Place;
 pub(super) use visit::{Ended, Visit};
 
-/// How long a delivery may go without an answer before it steps aside.
+/// How long a delivery may go without an answer before it steps aside: as long as this, or down to half of it, so that those that
+/// began together do not all make room together, begin the next ones together, and time out together.
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The same where most slots are taken, for one that usually answers sooner.
-pub(super) const SOON: Duration = Duration::from_millis(10);
+pub(super) const SOON: Duration = Duration::from_millis(5);
 /// The longest that a job is put back for, where not too many are (`parked`), if nobody calls it sooner.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.
@@ -81,6 +82,8 @@ struct State {
     known: HashMap<String, Receiver>,
     /// Deliveries in slots.
     in_slots: usize,
+    /// When one began that left less than a quarter of the slots free.
+    crowded: Option<Instant>,
     /// Deliveries that stand aside.
     aside: usize,
     /// Those of them that did from the start, since the last one to the same receiver timed out.
@@ -149,7 +152,15 @@ impl Receivers {
         let mut state = self.state();
         state.forget_some();
         let State {
-            known, in_slots, aside, suspect: suspects, held_by_new, answering, last_turn_of_new, ..
+            known,
+            in_slots,
+            crowded,
+            aside,
+            suspect: suspects,
+            held_by_new,
+            answering,
+            last_turn_of_new,
+            ..
         } = &mut *state;
         let new = || Receiver::new((self.slots / 4).max(1));
         let alone = known.len() <= 1;
@@ -196,8 +207,13 @@ impl Receivers {
             *held_by_new += usize::from(of_a_new_one);
             Place::Slot { of_a_new_one }
         };
-        it.asked = Instant::now();
-        Turn::Now(Visit { receivers: self, receiver: receiver.to_owned(), place })
+        let began = Instant::now();
+        it.asked = began;
+        if *in_slots * 4 >= self.slots * 3 {
+            *crowded = Some(began);
+        }
+        let quick = QUICK.mul_f64(1.0 - fastrand::f64() / 2.0);
+        Turn::Now(Visit { receivers: self, receiver: receiver.to_owned(), place, quick, began })
     }
 
     /// When a slot may be free for a new receiver: the slots of new ones are free again after [`QUICK`] at the

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, error, warn};
 
 use super::dead_letters::DeadLetters;
-use super::outcome::{JITTER, Outcome, Step, after_attempt, answers_nobody, panics_caught, unasked};
+use super::outcome::{Called, JITTER, Outcome, Step, after_attempt, answers_nobody, panics_caught, unasked};
 use super::receivers::{Ended, LONGEST, PutBack, QUICK, Receivers, SOON, Until, Visit};
 use super::tally;
 use crate::backoff::Backoff;
@@ -92,8 +92,11 @@ impl Session {
         if let (Step::AwaitTurn { due, called_by: Some(receiver) }, true) = (&outcome.step, is_put_back) {
             self.call_forth(receiver, self.receivers.park(receiver, due.clone())).await;
         }
-        if let Some((receiver, called)) = outcome.called {
-            self.call_forth(&receiver, called).await;
+        if let Some(Called { receiver, jobs, after }) = outcome.called {
+            if !jobs.is_empty() {
+                let _ = assignment.lost.run_until_cancelled(sleep(after)).await;
+            }
+            self.call_forth(&receiver, jobs).await;
         }
     }
 
@@ -121,10 +124,7 @@ impl Session {
         let (attempt, called) = making_room(assignment, visit, posting).await;
         pass(Point::NotifierAnswered).await;
         tally::attempted(taken, &attempt, &self.metrics);
-        Outcome {
-            called: Some((receiver(callback), called)),
-            ..after_attempt(taken, &shown(callback), &attempt)
-        }
+        Outcome { called: Some(called), ..after_attempt(taken, &shown(callback), &attempt) }
     }
 
     /// No attempt now.
@@ -215,12 +215,13 @@ impl Session {
     }
 }
 
-/// Waits for an attempt to end; answers also which jobs its end calls forth. For as long as it has no answer its slot is given to others, as far as there is room.
+/// Waits for an attempt to end; answers also what its end calls forth. For as long as it has no answer its slot is
+/// given to others, as far as there is room.
 async fn making_room(
     assignment: &Assignment,
     mut visit: Visit<'_>,
     posting: impl Future<Output = Attempt>,
-) -> (Attempt, Vec<Due>) {
+) -> (Attempt, Called) {
     let mut posting = std::pin::pin!(posting);
     if visit.is_aside() {
         assignment.make_room();
@@ -242,6 +243,9 @@ async fn making_room(
         Delivery::Unreachable { .. } => attempt.took < QUICK,
         _ => true,
     };
-    let called = visit.end(if answered { Ended::Answered } else { Ended::Hung }, attempt.took);
-    (attempt, called)
+    // Many may have timed out in the same moment; what they call does not come in one as well. A slot does not wait for that.
+    let apart = if answered || !visit.is_aside() { Duration::ZERO } else { QUICK.mul_f64(fastrand::f64()) };
+    let receiver = visit.receiver().to_owned();
+    let jobs = visit.end(if answered { Ended::Answered } else { Ended::Hung }, attempt.took);
+    (attempt, Called { receiver, jobs, after: apart })
 }

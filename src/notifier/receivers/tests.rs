@@ -210,14 +210,27 @@ fn where_most_slots_are_taken_a_delivery_that_is_late_for_its_receiver_steps_asi
     drop(few);
     let mut all = begin(SLOTS);
     assert!(!all[0].step_aside_after(SOON / 2), "it may still answer");
-    // Until a quarter of the slots is free again.
+    // All of them: as many others may stand in line.
     let stepped = all.iter_mut().filter_map(|visit| visit.step_aside_after(SOON).then_some(())).count();
-    assert_eq!(stepped, SLOTS / 4 + 1);
+    assert_eq!(stepped, SLOTS);
     drop(all);
     for visit in begin(SLOTS) {
         visit.learn(Ended::Answered, SOON);
     }
     assert!(!begin(SLOTS)[0].step_aside_after(SOON * 2), "it always takes so long");
+}
+
+#[test]
+fn those_that_began_together_do_not_all_make_room_in_the_same_moment() {
+    let receivers = Receivers::new(SLOTS * 100);
+    let mut visits: Vec<_> =
+        (0..SLOTS * 10).map(|number| receivers.now(&number.to_string()).expect("a turn")).collect();
+    let mut stepping =
+        |waited| visits.iter_mut().filter_map(|it| it.step_aside_after(waited).then_some(())).count();
+    assert_eq!(stepping(QUICK / 2 - SOON), 0, "each has some time");
+    let early = stepping(QUICK * 3 / 4);
+    assert!(early > 0 && early < SLOTS * 10, "{early} of {}", SLOTS * 10);
+    assert_eq!(stepping(QUICK), SLOTS * 10);
 }
 
 /// All of these time out, round after round, for so long as a test goes on.

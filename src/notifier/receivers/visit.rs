@@ -30,9 +30,17 @@ pub(in crate::notifier) struct Visit<'a> {
     pub(super) receivers: &'a Receivers,
     pub(super) receiver: String,
     pub(super) place: Place,
+    /// How long it may go without an answer in its slot.
+    pub(super) quick: Duration,
+    pub(super) began: Instant,
 }
 
 impl Visit<'_> {
+    /// Whom it is for.
+    pub fn receiver(&self) -> &str {
+        &self.receiver
+    }
+
     /// Whether it stands aside: then it needs no slot.
     pub fn is_aside(&self) -> bool {
         matches!(self.place, Place::Aside { .. })
@@ -40,15 +48,15 @@ impl Visit<'_> {
 
     /// Steps aside, if it had no answer for so long that it should, and there is room. Answers whether it stands aside.
     pub fn step_aside_after(&mut self, waited: Duration) -> bool {
-        (waited >= QUICK || self.is_late_in_a_crowd(waited)) && self.step_aside()
+        (waited >= self.quick || self.is_late_in_a_crowd(waited)) && self.step_aside()
     }
 
-    /// Whether it takes longer than its receiver does, while most slots are taken: so a hundred that go dark in
-    /// the same moment hold them for that moment.
+    /// Whether it takes longer than its receiver does, and most slots were taken meanwhile: so a hundred that go
+    /// dark in the same moment hold them for that moment.
     fn is_late_in_a_crowd(&self, waited: Duration) -> bool {
         let Place::Slot { of_a_new_one: false } = self.place else { return false };
         let state = self.receivers.state();
-        let crowded = state.in_slots * 4 >= self.receivers.slots * 3 && state.known.len() > 1;
+        let crowded = state.crowded.is_some_and(|at| at >= self.began) && state.known.len() > 1;
         let usual = state.known.get(&self.receiver).map_or(QUICK, |it| it.pace);
         crowded && waited >= (usual * 4).max(SOON)
     }
