@@ -144,15 +144,17 @@ impl Queue {
         Ok(Counts { waiting, prioritized, active, delayed, completed, failed, paused: paused > 0 })
     }
 
-    /// When the oldest job that waits was added, in milliseconds of Unix time; `None` = none waits.
+    /// When the oldest job that waits was added, in milliseconds of Unix time; `None` = none waits. Those that stand
+    /// aside, or were put off untried, wait as well as those in line.
     ///
-    /// That is the last of the line and the first of those with a priority: one that was put in front of the line is
-    /// not looked for.
+    /// Of a long line those are looked at that come next, of many that were put off those at both ends.
     ///
     /// # Errors
     /// Redis cannot be asked.
     pub async fn oldest_waiting(&self) -> Result<Option<u64>, QueueError> {
-        self.redis.script("oldest", &scripts::OLDEST.key(&*self.base)).await
+        let mut call = scripts::OLDEST.key(&*self.base);
+        call.arg(now_ms());
+        self.redis.script("oldest", &call).await
     }
 
     /// What a script answers that looks through a window: how many it looked at, then texts.

@@ -38,8 +38,8 @@ scripts! {
     REVIVE = "shared/queue.lua" "revive.lua";
     COUNTS = "shared/queue.lua" "counts.lua";
     RIGHTS = "rights.lua";
-    SURVEY = "shared/queue.lua" "survey.lua";
-    OLDEST = "shared/queue.lua" "oldest.lua";
+    SURVEY = "shared/queue.lua" "shared/oldest.lua" "survey.lua";
+    OLDEST = "shared/queue.lua" "shared/oldest.lua" "oldest.lua";
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";
     RECORD = "shared/queue.lua" "record.lua";

@@ -43,7 +43,7 @@ pub struct Survey {
     pub concurrency: Option<u64>,
     /// Which client's version set the queue up, in its own words; older ones do not say so.
     pub client: Option<String>,
-    /// Of the jobs that come next the one that was added first, and when.
+    /// The job that waits for the longest time, in line or aside, and when it was added.
     pub oldest: Option<(JobId, u64)>,
     /// Completed jobs by time.
     pub completions: Ended,

@@ -2,36 +2,17 @@
 -- KEYS: base. ARGV: now, how many jobs of each kind, of which list besides the active one ('' = none), how many
 -- ended ones times are told of, then spans in ms. Answers { counts, next in line, rates, times, jobs at work,
 -- { active without a lock, of so many }, next delayed, marks }.
-local NEXT_IN_LINE, LOCKS, LONGEST_DATA = 20, 1000, 65536
+local LOCKS, LONGEST_DATA = 1000, 65536
 
 local base = KEYS[1]
--- Of what is no job, as somebody may have written, nothing is known.
-local function fields_of(id, ...)
-  local fields = redis.pcall('HMGET', base .. id, ...)
-  return fields.err and {} or fields
-end
-
 local now, most, sample = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
-local meta = fields_of('meta', 'paused', 'version', 'concurrency')
+local meta = fields_of(base, 'meta', 'paused', 'version', 'concurrency')
 
 local counts = {
   call('LLEN', base .. 'wait'), call('LLEN', base .. 'paused'), call('ZCARD', base .. 'prioritized'),
   call('LLEN', base .. 'active'), call('ZCARD', base .. 'delayed'), call('ZCARD', base .. 'completed'),
   call('ZCARD', base .. 'failed'),
 }
-
--- The one that waits for the longest time among those that come next, and those behind which all others stand.
-local oldest = {}
-local function look_for_oldest(ids)
-  for _, id in ipairs(ids) do
-    local timestamp = tonumber(fields_of(id, 'timestamp')[1])
-    if timestamp and (not oldest[2] or timestamp < oldest[2]) then oldest = { id, timestamp } end
-  end
-end
-for _, list in ipairs({ 'wait', 'paused' }) do
-  look_for_oldest(call('LRANGE', base .. list, -NEXT_IN_LINE, -1))
-end
-look_for_oldest(call('ZRANGE', base .. 'prioritized', 0, NEXT_IN_LINE - 1))
 
 local rates = {}
 for _, state in ipairs({ 'completed', 'failed' }) do
@@ -44,7 +25,7 @@ end
 
 local times = {}
 for _, id in ipairs(call('ZREVRANGE', base .. 'completed', 0, sample - 1)) do
-  local fields = fields_of(id, 'timestamp', 'processedOn', 'finishedOn')
+  local fields = fields_of(base, id, 'timestamp', 'processedOn', 'finishedOn')
   if fields[1] and fields[2] and fields[3] then times[#times + 1] = fields end
 end
 
@@ -54,7 +35,7 @@ local function tell(list, ids)
   -- The longest time in the list stands at its end.
   for index = #ids, 1, -1 do
     local id = ids[index]
-    local fields = fields_of(id, 'name', 'data', 'timestamp', 'processedOn', 'pb')
+    local fields = fields_of(base, id, 'name', 'data', 'timestamp', 'processedOn', 'pb')
     if fields[3] then
       if #(fields[2] or '') > LONGEST_DATA then fields[2] = '' end
       local job = { list, id, locks[index] or '', locks[index] and call('PTTL', base .. id .. ':lock') or -2 }
@@ -77,7 +58,7 @@ end
 local delayed = {}
 local due = call('ZRANGE', base .. 'delayed', 0, most - 1, 'WITHSCORES')
 for index = 1, #due, 2 do
-  local fields = fields_of(due[index], 'timestamp', 'data', 'atm', 'opts', 'failedReason', 'retries', 'aside')
+  local fields = fields_of(base, due[index], 'timestamp', 'data', 'atm', 'opts', 'failedReason', 'retries', 'aside')
   if fields[1] then
     if #(fields[2] or '') > LONGEST_DATA then fields[2] = '' end
     local job = { due[index], math.floor(tonumber(due[index + 1]) / 0x1000) }
@@ -86,5 +67,5 @@ for index = 1, #due, 2 do
   end
 end
 
-return { counts, oldest, rates, times, jobs, { without, #looked_at }, delayed,
+return { counts, oldest_of(base, now), rates, times, jobs, { without, #looked_at }, delayed,
   { meta[1] and 1 or 0, meta[2] or '', meta[3] or '' } }
