@@ -11,9 +11,11 @@ use crate::docker::Engine;
 use crate::metrics::{JobState, Label, Metrics, QueueName};
 use crate::queue::{QueueError, Redis};
 
-/// How often it is looked, and how long a look may take.
+/// How often it is looked, and how long a look at Redis may take.
 const EVERY: Duration = Duration::from_secs(2);
 const AT_MOST: Duration = Duration::from_secs(2);
+/// How much longer than one of its calls a look at the engine may take, which tells more of it then.
+const LONGER: Duration = Duration::from_secs(1);
 /// How often the queues are looked at.
 const QUEUES_EVERY: Duration = Duration::from_secs(10);
 /// How long the executor may run no task before that is told. Its watchdog goes round every second.
@@ -34,7 +36,7 @@ async fn look_at_redis(observed: &Observed) {
     let mut queues_due = Instant::now();
     loop {
         ticks.tick().await;
-        let known = within(redis.ping()).await;
+        let known = within(AT_MOST, redis.ping()).await;
         let is_there = known.is_ok();
         observed.seen().redis = known;
         if Instant::now() >= queues_due {
@@ -58,7 +60,8 @@ async fn look_at_docker(observed: &Observed) {
     let mut ticks = every(EVERY);
     loop {
         ticks.tick().await;
-        let known = within(engine.ping()).await;
+        // As slow as its calls may be, it works.
+        let known = within(settings.timeout + LONGER, engine.ping()).await;
         observed.seen().docker = known;
     }
 }
@@ -84,10 +87,10 @@ fn every(time: Duration) -> tokio::time::Interval {
     ticks
 }
 
-async fn within<E: std::fmt::Display>(look: impl Future<Output = Result<(), E>>) -> Known {
-    match timeout(AT_MOST, look).await {
+async fn within<E: std::fmt::Display>(at_most: Duration, look: impl Future<Output = Result<(), E>>) -> Known {
+    match timeout(at_most, look).await {
         Ok(known) => known.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(format!("no answer within {} s", AT_MOST.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", at_most.as_secs())),
     }
 }
 

@@ -39,7 +39,8 @@ macro_rules! registry {
 
 registry! {
     /// Corrections that this process ended, by the grader's image and by outcome; verdict = the grader gave one. Their
-    /// results may still have to be delivered.
+    /// results may still have to be delivered. What still waits when a person cancels it (cancel, queues drain) is
+    /// ended by that command and counted by nobody.
     corrections: Corrections = "correction_runner_corrections_total",
     /// Time from a submission's entry into its queue until its result waits for delivery.
     correction_time: Histogram<Stages> = "correction_runner_correction_duration_seconds",

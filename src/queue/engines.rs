@@ -4,6 +4,7 @@
 //! `…:engines` a sorted set of the engines by the time at which any of the two was last there.
 //! `…:running:<engine>:starter` is what a starter says of itself, for as long as it goes on saying it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_redis::redis;
@@ -11,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::operations::now_ms;
 use super::options::millis;
-use super::{QueueError, Redis};
+use super::{QueueError, Redis, scripts};
 use crate::fields::raw;
 use crate::identity::EngineId;
+use crate::job::RUNNING_QUEUE;
 
 /// For how long it is remembered of an engine that nobody watches any more.
 const KEPT_FOR: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -23,6 +25,9 @@ const STARTER_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// How many engines are listed; those not used for the longest time are forgotten first.
 const LISTED_AT_MOST: i64 = 1000;
+
+/// How many running jobs are looked at in each of their lists, to count them by engine.
+const COUNTED_AT_MOST: u32 = 2000;
 
 /// What is known of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,21 @@ pub struct EngineNotes {
     pub permits: u64,
     /// Of these, those of containers that are being started.
     pub starting: u64,
+    /// How many containers run there as the running queue tells, which is so without permits too; of very many, those
+    /// that were looked at.
+    pub running: u64,
+}
+
+impl EngineNotes {
+    /// How many containers count as running. Permits are taken only where their number is limited.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        match self.starter.as_ref().map(|starter| starter.most) {
+            Some(Some(_)) => self.permits,
+            Some(None) => self.running,
+            None => self.permits.max(self.running),
+        }
+    }
 }
 
 /// What a starter says of itself.
@@ -106,6 +126,7 @@ impl Redis {
             redis::cmd("ZREVRANGE").arg(self.engine_list_key()).arg(0).arg(i64::from(most) - 1).clone();
         let listed: Vec<String> = self.command("list engines", &list).await?;
         let mut all = Vec::with_capacity(listed.len());
+        let running = if listed.is_empty() { HashMap::new() } else { self.running_by_engine().await? };
         for engine in listed.into_iter().map(EngineId::new) {
             let watched: Option<u64> =
                 self.command("read an engine", redis::cmd("GET").arg(self.engine_key(&engine))).await?;
@@ -118,10 +139,18 @@ impl Redis {
                 starter: starter.and_then(|text| serde_json::from_str(&text).ok()),
                 permits,
                 starting,
+                running: running.get(engine.as_str()).copied().unwrap_or(0),
                 engine,
             });
         }
         Ok(all)
+    }
+
+    async fn running_by_engine(&self) -> Result<HashMap<String, u64>, QueueError> {
+        let mut call = scripts::RUNNING.key(self.base_key(RUNNING_QUEUE));
+        call.arg(COUNTED_AT_MOST);
+        let all: Vec<(String, u64)> = self.script("count what runs", &call).await?;
+        Ok(all.into_iter().collect())
     }
 
     /// For how long no completer has watched this engine; `None` = none is known ever to have.

@@ -40,6 +40,7 @@ scripts! {
     RIGHTS = "rights.lua";
     SURVEY = "shared/queue.lua" "shared/oldest.lua" "survey.lua";
     OLDEST = "shared/queue.lua" "shared/oldest.lua" "oldest.lua";
+    RUNNING = "shared/queue.lua" "running.lua";
     WAKE = "shared/queue.lua" "shared/permits.lua" "wake.lua";
     RECORDS = "shared/queue.lua" "records.lua";
     RECORD = "shared/queue.lua" "record.lua";

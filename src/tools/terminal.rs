@@ -94,22 +94,24 @@ fn colours(able: bool, refused: bool, forced: bool) -> bool {
 pub struct Terminal<'a> {
     out: Box<dyn Write + 'a>,
     look: Look,
+    /// Looks again at what can be shown: windows change their size.
+    looks: Option<fn() -> Look>,
 }
 
 impl Terminal<'static> {
     /// The standard output.
     #[must_use]
     pub fn stdout() -> Self {
-        let look = Look::of(&io::stdout());
+        let look = || Look::of(&io::stdout());
         // Not locked, so that it may be held by tasks.
-        Self { out: Box::new(io::stdout()), look }
+        Self { out: Box::new(io::stdout()), look: look(), looks: Some(look) }
     }
 
     /// The standard error: for what a person is to see while the standard output is for a program.
     #[must_use]
     pub fn stderr() -> Self {
-        let look = Look::of(&io::stderr());
-        Self { out: Box::new(io::stderr()), look }
+        let look = || Look::of(&io::stderr());
+        Self { out: Box::new(io::stderr()), look: look(), looks: Some(look) }
     }
 }
 
@@ -117,7 +119,7 @@ impl<'a> Terminal<'a> {
     /// A stream that is no terminal.
     #[must_use]
     pub fn plain(out: impl Write + 'a) -> Self {
-        Self { out: Box::new(out), look: Look::default() }
+        Self { out: Box::new(out), look: Look::default(), looks: None }
     }
 
     /// Whether a person watches, so that what was written can be written over.
@@ -188,13 +190,15 @@ impl<'a> Terminal<'a> {
         self.out.flush()
     }
 
-    /// Writes a screen over the one before, on a terminal; elsewhere below it, with an empty line between them.
+    /// Writes a screen over the one before, on a terminal, as large as that is now; elsewhere below it, with an empty line
+    /// between them.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn screen(&mut self, draw: impl FnOnce(&mut Terminal<'_>) -> io::Result<()>) -> io::Result<()> {
+        self.look = self.looks.map_or(self.look, |look| look());
         let mut drawn = Vec::new();
-        draw(&mut Terminal { out: Box::new(&mut drawn), look: self.look })?;
+        draw(&mut Terminal { out: Box::new(&mut drawn), look: self.look, looks: None })?;
         if self.look.live {
             // Home, each line cleared behind its text, and what is below: nothing flickers.
             // Lines that are too long are cut and not broken, or there would be more of them than are counted.
@@ -254,6 +258,7 @@ impl<'a> Terminal<'a> {
         Self {
             out: Box::new(out),
             look: Look { colour: true, live: true, columns: Some(columns), rows: Some(5) },
+            looks: None,
         }
     }
 }

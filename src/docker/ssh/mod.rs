@@ -34,6 +34,9 @@ use way::{Way, open};
 /// The first and the longest wait after a login that failed: more of them, and some hosts shut their door.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A login that held for so long went well. A host that drops each one right away is asked as seldom as one that lets
+/// nobody in.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// The ssh process to one engine.
 pub(super) struct Tunnel {
@@ -53,10 +56,10 @@ struct State {
 enum Phase {
     Opening,
     Open(Arc<Way>),
-    /// It ended, for that reason; whether it had been open.
+    /// It ended, for that reason; for how long it had been open.
     Ended {
         why: String,
-        was_open: bool,
+        open_for: Duration,
     },
 }
 
@@ -111,10 +114,8 @@ impl Tunnel {
             let now = phase.borrow().clone();
             match now {
                 Phase::Opening | Phase::Open(_) if is_told => return Ok(phase.clone()),
-                Phase::Ended { was_open: false, why } if Instant::now() < state.not_before => {
-                    return Err(why);
-                }
-                Phase::Ended { was_open: true, .. } => state.backoff.reset(),
+                Phase::Ended { open_for, .. } if open_for >= SETTLED => state.backoff.reset(),
+                Phase::Ended { why, .. } if Instant::now() < state.not_before => return Err(why),
                 _ => {}
             }
         }

@@ -109,17 +109,17 @@ async fn look(recipe: &Recipe) -> Look {
 /// Starts ssh, tells how it goes, and returns when it has ended.
 pub(super) async fn open(recipe: &Recipe, phase: &watch::Sender<Phase>) {
     let started = Instant::now();
-    let ended = |why: String, was_open| {
-        let _ = phase.send(Phase::Ended { why, was_open });
+    let ended = |why: String, open_for| {
+        let _ = phase.send(Phase::Ended { why, open_for });
     };
     let folder = match Folder::new() {
         Ok(folder) => folder,
-        Err(why) => return ended(why, false),
+        Err(why) => return ended(why, Duration::ZERO),
     };
     let socket = folder.0.join("s");
     let mut ssh = match recipe.forward(&socket).spawn() {
         Ok(ssh) => ssh,
-        Err(error) => return ended(format!("ssh cannot be run: {error}"), false),
+        Err(error) => return ended(format!("ssh cannot be run: {error}"), Duration::ZERO),
     };
     let complaints = Arc::new(Complaints::default());
     let listening = AbortOnDropHandle::new(tokio::spawn(listen(ssh.stderr.take(), Arc::clone(&complaints))));
@@ -128,7 +128,7 @@ pub(super) async fn open(recipe: &Recipe, phase: &watch::Sender<Phase>) {
         _ = ssh.wait() => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     drop(folder);
-    let is_open = there.is_ok();
+    let opened = there.is_ok().then(Instant::now);
     let failure = match there {
         Ok(socket) => {
             let ms = started.elapsed().as_millis();
@@ -139,6 +139,7 @@ pub(super) async fn open(recipe: &Recipe, phase: &watch::Sender<Phase>) {
         }
         Err(error) => Some(error),
     };
+    let open_for = opened.map(|opened| opened.elapsed());
     let _ = ssh.kill().await;
     // What ssh says last tells why. What it started may hold its standard error open for longer.
     let _ = timeout(LAST_WORDS, listening).await;
@@ -152,10 +153,10 @@ pub(super) async fn open(recipe: &Recipe, phase: &watch::Sender<Phase>) {
         }
         (None, _) => String::from("ssh ended and said nothing"),
     };
-    if is_open {
+    if open_for.is_some() {
         tracing::warn!(endpoint = %recipe, error = why, "the ssh connection to the Docker engine's host is gone");
     }
-    ended(why, is_open);
+    ended(why, open_for.unwrap_or_default());
 }
 
 /// Takes down what ssh says, until it has closed its side.

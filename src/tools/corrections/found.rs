@@ -1,6 +1,6 @@
 //! One job of a correction, and what its data tells.
 
-use crate::identity::{ContainerId, CorrectionId};
+use crate::identity::{ContainerId, CorrectionId, EngineId};
 use crate::job::{Errand, FinishedJob, PendingJob, RunningJob};
 use crate::queue::{Queue, Record, State};
 use crate::tools::premises::Place;
@@ -35,6 +35,8 @@ pub(in crate::tools) struct Found {
     pub errand: Errand,
     pub correction: CorrectionId,
     pub container: Option<ContainerId>,
+    /// The Docker engine that it was started on, where a starter of ours did.
+    pub engine: Option<EngineId>,
     pub image: Option<String>,
     /// Whether another client's starter made the running job, so that its id tells nothing.
     pub is_foreign: bool,
@@ -46,7 +48,7 @@ impl Found {
     pub fn of(stage: Stage, record: Record, place: &Place) -> Self {
         let own = CorrectionId::new(record.id.as_str());
         let (mut container, mut image, mut result) = (None, None, None);
-        let mut is_foreign = false;
+        let (mut is_foreign, mut engine) = (false, None);
         let (errand, correction) = match stage {
             Stage::Pending => {
                 let errand = match PendingJob::parse(&record.data) {
@@ -67,6 +69,7 @@ impl Found {
                 Ok(job) => {
                     let correction = job.correction();
                     is_foreign = job.origin.is_none();
+                    engine = job.origin.map(|origin| origin.engine);
                     container = Some(job.container);
                     (job.errand, correction)
                 }
@@ -81,7 +84,7 @@ impl Found {
                 Err(invalid) => (invalid.errand, own),
             },
         };
-        Self { stage, record, errand, correction, container, image, is_foreign, result }
+        Self { stage, record, errand, correction, container, engine, image, is_foreign, result }
     }
 
     /// Whether it can still be cancelled.

@@ -40,10 +40,11 @@ pub(super) async fn check(
     let starter = starter.filter(|_| diagnosed.may_use_all());
     if let Some(starter) = starter {
         limits(&starter.policy, &found, into);
-        log_driver(&starter.policy, &found, into);
         networks(&engine, &starter.policy, into).await;
         host::room(starter, &found.about, into);
     }
+    log_driver(starter.map(|it| &it.policy), &found, into);
+    storage(&found.about.abilities.storage, into);
     safety(&found, into);
     if matches!(settings.endpoint, Endpoint::Unix(_)) {
         let least = |of: fn(&StarterSettings) -> Option<u64>| starter.and_then(of);
@@ -135,9 +136,18 @@ async fn lists(engine: &Engine, into: &mut Findings) {
 
 /// Control groups, restarts, what it complains about itself.
 fn control(found: &Checkup, into: &mut Findings) {
-    let version = found.cgroup_version.as_deref().unwrap_or("1");
-    let driver = found.cgroup_driver.as_deref().unwrap_or("unknown");
-    into.ok("cgroups", format!("control groups {version}, by {driver}"));
+    let version = found.cgroup_version.as_deref().unwrap_or("of an unknown version");
+    let driver = found.cgroup_driver.as_deref().unwrap_or("a driver that it does not name");
+    let text = format!("control groups {version}, by {driver}");
+    if found.cgroup_version.as_deref() == Some("1") && !found.about.abilities.swap {
+        into.note(
+            "cgroups",
+            format!("{text}, without accounting of swap: limits of memory do not count it"),
+            "boot the engine's host with swapaccount=1, or with control groups 2, or turn swap off",
+        );
+    } else {
+        into.ok("cgroups", text);
+    }
     match found.live_restore {
         Some(false) => into.note(
             "live_restore",
@@ -181,16 +191,37 @@ fn limits(policy: &Policy, found: &Checkup, into: &mut Findings) {
             }
         }
     }
-    into.ok("storage", format!("storage driver {}", found.about.abilities.storage));
 }
 
-/// Whether verdicts can be read back. Hardened containers, and those with a secret, bring a log driver of their own.
-fn log_driver(policy: &Policy, found: &Checkup, into: &mut Findings) {
+fn storage(driver: &str, into: &mut Findings) {
+    let name = driver.split(' ').next().unwrap_or_default();
+    match name {
+        "" => into.ok("storage", "it does not name its storage driver"),
+        "vfs" => into.note(
+            "storage",
+            "storage driver vfs, which has no layers: each container gets a whole copy of its image, slowly",
+            "\"storage-driver\": \"overlay2\" in /etc/docker/daemon.json; images have to be pulled or built anew then",
+        ),
+        _ => into.ok("storage", format!("storage driver {driver}")),
+    }
+}
+
+/// Whether verdicts can be read back. Hardened containers, and those with a secret, bring a log driver of their own;
+/// whether all are, the starter's policy tells, and nobody where that is not known.
+fn log_driver(policy: Option<&Policy>, found: &Checkup, into: &mut Findings) {
     let Some(driver) = found.log_driver.as_deref() else { return };
-    let counts = policy.profiles().any(|it| !it.hardened && it.verdict == VerdictChannel::Output);
+    let counts =
+        policy.map(|policy| policy.profiles().any(|it| !it.hardened && it.verdict == VerdictChannel::Output));
     if READABLE.contains(&driver) {
         into.ok("log_driver", format!("log driver {driver}, which can be read back"));
-    } else if counts {
+    } else if counts.is_none() {
+        into.note(
+            "log_driver",
+            format!("the engine's log driver is {driver}, which may not be read back: only graders of the hardened profile bring their own"),
+            "correction-runner doctor starter with the starter's settings tells whether some do not; \"log-driver\": \
+             \"json-file\" in /etc/docker/daemon.json helps all",
+        );
+    } else if counts == Some(true) {
         into.fail(
             "log_driver",
             format!("the engine's log driver is {driver}: what graders print, and so their verdicts, may not be read back"),

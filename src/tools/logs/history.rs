@@ -40,9 +40,23 @@ pub(super) async fn of(
     Ok(History { correction: correction.clone(), jobs, log })
 }
 
+/// Looks again at each of its jobs, and tells whether one of them is open. One that is gone stays as it was seen last.
+pub(super) async fn again(place: &Place, before: History) -> Result<(History, bool), Refused> {
+    let mut jobs = Vec::new();
+    // Before those that it becomes: it ends in the same moment in which they are there.
+    if let Some(pending) = before.job(Stage::Pending)
+        && let Some((record, _)) = place.pending.record(&pending.record.id).await?
+    {
+        jobs.push(Found::of(Stage::Pending, record, place));
+    }
+    let now = of(place, &jobs, &before.correction).await?;
+    let is_open = now.jobs.iter().any(Found::is_open);
+    Ok((now.or(before), is_open))
+}
+
 impl History {
     /// The same with what was known before of jobs that were not looked at again.
-    pub fn or(mut self, before: Self) -> Self {
+    fn or(mut self, before: Self) -> Self {
         for job in before.jobs {
             if !self.jobs.iter().any(|known| known.stage == job.stage) {
                 self.jobs.push(job);
@@ -53,6 +67,15 @@ impl History {
 
     pub fn job(&self, stage: Stage) -> Option<&Found> {
         self.jobs.iter().find(|job| job.stage == stage)
+    }
+
+    /// The job that shows how far it has come.
+    pub fn last(&self) -> Option<&Found> {
+        self.jobs.iter().max_by_key(|job| job.stage)
+    }
+
+    pub fn correction(&self) -> &CorrectionId {
+        &self.correction
     }
 
     /// Whether there is a result.
@@ -104,7 +127,7 @@ impl History {
     }
 
     pub fn to_json(&self, printed: Option<&str>) -> Value {
-        let job = self.jobs.iter().max_by_key(|job| job.stage);
+        let job = self.last();
         let errand = job.map(|job| &job.errand);
         let id = |stage| self.job(stage).map(|job| job.record.id.as_str());
         let work_id = errand.and_then(|errand| errand.work_id.as_ref());
@@ -118,6 +141,7 @@ impl History {
             "running_job_id": id(Stage::Running),
             "finished_job_id": id(Stage::Finished),
             "container_id": self.job(Stage::Running).and_then(|job| job.container.as_ref()).map(crate::identity::ContainerId::as_str),
+            "engine": self.job(Stage::Running).and_then(|job| job.engine.as_ref()).map(crate::identity::EngineId::as_str),
             "image": self.job(Stage::Pending).and_then(|job| job.image.as_deref()),
             "callback": errand.and_then(|errand| errand.callback.as_deref()).map(shown),
             "events": events,
@@ -131,7 +155,7 @@ impl History {
         if printed {
             writeln!(out)?;
         }
-        let job = self.jobs.iter().max_by_key(|job| job.stage);
+        let job = self.last();
         let errand = job.map(|job| &job.errand);
         let unknown = || "–".to_owned();
         let callback = errand.and_then(|errand| errand.callback.as_deref());

@@ -1,10 +1,10 @@
 //! `logs`: what a running correction prints, and the history of one that has ended.
 
+mod following;
 mod history;
 mod live;
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,11 +17,6 @@ use super::terminal::{Terminal, printable};
 use crate::config::Logs;
 use crate::docker::Engine;
 use crate::identity::{ContainerId, CorrectionId};
-
-/// How often it is looked whether a correction that waits has been started, or has its result.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
-/// How many such looks are made for a result after its container has ended.
-const LOOKS: u32 = 30;
 
 /// Shows what is asked for.
 pub(super) fn run(logs: Logs, out: &mut Terminal<'_>) -> io::Result<Answer> {
@@ -41,7 +36,7 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
         let note = format!("{corrections} corrections have that name; this is the latest, {correction}");
         writeln!(io::stderr(), "{note}")?;
     }
-    let mut history = history::of(&place, &jobs, &correction).await?;
+    let history = history::of(&place, &jobs, &correction).await?;
     if logs.json {
         let printed = match history.container() {
             Some(container) => {
@@ -53,34 +48,50 @@ async fn shown(mut logs: Logs, out: &mut Terminal<'_>) -> Result<Answer, Refused
         out.document(&history.to_json(printed.as_deref()))?;
         return Ok(Answer::Yes);
     }
-    if logs.follow {
-        while history.container().is_none() && !history.has_ended() {
-            tokio::time::sleep(LOOK_EVERY).await;
-            history = history::of(&place, &[], &correction).await?.or(history);
-        }
+    if logs.follow && !history.has_ended() {
+        return following::follow(&place, &logs, history, out).await;
     }
-    let container = history.container().cloned();
-    let was_open = !history.has_ended();
     let mut printed = false;
-    if let Some(container) = &container {
-        let order = Show { follow: logs.follow && was_open, tail: logs.tail };
-        let shown = async { show(&made()?, container, &order, out).await };
-        printed = unless_ended(&history, shown.await)?.unwrap_or(false);
+    let mut elsewhere = None;
+    if let Some(container) = history.container() {
+        let order = Show { follow: false, tail: logs.tail };
+        let shown = async {
+            let engine = made()?;
+            let printed = show(&engine, container, &order, out).await?;
+            let elsewhere = if printed { None } else { why_nothing(&engine, &history).await? };
+            Ok((printed, elsewhere))
+        };
+        (printed, elsewhere) = unless_ended(&history, shown.await)?.unwrap_or_default();
     }
-    if was_open && logs.follow {
-        for _ in 0..LOOKS {
-            history = history::of(&place, &[], &correction).await?.or(history);
-            if history.has_ended() {
-                break;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-    if printed && was_open && !logs.follow {
+    if printed && !history.has_ended() {
         return Ok(Answer::Yes);
     }
     history.write(printed, &mut Terminal::stdout())?;
+    if let Some(why) = elsewhere.filter(|_| !history.has_ended()) {
+        writeln!(out, "{why}")?;
+    }
     Ok(Answer::Yes)
+}
+
+/// Why an engine has nothing to show of a correction that has a container.
+async fn why_nothing(engine: &Engine, history: &History) -> Result<Option<String>, Refused> {
+    let Some(running) = history.job(Stage::Running) else { return Ok(None) };
+    let container = running.container.as_ref().map_or("?", |container| container.short());
+    let here = engine.about().await?.id;
+    let there = running.engine.as_ref().filter(|there| **there != here);
+    Ok(Some(match there {
+        Some(there) => format!(
+            "Its container, {}, is on the Docker engine {}, not on this one ({here}): run this where that one is, or lead \
+             DOCKER_HOST (--docker-host) to it. correction-runner status lists the engines.",
+            printable(container),
+            printable(there.as_str()),
+        ),
+        None => format!(
+            "Its container, {}, is not on this Docker engine ({here}): it is gone, and a result follows, or it is on another \
+             one (DOCKER_HOST, --docker-host).",
+            printable(container),
+        ),
+    }))
 }
 
 /// What has ended has a history whether the engine answers or not.

@@ -271,8 +271,8 @@ fn engines(gathered: &Gathered) -> Table {
         let starter = notes.starter.as_ref();
         let permits = match starter.map(|starter| starter.most) {
             Some(Some(most)) => format!("{} of {most}", notes.permits),
-            Some(None) => "no limit".to_owned(),
-            None => notes.permits.to_string(),
+            Some(None) => format!("{}, no limit", notes.used()),
+            None => notes.used().to_string(),
         };
         let is_full = starter.and_then(|it| it.most).is_some_and(|most| notes.permits >= u64::from(most));
         let seen = |at: Option<u64>, long_ago: u64| match at {

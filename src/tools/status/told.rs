@@ -190,7 +190,7 @@ fn engine(notes: &EngineNotes, now: u64) -> Value {
     let starter = notes.starter.as_ref();
     json!({
         "engine": notes.engine.as_str(),
-        "permits_used": notes.permits,
+        "permits_used": notes.used(),
         "permits_used_by_starting": notes.starting,
         "permits": starter.and_then(|starter| starter.most),
         "starter_seen": starter.and_then(|starter| time(starter.at)),
