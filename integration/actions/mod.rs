@@ -1,6 +1,7 @@
 //! What a person does to corrections: submits them, cancels them, watches them, empties queues, removes containers.
 
 mod commands;
+mod following;
 mod watching;
 
 use std::process::{Output, Stdio};

@@ -189,3 +189,22 @@ async fn an_engine_over_ssh_that_is_silent_is_given_up_in_time() {
     assert!(error.to_string().contains("DOCKER_TIMEOUT"), "{error}");
     drop(listener);
 }
+
+/// A host that ends each session right after the login is no better than one that lets nobody in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_host_that_drops_each_session_is_logged_in_to_ever_more_rarely() {
+    let mut server = SshServer::start();
+    let engine = engine(server.endpoint_with(|_| {}));
+    let begun = std::time::Instant::now();
+    for _ in 0..25 {
+        let _ = engine.ping().await;
+        server.kill();
+        server.run();
+    }
+    let (took, logins) = (begun.elapsed(), server.logins());
+    assert!(logins >= 2, "{}", server.log());
+    // Half of the longest wait before each: 200 ms, twice as long each time, 5 s at the most.
+    let waits = (0..u32::try_from(logins - 1).expect("few")).map(|login| (100 << login.min(10)).min(2_500));
+    let least = Duration::from_millis(waits.sum());
+    assert!(took >= least, "{logins} logins within {took:?}: {}", server.log());
+}

@@ -12,6 +12,7 @@ use super::figures::note;
 use super::fleet::{self, kill_and_restart, spawn_all};
 use crate::support::simulated_engine::{Options, SimulatedEngine, script};
 use crate::support::system::System;
+use crate::watching::{address_of, until_sample, watched};
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
@@ -117,7 +118,9 @@ async fn a_rule_that_allows_two_at_once_holds_up_no_other() {
         "[[rule]]\nname = \"few\"\nimages = [\"few/*\"]\nmost_running = 2\n\n[[rule]]\nname = \"all\"\nimages = [\"**\"]\n",
     );
     system.set(&[("POLICY_FILE", policy.to_str().expect("text")), ("MAX_RUNNING", "6")]);
+    watched(&mut system);
     system.spawn("all");
+    let address = address_of(&system, "all").await;
     let mut campaign = Campaign::of(system);
     for number in 0..12_u64 {
         let few = number < 8;
@@ -132,6 +135,9 @@ async fn a_rule_that_allows_two_at_once_holds_up_no_other() {
         campaign.submit_one(&name, &data, Expected::Grade(number)).await;
     }
     campaign.until_delivered(4).await;
+    // They are in no line, and wait all the same.
+    let waits = "correction_runner_queue_oldest_waiting_seconds{queue=\"pending_corrections\"}";
+    until_sample(&campaign.system, &address, waits, |seconds| seconds > 0.0).await;
     for round in 1..=4_u64 {
         let stats = engine.until(|stats| stats.started_of.get("few/grader:1") == Some(&(2 * round))).await;
         assert_eq!(stats.alive, 2, "{stats:?}");
@@ -169,16 +175,21 @@ async fn nothing_is_started_while_the_disk_is_short_and_all_of_it_once_there_is_
             .await;
     let mut system = System::prepare_on(&engine).await;
     system.set(&[("MIN_FREE_DISK", &least.to_string())]);
+    watched(&mut system);
     system.spawn("all");
+    let address = address_of(&system, "all").await;
+    let short = "correction_runner_host_short{resource=\"disk\"}";
     let mut campaign = Campaign::of(system);
     campaign.submit(5, Duration::ZERO).await;
     let told = async || campaign.system.logs().contains("MIN_FREE_DISK is").then_some(());
     campaign.system.until("it is told that the disk is short", told).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(engine.stats().created, 0);
+    until_sample(&campaign.system, &address, short, |is_short| is_short > 0.0).await;
     std::fs::remove_file(&root).expect("the link");
     symlink(&more, &root).expect("a link");
     campaign.until_delivered(5).await;
+    until_sample(&campaign.system, &address, short, |is_short| is_short < 1.0).await;
     assert_eq!(
         campaign.system.logs().matches("nothing is started until there is more").count(),
         1,
@@ -193,11 +204,15 @@ async fn nothing_is_started_while_memory_is_short() {
     let engine = SimulatedEngine::start(Options::default()).await;
     let mut system = System::prepare_on(&engine).await;
     system.set(&[("MIN_FREE_MEMORY", "15000g")]);
+    watched(&mut system);
     system.spawn_as("short", "starter");
+    let address = address_of(&system, "short").await;
     let mut campaign = Campaign::of(system);
     campaign.submit(3, Duration::ZERO).await;
     let told = async || campaign.system.logs().contains("MIN_FREE_MEMORY is").then_some(());
     campaign.system.until("it is told that memory is short", told).await;
+    let short = "correction_runner_host_short{resource=\"memory\"}";
+    until_sample(&campaign.system, &address, short, |is_short| is_short > 0.0).await;
     assert_eq!(engine.stats().created, 0);
     campaign.system.set(&[("MIN_FREE_MEMORY", "1m")]);
     campaign.system.spawn("all");

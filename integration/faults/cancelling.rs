@@ -10,6 +10,7 @@ use super::campaign::{Campaign, Expected};
 use crate::actions::{run, simulated};
 use crate::support::simulated_engine::{Call, Fault, Options, SimulatedEngine};
 use crate::support::system::System;
+use crate::watching::{address_of, until_sample, watched};
 
 /// A system on a simulated engine, with one correction that would run for an hour.
 async fn with_one() -> (SimulatedEngine, Campaign) {
@@ -111,7 +112,11 @@ async fn what_runs_though_its_correction_was_told_as_cancelled_is_killed_by_the_
     campaign.system.lose("bull:pending_corrections:*:lock").await;
     let told = run(&campaign.system, &["cancel", "one"]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
+    watched(&mut campaign.system);
     campaign.system.spawn("all");
+    let address = address_of(&campaign.system, "all").await;
+    let finds = "correction_runner_sweep_finds_total{kind=\"overdue\"}";
+    until_sample(&campaign.system, &address, finds, |number| number > 0.0).await;
     campaign.prove().await;
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::campaign::{Campaign, Expected};
 use crate::support::simulated_engine::{Call, Fault, Options, Present, Rule, SimulatedEngine, script};
 use crate::support::system::System;
+use crate::watching::{address_of, until_sample, watched};
 
 const GOOD: &str = "good/grader:1";
 const BAD: &str = "bad/grader:1";
@@ -20,6 +21,7 @@ async fn row(images: &[&str], settings: &[(&str, &str)]) -> (SimulatedEngine, Ca
     let engine = SimulatedEngine::start(Options { images: present, ..Options::default() }).await;
     let mut system = System::prepare_on(&engine).await;
     system.set(&[("CONCURRENT_STARTERS", "8")]);
+    watched(&mut system);
     system.set(settings);
     (engine, Campaign::of(system))
 }
@@ -47,9 +49,25 @@ fn goes_wrong(engine: &SimulatedEngine, call: Call, fault: Fault, left: usize) {
     engine.add_rule(Rule { call: Some(call), container: Some("bad/".to_owned()), fault, left });
 }
 
-async fn until_good_are_started(engine: &SimulatedEngine) -> crate::support::simulated_engine::Stats {
+/// Waits for that, and until it is told that the other image's submissions wait, and why.
+async fn until_good_are_started(
+    engine: &SimulatedEngine,
+    campaign: &Campaign,
+    held: &str,
+) -> crate::support::simulated_engine::Stats {
     let started = engine.until(|stats| stats.started_of.get(GOOD) == Some(&OF_GOOD));
-    tokio::time::timeout(crate::support::system::PATIENCE, started).await.expect("the good ones are started")
+    let started = tokio::time::timeout(crate::support::system::PATIENCE, started);
+    let address = address_of(&campaign.system, "all").await;
+    let sample = format!("correction_runner_images_held{{state=\"{held}\"}}");
+    let told = until_sample(&campaign.system, &address, &sample, |images| images > 0.0);
+    let (stats, ()) = tokio::join!(started, told);
+    stats.expect("the good ones are started")
+}
+
+/// Waits until the process has counted this.
+async fn until_counted(campaign: &Campaign, sample: &str) {
+    let address = address_of(&campaign.system, "all").await;
+    until_sample(&campaign.system, &address, sample, |number| number > 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,10 +77,11 @@ async fn good_images_are_started_while_a_silent_registry_is_waited_for() {
     engine.allow_pull(BAD);
     goes_wrong(&engine, Call::Pull, Fault::Hang, 1);
     submit_interleaved(&mut campaign, &Expected::Grade(0)).await;
-    let stats = until_good_are_started(&engine).await;
+    let stats = until_good_are_started(&engine, &campaign, "pulling").await;
     assert_eq!((stats.calls(Call::Pull), stats.started), (1, OF_GOOD), "the first pull is still waited for");
     // Each asked once whether the image is here, at most.
     assert!(stats.calls(Call::Create) <= OF_GOOD + 16, "{}", stats.calls(Call::Create));
+    until_counted(&campaign, "correction_runner_stage_duration_seconds_count{stage=\"pull\"}").await;
     campaign.prove().await;
     assert_eq!(engine.stats().calls(Call::Pull), 2);
 }
@@ -84,7 +103,9 @@ async fn good_images_are_started_while_containers_of_another_cannot_be_made() {
     let cannot = Fault::Refuse(500, "devmapper: this image cannot be unpacked".to_owned());
     goes_wrong(&engine, Call::Create, cannot, usize::MAX);
     submit_interleaved(&mut campaign, &Expected::Grade(0)).await;
-    let stats = until_good_are_started(&engine).await;
+    let stats = until_good_are_started(&engine, &campaign, "failing").await;
+    until_counted(&campaign, "correction_runner_docker_call_errors_total{call=\"create\",kind=\"failed\"}")
+        .await;
     // As many as were under way together, and a few that tried again.
     assert!(stats.calls(Call::Create) <= OF_GOOD + 16, "{}", stats.calls(Call::Create));
     engine.clear_rules();
@@ -97,7 +118,7 @@ async fn good_images_are_started_while_starts_of_another_hang() {
     let (engine, mut campaign) = row(&[GOOD, BAD], &[("DOCKER_TIMEOUT", "12s")]).await;
     goes_wrong(&engine, Call::Start, Fault::Hang, usize::MAX);
     submit_interleaved(&mut campaign, &Expected::Grade(0)).await;
-    let stats = until_good_are_started(&engine).await;
+    let stats = until_good_are_started(&engine, &campaign, "hanging").await;
     let of_bad = stats.calls(Call::Start) - OF_GOOD;
     assert!(of_bad <= 16, "no more hang than there is room for twice: {of_bad}");
     assert_eq!(stats.started, OF_GOOD);

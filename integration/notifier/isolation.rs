@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use super::receiver::{Answer, Receiver};
 use super::{CONCURRENCY, NO_WAIT, System, verdict, within};
 use correction_runner::job::FINISHED_QUEUE;
+use correction_runner::metrics::ReceiverState;
 
 /// Time-outs in these tests, so long that no delivery that waits for one is in time.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -134,8 +135,10 @@ async fn a_receiver_that_hung_gets_all_its_results_once_it_answers_again() {
         }
     })
     .await;
+    system.until_receivers(ReceiverState::Hanging, |count| count > 0.0).await;
     hangs.store(0, Ordering::SeqCst);
     system.until(|counts| counts.completed == 3 * CONCURRENCY as u64).await;
+    system.until_receivers(ReceiverState::Hanging, |count| count < 1.0).await;
 }
 
 #[tokio::test]

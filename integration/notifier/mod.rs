@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use correction_runner::config::{CommonSettings, DeliveryRetries, NotifierSettings, Retention};
 use correction_runner::egress::{Egress, parse_all};
+use correction_runner::heartbeat::Hearts;
 use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
+use correction_runner::metrics::ReceiverState;
 use correction_runner::notifier;
 use correction_runner::queue::{Counts, JobOptions, NewJob, Queue};
 use correction_runner::signing::SigningKeys;
@@ -42,6 +44,7 @@ struct System {
     queue: Queue,
     shutdown: CancellationToken,
     notifier: JoinHandle<anyhow::Result<()>>,
+    hearts: Hearts,
     _stop: DropGuard,
 }
 
@@ -73,9 +76,12 @@ impl System {
         };
         change(&mut settings);
         let shutdown = CancellationToken::new();
-        let notifier = tokio::spawn(notifier::run(settings, shutdown.clone()));
+        let (hearts, stop) = (Hearts::default(), shutdown.clone());
+        let beating = hearts.clone();
+        let run = async move { beating.loop_of("notifier", notifier::run(settings, stop)).await };
+        let notifier = tokio::spawn(run);
         let queue = place.redis.queue(FINISHED_QUEUE);
-        Self { place, queue, notifier, _stop: shutdown.clone().drop_guard(), shutdown }
+        Self { place, queue, notifier, hearts, _stop: shutdown.clone().drop_guard(), shutdown }
     }
 
     async fn add(&self, data: &str, attempts: u32, backoff: Duration) {
@@ -88,6 +94,16 @@ impl System {
         let id = id.map(JobId::new);
         let job = NewJob { id, name: "Correction w0".into(), data: data.into(), options };
         self.queue.add(&job).await.expect("added");
+    }
+
+    /// Waits until so many receivers are known to be so.
+    async fn until_receivers(&self, state: ReceiverState, wanted: impl Fn(f64) -> bool) {
+        within(async {
+            while !self.hearts.metrics().receivers.of(state).get().is_some_and(&wanted) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until the queue's counts are as wanted.

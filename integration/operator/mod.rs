@@ -1,7 +1,10 @@
 //! What an operator asks with: `doctor` and `status`, on the real binary.
 
 mod doctor;
+mod notes;
 mod status;
+mod unlimited;
+mod window;
 
 use serde_json::Value;
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use correction_runner::heartbeat::Hearts;
 use correction_runner::identity::JobId;
+use correction_runner::metrics::Format;
 use correction_runner::queue::{Assignment, Keep, RetryCount, Settled};
 
 use super::{KEEP, Place, next, within, worker};
@@ -135,14 +137,22 @@ async fn a_stopped_worker_gives_out_nothing_more_but_keeps_what_is_out() {
 }
 
 #[tokio::test]
-async fn a_lock_that_somebody_else_got_is_told_to_the_stage() {
-    let place = Place::new("taken-away");
-    place.add("{}").await;
-    let mut worker = place.worker();
-    let assignment = next(&mut worker).await;
-    place.ask::<String>("SET", "1:lock", &["somebody"]);
-    within(assignment.lost.cancelled()).await;
-    assert!(assignment.job.settlement.is_settled());
+async fn a_lock_that_somebody_else_got_is_told_to_the_stage_and_counted() {
+    let hearts = Hearts::default();
+    hearts
+        .loop_of("a test", async {
+            let place = Place::new("taken-away");
+            place.add("{}").await;
+            let mut worker = place.worker();
+            let assignment = next(&mut worker).await;
+            place.ask::<String>("SET", "1:lock", &["somebody"]);
+            within(assignment.lost.cancelled()).await;
+            assert!(assignment.job.settlement.is_settled());
+        })
+        .await;
+    let page = hearts.metrics().page(Format::Prometheus);
+    let counted = "correction_runner_lock_losses_total{queue=\"pending_corrections\"} 1\n";
+    assert!(page.contains(counted), "{page}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod families;
 mod fidelity;
 mod leases;
 mod model;
+mod oldest;
 mod pausing;
 mod permits;
 mod reruns;

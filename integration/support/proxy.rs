@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,6 +25,8 @@ pub enum Mode {
     Silent,
     /// Carries requests, and ends the connection when the answer comes.
     Swallow,
+    /// Carries each answer so much later.
+    Slow(Duration),
 }
 
 /// Where the proxy leads.
@@ -163,6 +166,9 @@ impl Carrier {
                 },
                 read = server.read(&mut down), if !silent => match read {
                     Ok(length) if length > 0 && now != Mode::Swallow => {
+                        if let Mode::Slow(time) = now {
+                            tokio::time::sleep(time).await;
+                        }
                         if client.write_all(&down[..length]).await.is_err() { return }
                     }
                     _ => return,

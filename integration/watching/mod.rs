@@ -14,12 +14,12 @@ use tokio::process::Command;
 use crate::support::system::System;
 
 /// Has the processes that are started from now on answer at a port of their own.
-fn watched(system: &mut System) {
+pub fn watched(system: &mut System) {
     system.set(&[("HTTP_LISTEN", "127.0.0.1:0")]);
 }
 
 /// Where a component answers.
-async fn address_of(system: &System, component: &str) -> String {
+pub async fn address_of(system: &System, component: &str) -> String {
     let log = || system.log_of(component);
     system
         .until("it answers over HTTP", async || {
@@ -46,15 +46,27 @@ async fn asked(address: &str, path: &str, accept: &str) -> (u16, String) {
 }
 
 /// The page of metrics in Prometheus' own format.
-async fn page(address: &str) -> String {
+pub async fn page(address: &str) -> String {
     let (status, page) = asked(address, "/metrics", "*/*").await;
     assert_eq!(status, 200, "{page}");
     page
 }
 
 /// The value of a sample, given by all of its line before that.
-fn sample(page: &str, start: &str) -> Option<f64> {
+pub fn sample(page: &str, start: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(start)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Waits until a sample, given by all of its line before its value, is as wanted.
+pub async fn until_sample(system: &System, address: &str, start: &str, wanted: impl Fn(f64) -> bool) {
+    let is_so = async || sample(&page(address).await, start).filter(|value| wanted(*value)).map(drop);
+    system.until(&format!("{start} is as it should be"), is_so).await;
+}
+
+/// The sum of all samples of a metric.
+pub fn sum(page: &str, metric: &str) -> f64 {
+    let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(metric));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
 /// Prometheus' own tool, which reads a page or rules as Prometheus does.

@@ -1,7 +1,9 @@
 //! `/readyz` names what is wrong while it is, and `/healthz` says that the process lives.
 
-use super::{address_of, asked, page, sample, watched};
-use crate::support::simulated_engine::{Options, SimulatedEngine};
+use std::time::Duration;
+
+use super::{address_of, asked, page, sample, sum, until_sample, watched};
+use crate::support::simulated_engine::{Call, Fault, Options, SimulatedEngine};
 use crate::support::system::System;
 
 const RUNS_200_MS: &str = "sleep 0.2; echo '{\"success\":true,\"grade\":1}'";
@@ -56,7 +58,10 @@ async fn redis_and_docker_are_named_while_they_are_away_and_no_more_once_they_ar
     assert_eq!(asked(&address, "/healthz", "*/*").await, (200, "alive\n".to_owned()));
     system.server.restart();
     until_ready(&system, &address).await;
+    let errors = sum(&page(&address).await, "correction_runner_redis_call_errors_total");
+    assert!(errors >= 1.0, "{errors} calls to Redis failed");
 
+    let before = sum(&page(&address).await, "correction_runner_docker_call_errors_total");
     engine.go_away();
     until_unready(&system, &address, &["[-] docker: the Docker engine at unix://", "[+] redis\n"]).await;
     system
@@ -64,8 +69,12 @@ async fn redis_and_docker_are_named_while_they_are_away_and_no_more_once_they_ar
             (sample(&page(&address).await, "correction_runner_event_stream_up") == Some(0.0)).then_some(())
         })
         .await;
+    until_sample(&system, &address, "correction_runner_starts_paused", |paused| paused > 0.0).await;
     engine.come_back(false);
     until_ready(&system, &address).await;
+    until_sample(&system, &address, "correction_runner_starts_paused", |paused| paused < 1.0).await;
+    let errors = sum(&page(&address).await, "correction_runner_docker_call_errors_total");
+    assert!(errors > before, "{errors} calls to Docker failed, and {before} before it went away");
     let reconnects = system
         .until("the stream of events is back", async || {
             let page = page(&address).await;
@@ -74,6 +83,24 @@ async fn redis_and_docker_are_named_while_they_are_away_and_no_more_once_they_ar
         })
         .await;
     assert!(reconnects.is_some_and(|number| number >= 1.0), "{reconnects:?}");
+    system.stop_all().await;
+}
+
+/// Longer than it is between two looks, and far shorter than a call may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_slow_and_answers_is_not_said_to_be_away() {
+    let (engine, mut system, address) = watched_system(&[("DOCKER_TIMEOUT", "60s")]).await;
+    until_ready(&system, &address).await;
+    engine.inject(Call::Ping, Fault::Delay(Duration::from_millis(2500)), usize::MAX);
+    let asked_before = engine.stats().calls(Call::Ping);
+    system
+        .until("it was asked three times", async || {
+            let (_, text) = readyz(&address).await;
+            assert!(!text.contains("[-] docker"), "{text}");
+            (engine.stats().calls(Call::Ping) >= asked_before + 4).then_some(())
+        })
+        .await;
+    engine.clear_rules();
     system.stop_all().await;
 }
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::campaign::{BROKEN_PROMISE, Campaign};
 use crate::support::simulated_engine::{Options, SimulatedEngine, Stats};
 use crate::support::system::System;
+use crate::watching::{address_of, until_sample, watched};
 
 /// The run time of a container that a test ends.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -49,6 +50,7 @@ impl Row {
     async fn on(options: Options, settings: &[(&str, &str)]) -> Self {
         let engine = SimulatedEngine::start(options).await;
         let mut system = System::prepare_on(&engine).await;
+        watched(&mut system);
         system.set(settings);
         system.spawn("all");
         Self { engine, campaign: Campaign::of(system), held: 0 }
@@ -80,6 +82,12 @@ impl Row {
         self.campaign.until_delivered(all).await;
         let took = since.elapsed();
         assert!(took <= limit, "{took:?} and not {limit:?}; logs:\n{}", self.campaign.system.logs());
+    }
+
+    /// The process has counted this.
+    async fn has_counted(&self, sample: &str) {
+        let system = &self.campaign.system;
+        until_sample(system, &address_of(system, "all").await, sample, |number| number > 0.0).await;
     }
 
     /// No container is left, so long after `since` at the latest.

@@ -20,6 +20,7 @@ async fn removals_that_are_refused_or_in_progress_are_made_up_for_by_the_sweep()
     row.submit(60, Duration::from_millis(50)).await;
     row.delivered_within(BUSY, begun).await;
     row.clean_within(BUSY + Duration::from_secs(10), begun).await;
+    row.has_counted("correction_runner_sweep_finds_total{kind=\"removable\"}").await;
     row.prove().await;
 }
 
