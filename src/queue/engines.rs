@@ -27,7 +27,7 @@ const STARTER_KEPT_FOR: Duration = Duration::from_secs(60);
 const LISTED_AT_MOST: i64 = 1000;
 
 /// How many running jobs are looked at in each of their lists, to count them by engine.
-const COUNTED_AT_MOST: u32 = 2000;
+const COUNTED_AT_MOST: u32 = 1000;
 
 /// What is known of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
