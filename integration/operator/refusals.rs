@@ -3,8 +3,11 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Said, asked, assert_described, nobody};
+use super::{Said, asked, assert_described};
 use crate::support::redis::RedisServer;
+
+/// A port that nobody listens at, and that no server of a test is given.
+const NOBODY: &str = "1";
 
 /// That it failed with this code and told both readers why.
 fn assert_told(said: &Said, code: i32, kind: &str, culprit: &str) {
@@ -20,9 +23,9 @@ fn assert_told(said: &Said, code: i32, kind: &str, culprit: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_tells_a_program_that_redis_or_docker_is_not_there() {
-    let (dead, alive) = (nobody(), RedisServer::shared().port().to_string());
-    let (no_docker, no_socket) = (nobody(), "unix:///no/such/socket");
-    let no_docker = format!("tcp://127.0.0.1:{no_docker}");
+    let alive = RedisServer::shared().port().to_string();
+    let alive = [("REDIS_PORT", alive.as_str()), ("DOCKER_HOST", "unix:///no/such/socket")];
+    let dead = [("REDIS_PORT", NOBODY)];
     let cases = [
         (&["status", "--json"][..], "Redis"),
         (&["submit", "g", "/f", "--json"], "Redis"),
@@ -38,9 +41,8 @@ async fn every_command_tells_a_program_that_redis_or_docker_is_not_there() {
         (&["try", "g", "/dev/null", "--json"], "Docker"),
     ];
     let runs = cases.map(|(arguments, away)| {
-        let redis = if away == "Redis" { &dead } else { &alive };
-        let docker = if arguments[0] == "try" { no_socket } else { &no_docker };
-        async move { (asked(arguments, &[("REDIS_PORT", redis), ("DOCKER_HOST", docker)]).await, away) }
+        let settings = if away == "Redis" { &dead[..] } else { &alive };
+        async move { (asked(arguments, settings).await, away) }
     });
     for (said, away) in join_all(runs).await {
         assert_told(&said, 69, "unreachable", away);
@@ -49,8 +51,7 @@ async fn every_command_tells_a_program_that_redis_or_docker_is_not_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_makes_no_sense_is_told_to_a_program_too() {
-    let dead = nobody();
-    let port = ("REDIS_PORT", dead.as_str());
+    let port = ("REDIS_PORT", NOBODY);
     let cases = [
         (&["status", "--json"][..], ("REDIS_DB", "many"), "REDIS_DB is \"many\""),
         (&["submit", "g", "/f", "--json"], ("NOTIFY_ATTEMPTS", "0"), "NOTIFY_ATTEMPTS is \"0\""),
@@ -73,14 +74,13 @@ async fn what_makes_no_sense_is_told_to_a_program_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_did_not_ask_for_json_gets_none() {
-    let dead = nobody();
     for (arguments, code) in [
         (&["status"][..], 69),
         (&["status", "--nonsense"], 64),
         // It is a value here, and no flag.
         (&["logs", "--", "--json"], 69),
     ] {
-        let said = asked(arguments, &[("REDIS_PORT", &dead)]).await;
+        let said = asked(arguments, &[("REDIS_PORT", NOBODY)]).await;
         assert_eq!((said.code, said.text.as_str()), (Some(code), ""), "{arguments:?}: {said:?}");
         assert!(said.errors.starts_with("error: "), "{said:?}");
         assert!(serde_json::from_str::<Value>(&said.errors).is_err(), "{said:?}");
