@@ -55,5 +55,11 @@ pub async fn contents(system: &System) -> Vec<Content> {
     let found: Vec<Vec<u8>> =
         redis::cmd("EVAL").arg(CONTENTS).arg(0).query_async(&mut connection).await.expect("it can be read");
     let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-    found.chunks(2).map(|pair| Content { place: text(&pair[0]), text: text(&pair[1]) }).collect()
+    let found: Vec<_> =
+        found.chunks(2).map(|pair| Content { place: text(&pair[0]), text: text(&pair[1]) }).collect();
+    // Each test that looks for something here had jobs: what is not read is not searched.
+    for (kind, place) in [("hash", " data"), ("stream", ":events"), ("sorted set", ":completed")] {
+        assert!(found.iter().any(|one| one.place.ends_with(place)), "no {kind} was read: {found:?}");
+    }
+    found
 }
