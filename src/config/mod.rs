@@ -137,6 +137,7 @@ pub fn read(
 }
 
 /// Whether a command line (the program's name first) asks for JSON, be it one that can be understood or not.
+#[must_use]
 pub fn asks_for_json(arguments: &[OsString]) -> bool {
     arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json")
 }
