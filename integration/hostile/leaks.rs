@@ -2,21 +2,19 @@
 
 use std::collections::HashSet;
 
+use correction_runner::docker::{Listed, State};
 use serde_json::Value;
 
 use super::{comment, job, says_with_secret, system};
 use crate::support::docker;
 use crate::support::redis_contents::{Content, contents};
-use crate::support::system::System;
+use crate::support::system::{System, calls_back_at};
 
 async fn secret_of(system: &System, name: &str) -> String {
-    let container = system
-        .until("its container is there", async || {
-            let ours =
-                |one: &correction_runner::docker::Listed| crate::support::system::calls_back_at(one, name);
-            system.containers().await.into_iter().find(ours)
-        })
-        .await;
+    // One that is not yet started may be removed: the starter makes another where the engine does not allow the first one.
+    let runs = |one: &Listed| one.state == State::Running && calls_back_at(one, name);
+    let container =
+        system.until("its container runs", async || system.containers().await.into_iter().find(runs)).await;
     let format = "{{index .Config.Labels \"org.correctomatic.secret\"}}";
     docker::command(&["inspect", "--format", format, container.id.as_str()]).await
 }
