@@ -55,16 +55,10 @@ impl Output {
 
 fn shown(stream: &Stream, seal: Option<&Seal>, most: usize) -> Shown {
     let (head, left_out, tail) = stream.ends(most);
-    let [mut head, mut tail] = [head, tail].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if let Some(seal) = seal {
-        head = seal.redacted(&head).into_owned();
-        if left_out > 0 {
-            // Its last letters may be the beginning of the secret.
-            let kept = head.chars().count().saturating_sub(seal.reveal().len());
-            head = head.chars().take(kept).collect();
-        }
-        tail = seal.redacted_end(&tail);
-    }
+    let [head, tail] = [head, tail].map(|bytes| {
+        let text = String::from_utf8_lossy(&bytes);
+        seal.map_or_else(|| text.clone().into_owned(), |seal| seal.redacted_piece(&text))
+    });
     Shown { head, left_out: left_out as u64, tail }
 }
 
@@ -73,7 +67,7 @@ fn lines(stream: &Stream, seal: Option<&Seal>, count: usize, characters: usize) 
     // Four bytes are the longest character, and escape sequences take room as well.
     let bytes = stream.last(characters * 8);
     let text = visible(&String::from_utf8_lossy(&bytes));
-    let text = seal.map_or(text.clone(), |seal| seal.redacted_end(&text));
+    let text = seal.map_or(text.clone(), |seal| seal.redacted_piece(&text));
     let mut left = characters;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count) {

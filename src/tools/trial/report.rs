@@ -12,6 +12,7 @@ use crate::config::Trial;
 use crate::ending::{LAST_LINES, signal};
 use crate::output::{Output, Shown, visible};
 use crate::profile::Profile;
+use crate::seal::Seal;
 use crate::verdict::{NoVerdict, Tried, Verdict, faults};
 
 /// How much of each stream is shown: so many bytes, and of those so many lines.
@@ -29,8 +30,8 @@ pub(super) fn write(trial: &Trial, course: &Course, out: &mut Terminal<'_>) -> i
     candidates(course, out)?;
     facts(trial, course, out)?;
     if let Some(output) = &course.output {
-        stream("standard output", &output.stdout_shown(MOST.0), out)?;
-        stream("standard error", &output.stderr_shown(MOST.0), out)?;
+        stream("standard output", &output.stdout_shown(MOST.0), output.seal(), out)?;
+        stream("standard error", &output.stderr_shown(MOST.0), output.seal(), out)?;
     }
     heading("the callback's body, byte for byte", out)?;
     writeln!(out, "{}", visible(&String::from_utf8_lossy(&course.body)))
@@ -192,12 +193,16 @@ fn of_run(ran: &Ran, profile: Option<&Profile>) -> Vec<(&'static str, String)> {
 }
 
 /// What was written to a stream, each line of it marked.
-fn stream(name: &str, shown: &Shown, out: &mut Terminal<'_>) -> io::Result<()> {
+fn stream(name: &str, shown: &Shown, seal: Option<&Seal>, out: &mut Terminal<'_>) -> io::Result<()> {
     if shown.head.is_empty() && shown.tail.is_empty() {
         return Ok(());
     }
     heading(name, out)?;
-    let (head, tail) = (visible(&shown.head), visible(&shown.tail));
+    let [head, tail] = [&shown.head, &shown.tail].map(|text| {
+        let text = visible(text);
+        // Escapes within the secret would have kept it from being known for one.
+        seal.map_or_else(|| text.clone(), |seal| seal.redacted_piece(&text))
+    });
     let (head, tail): (Vec<&str>, Vec<&str>) = (head.lines().collect(), tail.lines().collect());
     let mark = out.painted(Style::Faint, "│ ");
     let half = if tail.is_empty() { MOST.1 } else { MOST.1 / 2 };
