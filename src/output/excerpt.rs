@@ -179,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_within_which_a_stream_begins_or_ends_is_not_shown_in_part() {
+        let seal = crate::seal::tests::seal(0x5a);
+        for at in 4..36 {
+            let mut capture = crate::output::Capture::sealed(1 << 20, Some(seal.clone()));
+            capture.stdout(format!("out {}", &seal.reveal()[..at]).as_bytes());
+            capture.stderr(format!("{} err", &seal.reveal()[at..]).as_bytes());
+            let output = capture.finish();
+            assert_eq!(output.last_lines(), "out [secret]\n[secret] err", "{at}");
+            let (stdout, stderr) = (output.stdout_shown(1000), output.stderr_shown(1000));
+            assert_eq!(
+                (stdout.head.as_str(), stderr.head.as_str()),
+                ("out [secret]", "[secret] err"),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
     fn no_control_character_reaches_a_terminal() {
         assert_eq!(visible("a\u{1b}[1;31mred\u{1b}[0m\r\nb\tc\0\rd\u{7f}"), "ared\nb    c␀␍d␡");
         assert_eq!(
