@@ -1,6 +1,7 @@
 //! What an operator asks with: `doctor` and `status`, on the real binary.
 
 mod doctor;
+mod over_ssh;
 mod status;
 
 use serde_json::Value;
