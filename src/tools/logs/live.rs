@@ -215,8 +215,10 @@ mod tests {
     fn a_secret_is_not_shown_where_the_shown_part_begins_or_ends_in_it() {
         let secret = seal().reveal().to_owned();
         for at in 4..36 {
-            let [stdout, stderr, both] =
-                shown(&[(&secret.as_bytes()[at..], b"x"), (b" then", secret[..at].as_bytes())], Some(seal()));
+            let [stdout, stderr, both] = shown(
+                &[(&secret.as_bytes()[at..], b"x"), (b" then", &secret.as_bytes()[..at])],
+                Some(seal()),
+            );
             assert_eq!((stdout.as_str(), stderr.as_str()), ("[secret] then\n", "x[secret]\n"), "{at}");
             assert_eq!(both, "[secret] then\nx[secret]\n");
         }
