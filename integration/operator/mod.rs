@@ -1,6 +1,7 @@
 //! What an operator asks with, on the real binary: `doctor`, `status`, and how any command says that it cannot answer.
 
 mod doctor;
+mod over_ssh;
 mod refusals;
 mod status;
 
