@@ -38,7 +38,7 @@ impl Found {
 
     /// A check failed, in these words, with such a remedy; so the whole did.
     #[track_caller]
-    fn fails(&self, check: &str, words: &str, remedy: &str) {
+    pub(super) fn fails(&self, check: &str, words: &str, remedy: &str) {
         let failures = self.all(check);
         let failure = failures.iter().find(|finding| finding["verdict"] == "failure");
         let failure = failure.unwrap_or_else(|| panic!("{check} does not fail: {}", self.text));

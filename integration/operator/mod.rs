@@ -1,7 +1,9 @@
-//! What an operator asks with: `doctor` and `status`, on the real binary.
+//! What an operator asks with, on the real binary: `doctor`, `status`, and how any command says that it cannot answer.
 
 mod doctor;
 mod notes;
+mod over_ssh;
+mod refusals;
 mod status;
 mod unlimited;
 mod window;
