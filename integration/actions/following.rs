@@ -77,7 +77,7 @@ async fn a_follower_goes_on_with_a_correction_that_is_run_again() {
     assert!(line.contains("on the Docker engine FAR:AWAY"), "{line}");
 
     // As a completer does whose host failed, then a starter, then a completer.
-    let mut completer = worker(&running_queue, 1);
+    let mut completer = worker(&running_queue, 2);
     let failed = next(&mut completer).await;
     let data = json!({ "image": "i", "file": "/f", "callback": "http://h/" }).to_string();
     let again = job_with_id("rerun-of-first", &data);

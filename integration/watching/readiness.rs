@@ -69,9 +69,12 @@ async fn redis_and_docker_are_named_while_they_are_away_and_no_more_once_they_ar
             (sample(&page(&address).await, "correction_runner_event_stream_up") == Some(0.0)).then_some(())
         })
         .await;
+    // It is a start that meets it so.
+    system.submit(&system.job("one", RUNS_200_MS)).await;
     until_sample(&system, &address, "correction_runner_starts_paused", |paused| paused > 0.0).await;
     engine.come_back(false);
     until_ready(&system, &address).await;
+    system.result("one").await;
     until_sample(&system, &address, "correction_runner_starts_paused", |paused| paused < 1.0).await;
     let errors = sum(&page(&address).await, "correction_runner_docker_call_errors_total");
     assert!(errors > before, "{errors} calls to Docker failed, and {before} before it went away");
