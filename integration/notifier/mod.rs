@@ -78,7 +78,8 @@ impl System {
         let shutdown = CancellationToken::new();
         let (hearts, stop) = (Hearts::default(), shutdown.clone());
         let beating = hearts.clone();
-        let run = async move { beating.loop_of("notifier", notifier::run(settings, stop)).await };
+        let run = Box::pin(notifier::run(settings, stop));
+        let run = async move { beating.loop_of("notifier", run).await };
         let notifier = tokio::spawn(run);
         let queue = place.redis.queue(FINISHED_QUEUE);
         Self { place, queue, notifier, hearts, _stop: shutdown.clone().drop_guard(), shutdown }
