@@ -14,6 +14,7 @@ use correction_runner::queue::QueueError;
 use correction_runner::shutdown::{GRACE, Stop};
 use correction_runner::startup::{self, BadSetting, Unreachable};
 use correction_runner::supervision::{self, Ended, Stage};
+use correction_runner::tools::failure::{self, Kind};
 use correction_runner::tools::terminal::{Terminal, printable};
 use correction_runner::tools::{self, Answer};
 use correction_runner::{completer, http, notifier, reload, service_manager, starter, telemetry, version};
@@ -28,9 +29,9 @@ const NO_ANSWER_YET: u8 = 3;
 const INTERRUPTED: u8 = 130;
 /// As shells tell of a program that SIGPIPE ended.
 const NO_READER: u8 = 141;
-const BAD_CONFIGURATION: u8 = 64;
-const SERVICE_UNREACHABLE: u8 = 69;
-const INTERNAL_ERROR: u8 = 70;
+const BAD_CONFIGURATION: u8 = Kind::Settings.exit_code();
+const SERVICE_UNREACHABLE: u8 = Kind::Unreachable.exit_code();
+const INTERNAL_ERROR: u8 = Kind::Internal.exit_code();
 
 /// How long the runtime may take to end what it still runs; by then all components have stopped.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -39,26 +40,35 @@ fn main() -> ExitCode {
     if let Some(code) = docker::stand_in() {
         return code;
     }
-    match config::read(std::env::args_os(), std::env::vars_os(), Path::new(".")) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let (mut out, wants_json) = (Terminal::stdout(), config::asks_for_json(&arguments));
+    let fail = |kind: Kind, why: &str, out: &mut Terminal<'_>| {
+        if wants_json {
+            // Whoever does not read it has the exit code.
+            let _ = failure::write(kind, why, out);
+        }
+        refuse(kind.exit_code(), why)
+    };
+    match config::read(arguments, std::env::vars_os(), Path::new(".")) {
         Ok(Request::Run(configuration)) => run(*configuration),
-        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut Terminal::stdout()) {
+        Ok(Request::Tool(tool)) => match tools::run(*tool, &mut out) {
             Ok(Answer::Yes) => ExitCode::SUCCESS,
             Ok(Answer::No) => ExitCode::from(ANSWER_IS_NO),
             Ok(Answer::Broken) => ExitCode::from(BROKEN),
             Ok(Answer::NotYet) => ExitCode::from(NO_ANSWER_YET),
             Ok(Answer::Interrupted) => ExitCode::from(INTERRUPTED),
-            Ok(Answer::Senseless(why)) => refuse(BAD_CONFIGURATION, format_args!("error: {why}")),
-            Ok(Answer::Unreachable(why)) => refuse(SERVICE_UNREACHABLE, format_args!("error: {why}")),
+            Ok(Answer::Senseless(why)) => fail(Kind::Settings, &format!("error: {why}"), &mut out),
+            Ok(Answer::Unreachable(why)) => fail(Kind::Unreachable, &format!("error: {why}"), &mut out),
             // A reader went away (`| head`): no error, and yet nobody read the answer, which may have been a no.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(NO_READER),
-            Err(error) => refuse(INTERNAL_ERROR, format_args!("error: {error}")),
+            Err(error) => fail(Kind::Internal, &format!("error: {error}"), &mut out),
         },
         Ok(Request::Show(text)) => {
             // A reader that went away (`| head`) is no error.
             let _ = write!(io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Err(refusal) => refuse(BAD_CONFIGURATION, refusal.to_string().trim_end()),
+        Err(refusal) => fail(Kind::Settings, refusal.to_string().trim_end(), &mut out),
     }
 }
 

@@ -3,8 +3,12 @@
 //! It stands in a label of the container, where any completer finds it, and in a file in the container that
 //! root alone can read. Whatever a submission prints as another user, it does not know the secret.
 
+mod redactor;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub use redactor::Redactor;
 
 /// The folder of the secret's file in the container: a volume of its own, so that the root may be read-only.
 pub const SEAL_FOLDER: &str = "/run/correctomatic";
@@ -52,15 +56,14 @@ impl Seal {
         if text.contains(&self.0) { Cow::Owned(text.replace(&self.0, REDACTED)) } else { Cow::Borrowed(text) }
     }
 
-    /// The end of a longer text without the secret: its beginning may be the secret's end.
+    /// A piece of a longer text without the secret: the piece may begin, or end, within it.
     #[must_use]
-    pub fn redacted_end(&self, text: &str) -> String {
-        let cut =
-            (TELLING..self.0.len()).rev().find(|&length| text.starts_with(&self.0[self.0.len() - length..]));
-        match cut {
-            Some(length) => format!("{REDACTED}{}", self.redacted(&text[length..])),
-            None => self.redacted(text).into_owned(),
-        }
+    pub fn redacted_piece(&self, text: &str) -> String {
+        let mut redactor = Redactor::new(Some(self.clone()));
+        let mut passed = redactor.push(text.as_bytes());
+        passed.extend(redactor.end());
+        // Letters of ASCII were taken out of a text: what is left is one.
+        String::from_utf8_lossy(&passed).into_owned()
     }
 }
 
@@ -115,12 +118,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_end_of_a_secret_at_the_beginning_of_an_end_is_not_told_either() {
+    fn the_end_of_a_secret_at_the_beginning_of_a_piece_is_not_told_either_nor_its_beginning_at_the_end() {
         let seal = Seal::of_random(std::array::from_fn(|index| u8::try_from(index).unwrap_or_default()));
         for kept in TELLING..40 {
-            let text = format!("{}-----\nlast", &seal.reveal()[40 - kept..]);
-            assert_eq!(seal.redacted_end(&text), "[secret]-----\nlast", "{kept}");
+            let (start, end) = (&seal.reveal()[..kept], &seal.reveal()[40 - kept..]);
+            assert_eq!(seal.redacted_piece(&format!("{end}-----\nlast")), "[secret]-----\nlast", "{kept}");
+            assert_eq!(seal.redacted_piece(&format!("é {start}")), "é [secret]", "{kept}");
         }
-        assert_eq!(seal.redacted_end(&format!("a {}", seal.reveal())), "a [secret]");
+        assert_eq!(seal.redacted_piece(&format!("a {}", seal.reveal())), "a [secret]");
     }
 }

@@ -18,6 +18,16 @@ pub enum Memory {
     Now(u64),
 }
 
+impl Memory {
+    /// How much it is, whatever it tells.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Peak(bytes) | Self::Now(bytes) => bytes,
+        }
+    }
+}
+
 /// Processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pids {

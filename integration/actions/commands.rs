@@ -44,7 +44,11 @@ async fn submit_prints_the_result_and_its_exit_code_tells_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn submit_takes_the_result_back_that_no_notifier_can_deliver() {
     // As with one on another host: one that fails to, and tries again, and one that may not, and buries it at once.
-    for (setting, value) in [("CALLBACK_DENY", "127.0.0.1"), ("CALLBACK_HTTPS_ONLY", "yes")] {
+    for (setting, value, reason) in [
+        ("CALLBACK_DENY", "127.0.0.1", "CALLBACK_DENY"),
+        ("CALLBACK_HTTPS_ONLY", "yes", "CALLBACK_HTTPS_ONLY"),
+        ("CALLBACK_POLICY", "public", "CALLBACK_POLICY=public"),
+    ] {
         let engine = SimulatedEngine::start(Options::default()).await;
         let mut system = System::prepare_on(&engine).await;
         system.set(&[(setting, value)]);
@@ -59,6 +63,8 @@ async fn submit_takes_the_result_back_that_no_notifier_can_deliver() {
             "{setting}: {counts:?}"
         );
         assert_eq!(counts.completed, 1, "{setting}: {counts:?}");
+        let told_why = told.stderr.contains("no dead letter is left") && told.stderr.contains(reason);
+        assert!(told_why, "{setting}: {told:?}");
         system.end().await;
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use correction_runner::docker::{Call, EngineError, State};
+use correction_runner::docker::{Call, EngineError, Owner, State};
 use correction_runner::identity::{ContainerId, InstanceId};
 use tempfile::TempDir;
 
@@ -166,6 +166,30 @@ async fn a_container_of_which_too_much_is_said_fails_no_list() {
     assert_eq!(listed, ["a", "b"]);
 }
 
+/// More than any answer that is read at once may be (16 MiB), as on a host with tens of thousands of containers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_containers_for_a_person_may_be_longer_than_any_other_answer() {
+    let long = "x".repeat(4 << 10);
+    let element = |at: u32, instance: &str| {
+        serde_json::json!({
+            "Id": format!("c{at}"), "Names": [format!("/n{at}")], "Image": "g", "State": "exited", "Created": at,
+            "Labels": { "org.correctomatic.instance": instance, "l": long },
+        })
+    };
+    let list: Vec<_> = (0..4500).map(|at| element(at, if at % 3 == 0 { "other" } else { "i" })).collect();
+    let body = serde_json::Value::from(list).to_string();
+    assert!(body.len() > 16 << 20, "{}", body.len());
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let impostor = Impostor::answering(&[VERSION, ("/containers/json", answer.leak())]);
+    let engine = impatient_engine_at(impostor.socket(), Duration::from_secs(60));
+    let (ours, all) = (Owner::Instance(InstanceId::new("i")), Owner::AllInstances);
+    let (ours, all) = tokio::join!(engine.inhabitants(&ours), engine.inhabitants(&all));
+    let (ours, all) = (ours.unwrap(), all.unwrap());
+    assert_eq!((ours.len(), all.len()), (3000, 4500));
+    assert_eq!((all[4499].id.as_str(), all[4499].name.as_str(), all[4499].created), ("c4499", "n4499", 4499));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_stops_midway_ends_at_the_deadline() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"Id\":\"a\",\"State\":\"exited\"},";
@@ -176,6 +200,7 @@ async fn an_answer_that_stops_midway_ends_at_the_deadline() {
     let timeout = |error: EngineError| assert!(matches!(error, EngineError::Timeout { .. }), "{error}");
     timeout(engine.inspect("c").await.unwrap_err());
     timeout(engine.list(&InstanceId::new("i"), Some).await.unwrap_err());
+    timeout(engine.inhabitants(&Owner::AllInstances).await.map(drop).unwrap_err());
     timeout(engine.output(&ContainerId::new("c"), 10).await.map(drop).unwrap_err());
 }
 

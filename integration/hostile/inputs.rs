@@ -1,5 +1,6 @@
 //! Jobs whose fields try to be more than data: options of the engine, labels, log lines, paths of its API.
 
+use correction_runner::docker::{Listed, State};
 use serde_json::{Value, json};
 
 use super::{IMAGE, comment, job, says, system};
@@ -24,8 +25,9 @@ async fn params_are_environment_variables_and_nothing_else() {
     hostile["privileged"] = json!(true);
     system.submit(&hostile).await;
     let container = system
-        .until("its container is there", async || {
-            system.containers().await.into_iter().find(|one| calls_back_at(one, "params"))
+        .until("its container runs", async || {
+            let runs = |one: &Listed| one.state == State::Running && calls_back_at(one, "params");
+            system.containers().await.into_iter().find(runs)
         })
         .await;
     let told = docker::command(&["inspect", container.id.as_str()]).await;

@@ -10,26 +10,26 @@ use crate::support::redis::RedisServer;
 use crate::support::simulated_engine::{Options, SimulatedEngine};
 
 /// What `doctor --json` found.
-struct Found {
-    code: Option<i32>,
+pub(super) struct Found {
+    pub(super) code: Option<i32>,
     document: Value,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Found {
-    fn of(said: &Said) -> Self {
+    pub(super) fn of(said: &Said) -> Self {
         Self { code: said.code, document: said.json(), text: said.text.clone() }
     }
 
     /// All findings of a check.
-    fn all(&self, check: &str) -> Vec<&Value> {
+    pub(super) fn all(&self, check: &str) -> Vec<&Value> {
         let checks = self.document["checks"].as_array().expect("a list");
         checks.iter().filter(|finding| finding["check"] == check).collect()
     }
 
     /// The verdict of a check, the worst where there are several.
     #[track_caller]
-    fn verdict(&self, check: &str) -> &str {
+    pub(super) fn verdict(&self, check: &str) -> &str {
         let verdicts: Vec<_> = self.all(check).iter().filter_map(|it| it["verdict"].as_str()).collect();
         let worst =
             ["failure", "warning", "note", "ok"].into_iter().find(|verdict| verdicts.contains(verdict));
@@ -38,7 +38,7 @@ impl Found {
 
     /// A check failed, in these words, with such a remedy; so the whole did.
     #[track_caller]
-    fn fails(&self, check: &str, words: &str, remedy: &str) {
+    pub(super) fn fails(&self, check: &str, words: &str, remedy: &str) {
         let failures = self.all(check);
         let failure = failures.iter().find(|finding| finding["verdict"] == "failure");
         let failure = failure.unwrap_or_else(|| panic!("{check} does not fail: {}", self.text));

@@ -1,6 +1,8 @@
-//! What an operator asks with: `doctor` and `status`, on the real binary.
+//! What an operator asks with, on the real binary: `doctor`, `status`, and how any command says that it cannot answer.
 
 mod doctor;
+mod over_ssh;
+mod refusals;
 mod status;
 
 use serde_json::Value;

@@ -5,6 +5,7 @@ pub mod node;
 pub mod proxy;
 pub mod receiver;
 pub mod redis;
+pub mod redis_contents;
 pub mod registry;
 pub mod second_engine;
 #[path = "../simulated_engine/mod.rs"]

@@ -1,7 +1,7 @@
 //! Graders that are stopped, and what cannot be tried at all.
 
 use super::{Bench, GOOD, said};
-use crate::support::docker::BAD_ENTRYPOINT_IMAGE;
+use crate::support::docker::{self, BAD_ENTRYPOINT_IMAGE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grader_that_runs_for_too_long_or_needs_too_much_memory_is_broken_and_says_which() {
@@ -92,4 +92,38 @@ async fn a_grader_that_looks_for_a_network_or_is_denied_something_is_told_why() 
     let (network, denied) = tokio::join!(network.tried(&[]), denied.tried(&[]));
     network.has(2, &["no_verdict", "--container-network bridge"]);
     denied.has(2, &["no_verdict", "root has no special powers", "chmod a+rX"]);
+}
+
+/// A look can only see what it uses then. The kernel's own count knows what was given back since, where engines tell it
+/// (cgroup v1); where they do not, no peak is claimed.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_was_given_back_at_once_is_in_the_peak_and_what_is_only_a_sample_is_said_to_be_one() {
+    const TAKEN: u64 = 40 << 20;
+    let version = docker::command(&["info", "--format", "{{.CgroupVersion}}"]).await;
+    // On a busy machine the engine may not tell in time; then it is given more.
+    for pause in [2, 10, 50] {
+        let take =
+            format!("dd if=/dev/zero of=/dev/null bs={TAKEN} count=1 2>/dev/null; sleep {pause}; {GOOD}");
+        let bench = Bench::new(take).await;
+        let ((code, told), said) = tokio::join!(bench.told(&[]), bench.tried(&[]));
+        assert_eq!((code, said.code), (Some(0), Some(0)), "{told} {said:?}");
+        let (seen, seen_as) = (&told["run"]["memory_bytes_seen"], told["run"]["memory_seen_as"].as_str());
+        let (Some(seen), Some(seen_as), true) = (seen.as_u64(), seen_as, said.out.contains("\nmemory "))
+        else {
+            continue;
+        };
+        match seen_as {
+            "peak" => {
+                assert!((TAKEN..2 * TAKEN).contains(&seen), "{told}");
+                said.has(0, &["up to 4", "MiB of 1 GiB, until shortly before its end"]);
+            }
+            "samples" => {
+                assert_ne!(version, "1", "such an engine tells the peak: {told}");
+                said.has(0, &["at least ", "seen now and then"]);
+            }
+            other => panic!("{other}: {told}"),
+        }
+        return;
+    }
+    panic!("the engine tells nothing of what a container uses");
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::support::redis::free_port;
+use crate::support::redis_contents::contents;
 use crate::support::system::System;
 
 const CANARY: &str = "Canary7Yellow";
@@ -187,9 +188,15 @@ async fn no_secret_of_a_running_system_or_of_a_job_is_told_anywhere() {
         assert_none("a callback", &one.body);
     }
     // Of a job's fields only its data may hold what its caller sent.
-    let found = system.ask(&["EVAL", NOT_DATA, "0"]).await;
-    assert!(found.contains("result delivered") || found.len() > 500, "notes of jobs were read: {found}");
-    assert_none("a note in Redis", &found);
+    let found = contents(&system).await;
+    assert!(
+        found.iter().any(|one| one.text.contains("result delivered") || one.text.len() > 500),
+        "{found:?}"
+    );
+    for one in found.iter().filter(|one| !one.is_data_of_a_job()) {
+        assert_none("a key in Redis", &one.place);
+        assert_none(&one.place, &one.text);
+    }
     let settings = [("REDIS_URL", format!("redis://default:{CANARY}@127.0.0.1:{port}"))];
     let listed = Command::new(env!("CARGO_BIN_EXE_correction-runner"))
         .args(["deliveries", "list"])
@@ -201,24 +208,3 @@ async fn no_secret_of_a_running_system_or_of_a_job_is_told_anywhere() {
     assert!(listed.contains("nobody"), "{listed}");
     assert_none("the list of dead letters", &listed);
 }
-
-/// All that Redis has but the jobs' data.
-const NOT_DATA: &str = r"
-local found = {}
-for _, key in ipairs(redis.call('keys', '*')) do
-  local kind = redis.call('type', key).ok
-  local content = {}
-  if kind == 'string' then content = { redis.call('get', key) }
-  elseif kind == 'hash' then
-    local fields = redis.call('hgetall', key)
-    for at = 1, #fields, 2 do
-      if fields[at] ~= 'data' then content[#content + 1] = fields[at] .. ' ' .. fields[at + 1] end
-    end
-  elseif kind == 'list' then content = redis.call('lrange', key, 0, -1)
-  elseif kind == 'set' then content = redis.call('smembers', key)
-  elseif kind == 'zset' then content = redis.call('zrange', key, 0, -1)
-  elseif kind == 'stream' then content = { cjson.encode(redis.call('xrange', key, '-', '+')) }
-  end
-  for _, text in ipairs(content) do found[#found + 1] = key .. ' ' .. text end
-end
-return table.concat(found, '\n')";

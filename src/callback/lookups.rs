@@ -4,17 +4,21 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-/// Look-ups at once. The system's resolver blocks a thread for each and cannot be interrupted; a few names whose
-/// servers do not answer must not take all threads.
+/// Look-ups at once. The system's resolver blocks a thread for each and cannot be interrupted; names whose servers do
+/// not answer must not take all threads (of which the runtime has 512 by default).
 const MOST: usize = 48;
-/// So many more for names that had addresses before.
-const RESERVE: usize = 16;
-/// How many names are remembered that had addresses.
+/// So many more for names of which nobody knows that they take long.
+const RESERVE: usize = 208;
+/// What takes longer takes long.
+const LONG: Duration = Duration::from_secs(1);
+/// How many names are remembered that took long.
 const REMEMBERED: usize = 10_000;
 
 /// What a look-up brought; an error by its kind and its text, since many may want it.
@@ -33,7 +37,7 @@ pub(super) struct Lookups {
 #[derive(Default)]
 struct State {
     under_way: HashMap<String, Shared<BoxFuture<'static, Found>>>,
-    known: HashSet<String>,
+    take_long: HashSet<String>,
 }
 
 impl Default for Lookups {
@@ -69,32 +73,35 @@ impl Lookups {
             return lookup.clone();
         }
         // In a task of its own, which goes on until the resolver answers, wanted or not.
-        let task = tokio::spawn(self.clone().look_up(name.to_owned(), state.known.contains(name)));
+        let task = tokio::spawn(self.clone().look_up(name.to_owned(), state.take_long.contains(name)));
         let lookup = async move { task.await.unwrap_or_else(|error| Err(told(&io::Error::other(error)))) };
         let lookup = lookup.boxed().shared();
         state.under_way.insert(name.to_owned(), lookup.clone());
         lookup
     }
 
-    async fn look_up(self, name: String, is_known: bool) -> Found {
-        let permit = if is_known {
+    async fn look_up(self, name: String, takes_long: bool) -> Found {
+        let permit = if takes_long {
+            self.open.acquire().await
+        } else {
             tokio::select! {
                 biased;
                 permit = self.open.acquire() => permit,
                 permit = self.reserve.acquire() => permit,
             }
-        } else {
-            self.open.acquire().await
         };
+        let began = Instant::now();
         let found = (self.resolver)(name.clone()).await;
         drop(permit);
         let mut state = self.state();
         state.under_way.remove(&name);
-        if found.as_ref().is_ok_and(|found| !found.is_empty()) {
-            if state.known.len() >= REMEMBERED {
-                state.known.clear();
+        if began.elapsed() < LONG {
+            state.take_long.remove(&name);
+        } else {
+            if state.take_long.len() >= REMEMBERED {
+                state.take_long.clear();
             }
-            state.known.insert(name);
+            state.take_long.insert(name);
         }
         found.map_err(|error| told(&error))
     }
@@ -111,37 +118,52 @@ fn told(error: &io::Error) -> (io::ErrorKind, String) {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn names_that_hang_leave_look_ups_to_those_that_had_addresses_and_each_takes_one() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let lookups = Lookups::with(Arc::new(move |name: String| {
-            count.fetch_add(1, Ordering::SeqCst);
+    const HANGS: Duration = Duration::from_secs(20);
+    const WAIT: Duration = Duration::from_secs(5);
+
+    /// Names that begin with "hangs" have no address, which their servers say after long only.
+    fn some_hang(asked: &Arc<AtomicUsize>) -> Lookups {
+        let asked = Arc::clone(asked);
+        Lookups::with(Arc::new(move |name: String| {
+            asked.fetch_add(1, Ordering::SeqCst);
             async move {
                 if name.starts_with("hangs") {
-                    std::future::pending::<()>().await;
+                    sleep(HANGS).await;
+                    return Err(io::Error::other("no answer"));
                 }
                 Ok(vec!["192.0.2.1".parse().expect("an address")])
             }
             .boxed()
-        }));
-        let wait = Duration::from_secs(5);
-        assert_eq!(lookups.addresses("known").await.expect("found").len(), 1);
+        }))
+    }
+
+    async fn all_hang(lookups: &Lookups, names: &[String]) {
+        let many = names.iter().map(|name| timeout(WAIT, lookups.addresses(name)));
+        assert!(futures::future::join_all(many).await.iter().all(Result::is_err));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_hang_leave_look_ups_to_others_and_each_takes_one() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let lookups = some_hang(&asked);
         // A hundred wait for one name: that is one look-up.
-        let many = (0..100).map(|_| timeout(wait, lookups.addresses("hangs")));
-        assert!(futures::future::join_all(many).await.iter().all(Result::is_err));
-        assert_eq!(asked.load(Ordering::SeqCst), 2);
-        let many: Vec<_> = (0..100).map(|number| format!("hangs-{number}")).collect();
-        let many = many.iter().map(|name| timeout(wait, lookups.addresses(name)));
-        assert!(futures::future::join_all(many).await.iter().all(Result::is_err));
-        assert_eq!(asked.load(Ordering::SeqCst), 1 + MOST, "no more threads are taken");
-        assert!(timeout(wait, lookups.addresses("known")).await.is_ok_and(|found| found.is_ok()));
+        all_hang(&lookups, &vec!["hangs".to_owned(); 100]).await;
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 1);
+        // Nobody knows them; nor is any other name known yet, as after a start.
+        let names: Vec<_> = (0..150).map(|number| format!("hangs-{number}")).collect();
+        all_hang(&lookups, &names).await;
+        assert!(timeout(WAIT, lookups.addresses("good")).await.is_ok_and(|found| found.is_ok()));
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 150 + 1);
+        // From then on they have their part of the threads and no more.
+        sleep(HANGS * 2).await;
+        all_hang(&lookups, &names).await;
+        assert_eq!(asked.swap(0, Ordering::SeqCst), MOST);
+        assert!(timeout(WAIT, lookups.addresses("another")).await.is_ok_and(|found| found.is_ok()));
     }
 
     #[tokio::test]

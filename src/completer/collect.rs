@@ -288,8 +288,9 @@ fn start_error(inspected: &Inspected) -> Option<&str> {
 fn complaint_of_init(ending: &Ending, output: &Output) -> Option<String> {
     let at_once = ending.elapsed.is_none_or(|elapsed| elapsed < INIT_COMPLAINS_WITHIN);
     let silent = output.stdout().is_some_and(<[u8]>::is_empty);
-    let said = String::from_utf8_lossy(output.stderr()?).trim().to_owned();
-    let complaint = said.strip_prefix("[FATAL tini (")?.split_once(")] ")?.1;
+    let said = String::from_utf8_lossy(output.stderr()?);
+    let said = output.seal().map_or_else(|| said.to_string(), |seal| seal.redacted_piece(&said));
+    let complaint = said.trim().strip_prefix("[FATAL tini (")?.split_once(")] ")?.1;
     (at_once
         && silent
         && matches!(ending.exit_code, Some(126 | 127))

@@ -136,6 +136,12 @@ pub fn read(
     configuration.map(|configuration| Request::Run(Box::new(configuration))).map_err(Refusal::Settings)
 }
 
+/// Whether a command line (the program's name first) asks for JSON, be it one that can be understood or not.
+#[must_use]
+pub fn asks_for_json(arguments: &[OsString]) -> bool {
+    arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+}
+
 /// The component that `PROCESS` names, as in the original's image.
 fn component_of_environment(surroundings: &Surroundings) -> Result<Component, Refusal> {
     let Some(found) = surroundings.plain("PROCESS") else {

@@ -39,7 +39,10 @@ pub enum SshKey {
 
 impl SshKey {
     /// Whether a text is a key and not the path of one.
-    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// It is neither; the words say why, and hold nothing of it.
+    pub fn read(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.starts_with("PuTTY-User-Key-File-") {
             return Err(
@@ -69,8 +72,9 @@ impl SshKey {
         Ok(Self::Text(Secret::new(text.trim_end().to_owned() + "\n")))
     }
 
-    /// Whether it is known that this key can be used with a passphrase only.
-    pub(super) fn needs_passphrase(&self) -> bool {
+    /// Whether it is known that this key can be used with a passphrase only. Looks into no file.
+    #[must_use]
+    pub fn needs_passphrase(&self) -> bool {
         let Self::Text(text) = self else { return false };
         let text = text.reveal();
         text.contains("ENCRYPTED") || cipher(text).is_some_and(|cipher| cipher != b"none")

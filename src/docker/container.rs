@@ -6,21 +6,15 @@ use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, StartContainerOptions,
 };
-use http_body_util::BodyExt;
 use serde::Deserialize;
 
 use super::connect::Engine;
-use super::elements::{Element, Elements, LONGEST, NotAnArray};
 use super::error::{Call, EngineError};
 use super::sealed::sealed;
 use super::spec;
-use super::transport::told;
 use super::types::{ContainerSpec, Killed, Listed, Removed, State};
 use crate::identity::{ContainerId, InstanceId};
 use crate::labels::{INSTANCE_LABEL, Labels};
-
-/// How much longer than other calls a list may take.
-pub(super) const LIST_FACTOR: u32 = 6;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -93,36 +87,8 @@ impl Engine {
         instance: &InstanceId,
         mut keep: impl FnMut(Listed) -> Option<T> + Send,
     ) -> Result<Vec<T>, EngineError> {
-        let filters = serde_json::json!({ "label": [format!("{INSTANCE_LABEL}={instance}")] }).to_string();
-        self.within(Call::List, self.timeout() * LIST_FACTOR, async {
-            let query = [("all", "true"), ("filters", filters.as_str())];
-            let mut body = self.get(Call::List, "/containers/json", &query).await?.into_body();
-            let (mut elements, mut listed) = (Elements::default(), Vec::new());
-            while let Some(frame) = body.frame().await {
-                let frame = frame
-                    .map_err(|error| EngineError::NoAnswer { call: Call::List, reason: told(&error) })?;
-                let bytes = frame.data_ref().map_or(&[][..], |bytes| bytes);
-                elements.push(bytes, |element| {
-                    let element = match element {
-                        Element::Whole(element) => element,
-                        Element::TooLong(beginning) => {
-                            let container_id = beginning_id(beginning);
-                            tracing::warn!(
-                                container_id,
-                                bytes = LONGEST,
-                                "the engine's list says more of a container than is read: left out"
-                            );
-                            return Ok(());
-                        }
-                    };
-                    let answer: ListAnswer = serde_json::from_slice(element).map_err(garbled_list)?;
-                    listed.extend(keep(answer.into()));
-                    Ok::<_, EngineError>(())
-                })?;
-            }
-            if elements.ended() { Ok(listed) } else { Err(garbled_list("it is not complete")) }
-        })
-        .await
+        let filters = serde_json::json!({ "label": [format!("{INSTANCE_LABEL}={instance}")] });
+        self.each_container(&filters, |answer: ListAnswer| keep(answer.into())).await
     }
 
     /// Kills a container with SIGKILL.
@@ -207,40 +173,11 @@ impl Engine {
     }
 }
 
-fn garbled_list(reason: impl std::fmt::Display) -> EngineError {
-    EngineError::Garbled { call: Call::List, reason: reason.to_string() }
-}
-
-/// The id in the beginning of what a list says of a container, as Docker writes it.
-fn beginning_id(beginning: &[u8]) -> Option<&str> {
-    let id = beginning.strip_prefix(br#"{"Id":""#)?.split(|byte| !byte.is_ascii_alphanumeric()).next()?;
-    str::from_utf8(id.get(..64).unwrap_or(id)).ok()
-}
-
-impl From<NotAnArray> for EngineError {
-    fn from(error: NotAnArray) -> Self {
-        garbled_list(error)
-    }
-}
-
 impl From<ListAnswer> for Listed {
     fn from(answer: ListAnswer) -> Self {
         let ListAnswer { id, state, created, labels } = answer;
         let (id, state) = (ContainerId::new(id), State::read(&state));
         let labels = labels.as_ref().and_then(Labels::from_map).map(Box::new);
         Self { id, state, created, labels }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_container_of_which_too_much_is_said_is_named_by_its_id() {
-        let id = "0123456789abcdef".repeat(4);
-        assert_eq!(beginning_id(format!(r#"{{"Id":"{id}","Names":["/n"]"#).as_bytes()), Some(id.as_str()));
-        assert_eq!(beginning_id(format!(r#"{{"Id":"{id}{id}"#).as_bytes()), Some(id.as_str()));
-        assert_eq!(beginning_id(br#"{"Names":[""#), None);
     }
 }

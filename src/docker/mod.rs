@@ -20,6 +20,7 @@ mod image;
 mod inbox;
 mod inspection;
 mod lines;
+mod listing;
 mod logs;
 mod population;
 mod reference;

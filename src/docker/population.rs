@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::connect::{Engine, decoded};
-use super::container::LIST_FACTOR;
-use super::error::{Call, EngineError};
+use super::connect::Engine;
+use super::error::EngineError;
 use super::types::State;
 use crate::identity::{CONTAINER_NAME_PREFIX, ContainerId, InstanceId};
 use crate::labels::{INSTANCE_LABEL, Labels};
@@ -68,16 +67,10 @@ impl Engine {
             }
             Owner::AllInstances => serde_json::json!({ "label": [INSTANCE_LABEL] }),
             Owner::Original => serde_json::json!({ "name": [CONTAINER_NAME_PREFIX] }),
-        }
-        .to_string();
-        self.within(Call::List, self.timeout() * LIST_FACTOR, async {
-            let query = [("all", "true"), ("filters", filters.as_str())];
-            let answer = self.get(Call::List, "/containers/json", &query).await?;
-            let all: Vec<Answer> = decoded(Call::List, answer).await?;
-            // The engine's filters match loosely.
-            Ok(all.into_iter().map(Inhabitant::from).filter(|one| one.is_of(owner)).collect())
-        })
-        .await
+        };
+        // The engine's filters match loosely.
+        let ours = |answer: Answer| Some(Inhabitant::from(answer)).filter(|one| one.is_of(owner));
+        self.each_container(&filters, ours).await
     }
 }
 

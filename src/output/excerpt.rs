@@ -55,16 +55,10 @@ impl Output {
 
 fn shown(stream: &Stream, seal: Option<&Seal>, most: usize) -> Shown {
     let (head, left_out, tail) = stream.ends(most);
-    let [mut head, mut tail] = [head, tail].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if let Some(seal) = seal {
-        head = seal.redacted(&head).into_owned();
-        if left_out > 0 {
-            // Its last letters may be the beginning of the secret.
-            let kept = head.chars().count().saturating_sub(seal.reveal().len());
-            head = head.chars().take(kept).collect();
-        }
-        tail = seal.redacted_end(&tail);
-    }
+    let [head, tail] = [head, tail].map(|bytes| {
+        let text = String::from_utf8_lossy(&bytes);
+        seal.map_or_else(|| text.clone().into_owned(), |seal| seal.redacted_piece(&text))
+    });
     Shown { head, left_out: left_out as u64, tail }
 }
 
@@ -73,7 +67,7 @@ fn lines(stream: &Stream, seal: Option<&Seal>, count: usize, characters: usize) 
     // Four bytes are the longest character, and escape sequences take room as well.
     let bytes = stream.last(characters * 8);
     let text = visible(&String::from_utf8_lossy(&bytes));
-    let text = seal.map_or(text.clone(), |seal| seal.redacted_end(&text));
+    let text = seal.map_or(text.clone(), |seal| seal.redacted_piece(&text));
     let mut left = characters;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count) {
@@ -181,6 +175,24 @@ mod tests {
                 let shown = capture.finish().last_lines();
                 assert!(!shown.contains(&seal.reveal()[..4]), "{} {after}: {shown}", before.len());
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_within_which_a_stream_begins_or_ends_is_not_shown_in_part() {
+        let seal = crate::seal::tests::seal(0x5a);
+        for at in 4..36 {
+            let mut capture = crate::output::Capture::sealed(1 << 20, Some(seal.clone()));
+            capture.stdout(format!("out {}", &seal.reveal()[..at]).as_bytes());
+            capture.stderr(format!("{} err", &seal.reveal()[at..]).as_bytes());
+            let output = capture.finish();
+            assert_eq!(output.last_lines(), "out [secret]\n[secret] err", "{at}");
+            let (stdout, stderr) = (output.stdout_shown(1000), output.stderr_shown(1000));
+            assert_eq!(
+                (stdout.head.as_str(), stderr.head.as_str()),
+                ("out [secret]", "[secret] err"),
+                "{at}"
+            );
         }
     }
 

@@ -6,6 +6,7 @@ mod containers;
 mod corrections;
 mod deliveries;
 mod doctor;
+pub mod failure;
 mod health;
 mod keygen;
 mod logs;

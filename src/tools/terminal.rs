@@ -6,94 +6,27 @@
 //!
 //! What strangers wrote goes through [`printable`]; cells of a [`Table`] do so by themselves.
 
+mod look;
 mod table;
 mod words;
 
-use std::env;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
 
-use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use crate::telemetry::harmless;
 
+use look::Look;
+
+pub use look::Style;
 pub use table::{Cell, Column, Table};
 pub use words::{ago, bytes, fit, millis, printable, seconds, span, time, width};
-
-/// How a piece of text stands out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// As all the rest.
-    #[default]
-    Plain,
-    /// A heading, or what matters.
-    Strong,
-    /// What matters least.
-    Faint,
-    /// All is well.
-    Good,
-    /// Worth knowing.
-    Note,
-    /// Something is about to go wrong.
-    Warning,
-    /// Something is wrong.
-    Bad,
-}
-
-impl Style {
-    /// The parameters of the escape sequence that begins it (ECMA-48, SGR).
-    fn code(self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Strong => Some("1"),
-            Self::Faint => Some("2"),
-            Self::Good => Some("32"),
-            Self::Note => Some("36"),
-            Self::Warning => Some("33"),
-            Self::Bad => Some("1;31"),
-        }
-    }
-}
-
-/// What is known of where the output goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Look {
-    colour: bool,
-    live: bool,
-    columns: Option<usize>,
-    rows: Option<usize>,
-}
-
-impl Look {
-    fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
-        let live = stream.is_terminal();
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let is = |name: &str, value: &str| set(name).is_some_and(|found| found == value);
-        let window = tcgetwinsize(stream).ok().filter(|_| live);
-        let some = |count: u16| Some(usize::from(count)).filter(|count| *count > 0);
-        Self {
-            colour: colours(
-                live && !is("TERM", "dumb"),
-                set("NO_COLOR").is_some(),
-                set("CLICOLOR_FORCE").is_some() && !is("CLICOLOR_FORCE", "0"),
-            ),
-            live,
-            columns: window.and_then(|size| some(size.ws_col)),
-            rows: window.and_then(|size| some(size.ws_row)),
-        }
-    }
-}
-
-/// Whether there is colour: on what can show it, unless refused, and where it is forced.
-fn colours(able: bool, refused: bool, forced: bool) -> bool {
-    !refused && (able || forced)
-}
 
 /// A stream with what it can show. It is written to like any other stream.
 pub struct Terminal<'a> {
     out: Box<dyn Write + 'a>,
     look: Look,
+    is_untouched: bool,
 }
 
 impl Terminal<'static> {
@@ -102,22 +35,32 @@ impl Terminal<'static> {
     pub fn stdout() -> Self {
         let look = Look::of(&io::stdout());
         // Not locked, so that it may be held by tasks.
-        Self { out: Box::new(io::stdout()), look }
+        Self::new(io::stdout(), look)
     }
 
     /// The standard error: for what a person is to see while the standard output is for a program.
     #[must_use]
     pub fn stderr() -> Self {
         let look = Look::of(&io::stderr());
-        Self { out: Box::new(io::stderr()), look }
+        Self::new(io::stderr(), look)
     }
 }
 
 impl<'a> Terminal<'a> {
+    fn new(out: impl Write + 'a, look: Look) -> Self {
+        Self { out: Box::new(out), look, is_untouched: true }
+    }
+
     /// A stream that is no terminal.
     #[must_use]
     pub fn plain(out: impl Write + 'a) -> Self {
-        Self { out: Box::new(out), look: Look::default() }
+        Self::new(out, Look::default())
+    }
+
+    /// Whether nothing was written to it yet.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.is_untouched
     }
 
     /// Whether a person watches, so that what was written can be written over.
@@ -147,7 +90,7 @@ impl<'a> Terminal<'a> {
     /// It cannot be written.
     pub fn table(&mut self, table: &Table) -> io::Result<()> {
         for line in table.lines(self) {
-            writeln!(self.out, "{line}")?;
+            writeln!(self, "{line}")?;
         }
         Ok(())
     }
@@ -160,7 +103,8 @@ impl<'a> Terminal<'a> {
         let widest = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
         for (name, value) in pairs {
             let gap = " ".repeat(widest.saturating_sub(width(name)) + 2);
-            writeln!(self.out, "{}{gap}{value}", self.painted(Style::Faint, name))?;
+            let name = self.painted(Style::Faint, name);
+            writeln!(self, "{name}{gap}{value}")?;
         }
         Ok(())
     }
@@ -175,8 +119,8 @@ impl<'a> Terminal<'a> {
         } else {
             serde_json::to_string(document)
         }?;
-        writeln!(self.out, "{}", harmless(&text))?;
-        self.out.flush()
+        writeln!(self, "{}", harmless(&text))?;
+        self.flush()
     }
 
     /// Writes one of many JSON documents, on one line wherever it goes.
@@ -184,8 +128,8 @@ impl<'a> Terminal<'a> {
     /// # Errors
     /// It cannot be written.
     pub fn line(&mut self, document: &impl Serialize) -> io::Result<()> {
-        writeln!(self.out, "{}", harmless(&serde_json::to_string(document)?))?;
-        self.out.flush()
+        writeln!(self, "{}", harmless(&serde_json::to_string(document)?))?;
+        self.flush()
     }
 
     /// Writes a screen over the one before, on a terminal; elsewhere below it, with an empty line between them.
@@ -194,7 +138,7 @@ impl<'a> Terminal<'a> {
     /// It cannot be written.
     pub fn screen(&mut self, draw: impl FnOnce(&mut Terminal<'_>) -> io::Result<()>) -> io::Result<()> {
         let mut drawn = Vec::new();
-        draw(&mut Terminal { out: Box::new(&mut drawn), look: self.look })?;
+        draw(&mut Terminal::new(&mut drawn, self.look))?;
         if self.look.live {
             // Home, each line cleared behind its text, and what is below: nothing flickers.
             // Lines that are too long are cut and not broken, or there would be more of them than are counted.
@@ -207,12 +151,12 @@ impl<'a> Terminal<'a> {
                 let more = lines - shown;
                 text.extend(["… ", &more.to_string(), " more lines\u{1b}[K\n"]);
             }
-            write!(self.out, "{text}\u{1b}[J\u{1b}[?7h")?;
+            write!(self, "{text}\u{1b}[J\u{1b}[?7h")?;
         } else {
-            self.out.write_all(&drawn)?;
-            writeln!(self.out)?;
+            self.write_all(&drawn)?;
+            writeln!(self)?;
         }
-        self.out.flush()
+        self.flush()
     }
 
     /// Empties the screen of a terminal, for a first [`Terminal::screen`].
@@ -220,7 +164,7 @@ impl<'a> Terminal<'a> {
     /// # Errors
     /// It cannot be written.
     pub fn clear(&mut self) -> io::Result<()> {
-        if self.look.live { write!(self.out, "\u{1b}[H\u{1b}[2J") } else { Ok(()) }
+        if self.look.live { write!(self, "\u{1b}[H\u{1b}[2J") } else { Ok(()) }
     }
 
     /// Writes a line of progress over the one before, on a terminal; elsewhere nothing. An empty one takes it away.
@@ -232,13 +176,14 @@ impl<'a> Terminal<'a> {
             return Ok(());
         }
         let line = self.look.columns.map_or_else(|| line.to_owned(), |columns| fit(line, columns - 1));
-        write!(self.out, "\r\u{1b}[K{line}")?;
-        self.out.flush()
+        write!(self, "\r\u{1b}[K{line}")?;
+        self.flush()
     }
 }
 
 impl Write for Terminal<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_untouched = false;
         self.out.write(bytes)
     }
 
@@ -251,10 +196,7 @@ impl Write for Terminal<'_> {
 impl<'a> Terminal<'a> {
     /// A terminal with colour and so many columns.
     pub(super) fn of_columns(out: impl Write + 'a, columns: usize) -> Self {
-        Self {
-            out: Box::new(out),
-            look: Look { colour: true, live: true, columns: Some(columns), rows: Some(5) },
-        }
+        Self::new(out, Look { colour: true, live: true, columns: Some(columns), rows: Some(5) })
     }
 }
 
@@ -282,9 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_colour_where_it_can_be_shown_or_is_forced_and_never_where_it_is_refused() {
-        assert!(colours(true, false, false) && colours(false, false, true));
-        assert!(!colours(false, false, false) && !colours(true, true, true));
+    fn what_stands_out_has_colour_where_there_is_any() {
         let shown = |out: &mut Terminal<'_>| {
             let text = out.painted(Style::Bad, "bad") + &out.painted(Style::Plain, "!");
             write!(out, "{text}")

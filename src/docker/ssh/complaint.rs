@@ -9,6 +9,9 @@ use crate::config::{SshEndpoint, SshKey};
 /// How many of its last lines are kept: a host key that changed takes fifteen.
 const MOST: usize = 20;
 
+/// The largest file that is taken for a key.
+const LARGEST_KEY: u64 = 64 << 10;
+
 /// What it says of a key that it cannot use.
 const OF_KEYS: [&str; 3] = ["bad permissions", "load key", "identity file"];
 
@@ -150,17 +153,42 @@ fn told(lines: &[String], endpoint: &SshEndpoint) -> Option<String> {
 }
 
 fn refused_login(endpoint: &SshEndpoint) -> String {
-    let user = endpoint.username.as_deref().unwrap_or("the user");
-    match &endpoint.key {
-        Some(_) => format!(
+    let SshEndpoint { username, key, passphrase, agent, .. } = endpoint;
+    let user = username.as_deref().unwrap_or("the user");
+    match (key, agent) {
+        (Some(key), None) if passphrase.is_none() && is_locked(key) => format!(
+            "the private key {} is protected by a passphrase: tell it in \"sshOptions.passphrase\" (DOCKER_OPTIONS), or \
+             have an ssh-agent hold the key (\"sshOptions.agent\")",
+            file_of(endpoint)
+        ),
+        (Some(_), _) if passphrase.is_some() => format!(
+            "the far host does not let {user} in with our key: either \"sshOptions.passphrase\" does not open it, or its \
+             public half does not stand in ~/.ssh/authorized_keys there"
+        ),
+        (Some(_), _) => format!(
             "the far host does not let {user} in with our key: its public half has to stand in ~/.ssh/authorized_keys \
              there, and a key that has a passphrase needs the right one in \"sshOptions.passphrase\""
         ),
-        None => format!(
+        (None, Some(agent)) => format!(
+            "the far host does not let {user} in with what the ssh-agent of {socket} (\"sshOptions.agent\") holds: see \
+             whether it runs and has the key (SSH_AUTH_SOCK={socket} ssh-add -l), whose public half has to stand in \
+             ~/.ssh/authorized_keys there",
+            socket = agent.display()
+        ),
+        (None, None) => format!(
             "the far host does not let {user} in: name the private key (\"sshOptions.privateKey\" in DOCKER_OPTIONS, or \
              IdentityFile in DOCKER_SSH_CONFIG), and let its public half stand in ~/.ssh/authorized_keys there"
         ),
     }
+}
+
+/// Whether the key can be used with a passphrase only, as far as a look at it tells.
+fn is_locked(key: &SshKey) -> bool {
+    let SshKey::File(path) = key else { return key.needs_passphrase() };
+    // Whoever reads something else than a file may wait for ever.
+    let is_small_file = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LARGEST_KEY);
+    let text = is_small_file.then(|| std::fs::read_to_string(path).ok()).flatten();
+    text.is_some_and(|text| SshKey::read(&text).is_ok_and(|key| key.needs_passphrase()))
 }
 
 /// Where the key is, for people.
@@ -245,6 +273,33 @@ mod tests {
             assert!(!told.contains("canary"), "{told}");
         }
         assert_eq!(Complaints::default().told(&file), None);
+    }
+
+    #[test]
+    fn who_is_refused_is_told_of_the_passphrase_or_the_agent_where_it_may_be_that() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (locked, path) = (folder.path().join("locked"), folder.path().join("link"));
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\ncanary\n-----END RSA PRIVATE KEY-----\n";
+        std::fs::write(&locked, key).expect("a file");
+        std::os::unix::fs::symlink(&locked, &path).expect("a link");
+        let secret = || Some(Secret::new("canary"));
+        let file = || endpoint(Some(SshKey::File(path.clone())));
+        let plain = endpoint(Some(SshKey::File("/dev/null".into())));
+        let agent = Some(std::path::PathBuf::from("/run/agent"));
+        for (endpoint, part) in [
+            (file(), format!("the private key {} is protected by a passphrase", path.display())),
+            (
+                SshEndpoint { passphrase: secret(), ..file() },
+                "\"sshOptions.passphrase\" does not open it".into(),
+            ),
+            (SshEndpoint { agent: agent.clone(), ..file() }, "needs the right one".into()),
+            (plain, "needs the right one".into()),
+            (SshEndpoint { agent, ..endpoint(None) }, "SSH_AUTH_SOCK=/run/agent ssh-add -l".into()),
+        ] {
+            let told = told(&["me@far.example: Permission denied (publickey).".to_owned()], &endpoint);
+            let told = told.expect("it said something");
+            assert!(told.contains(&part) && !told.contains("canary"), "{part}: {told}");
+        }
     }
 
     #[test]

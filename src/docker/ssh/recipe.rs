@@ -146,7 +146,8 @@ impl Recipe {
         command.env("LC_ALL", "C");
         stand_in::arm(&mut command, passphrase.is_some());
         if let Some(agent) = agent {
-            command.env("SSH_AUTH_SOCK", agent);
+            // By this word ssh means the variable, whatever its configuration names.
+            command.env("SSH_AUTH_SOCK", agent).arg("-o").arg("IdentityAgent=SSH_AUTH_SOCK");
         }
         command.stdin(self.stdin()).stderr(Stdio::piped()).kill_on_drop(true);
         command

@@ -30,7 +30,7 @@ pub(super) async fn check(
     };
     let found = match engine.checkup().await {
         Ok(found) => found,
-        Err(error) => return away(&error, into),
+        Err(error) => return away(&error, &settings.endpoint, into),
     };
     what_it_is(&found, into);
     lists(&engine, into).await;
@@ -58,10 +58,16 @@ pub(super) async fn check(
     }
 }
 
-fn away(error: &EngineError, into: &mut Findings) {
+fn away(error: &EngineError, endpoint: &Endpoint, into: &mut Findings) {
     let text = error.to_string();
     let denied = text.contains("ermission denied");
+    let over_ssh = matches!(endpoint, Endpoint::Ssh(_));
     let remedy = match error {
+        // What is wrong there has many places, and the finding names the one.
+        EngineError::Unreachable { .. } if over_ssh => {
+            "do what it says; DOCKER_OPTIONS, DOCKER_HOST and DOCKER_SSH_CONFIG say how ssh logs in, and as the same user \
+             ssh -v HOST shows each step"
+        }
         EngineError::Unreachable { .. } if denied => {
             "sudo usermod -aG docker USER for the user that runs the components, then log in again; in a container \
              --group-add with the socket's group"
@@ -282,7 +288,7 @@ mod tests {
             ),
         ] {
             let mut findings = Findings::of("docker", "Docker");
-            away(&error, &mut findings);
+            away(&error, &Endpoint::Unix("/s".into()), &mut findings);
             let remedy = findings.all[0].remedy.clone().unwrap_or_default();
             assert!(remedy.contains(part), "{remedy}");
         }

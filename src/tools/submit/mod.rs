@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::receiver::Receiver;
-use self::wait::{Ended, Waited};
+use self::wait::{Ended, Settled, Waited};
 use super::Answer;
 use super::premises::{Place, Refused, carried_out};
 use super::terminal::{Style, Terminal, printable, seconds, span};
@@ -86,17 +86,12 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
             facts.write(&submit, Some(&ended), took, out)?;
             out.flush()?;
             if receiver.is_some() {
-                let is_settled = tokio::select! {
-                    is_settled = wait::until_delivered(&place, &ended.job, &signals) => is_settled?,
-                    () = signals.again() => false,
+                let settled = tokio::select! {
+                    settled = wait::until_settled(&place, &ended.job, &signals) => settled,
+                    () = signals.again() => Ok(Settled::InHand),
                 };
-                if !is_settled {
-                    let job = printable(ended.job.as_str());
-                    writeln!(
-                        io::stderr(),
-                        "a notifier tries to deliver the result to this command, which ends: it may become a dead \
-                         letter (correction-runner deliveries show {job})"
-                    )?;
+                if let Some(note) = note_on(&settled, &ended.job) {
+                    writeln!(io::stderr(), "{note}")?;
                 }
             }
             Ok(ended.answer())
@@ -115,6 +110,28 @@ async fn submitted(mut submit: Submit, out: &mut Terminal<'_>) -> Result<Answer,
             facts.write(&submit, None, took, out)?;
             Ok(Answer::NotYet)
         }
+    }
+}
+
+/// What a person should know of how the result came to this command, which they have by now.
+fn note_on(settled: &Result<Settled, Refused>, job: &JobId) -> Option<String> {
+    let job = printable(job.as_str());
+    match settled {
+        Ok(Settled::Delivered) => None,
+        Ok(Settled::TakenBack(why)) if why.is_empty() => None,
+        Ok(Settled::TakenBack(why)) => Some(format!(
+            "the notifier did not deliver the result to this command, which took it from the queue instead (no dead \
+             letter is left): {}",
+            printable(why)
+        )),
+        Ok(Settled::InHand) => Some(format!(
+            "a notifier tries to deliver the result to this command, which ends: it may become a dead letter \
+             (correction-runner deliveries show {job})"
+        )),
+        Err(error) => Some(format!(
+            "whether the result was delivered to this command is not known, and it may become a dead letter \
+             (correction-runner deliveries show {job}): {error}"
+        )),
     }
 }
 

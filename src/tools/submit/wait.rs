@@ -124,16 +124,26 @@ async fn look(place: &Place, job: &JobId, correction: &CorrectionId) -> Result<O
     Ok(None)
 }
 
+/// What became of a result that is for us alone.
+pub(super) enum Settled {
+    Delivered,
+    /// It was taken from the queue, so that it becomes no dead letter. Why its delivery failed before; empty where none did.
+    TakenBack(String),
+    /// A notifier has it in hand for a long time.
+    InHand,
+}
+
 /// Waits until a result that is for us alone has been delivered, or takes it back: soon, where that is asked for by a
-/// signal. Tells whether either was done.
-pub(super) async fn until_delivered(place: &Place, job: &JobId, signals: &Signals) -> Result<bool, Refused> {
+/// signal.
+pub(super) async fn until_settled(place: &Place, job: &JobId, signals: &Signals) -> Result<Settled, Refused> {
     let (begun, token) = (Instant::now(), LockToken::unique());
     let said = raw("Its submitter took the result from the queue");
-    let mut pause = LOOKS.0;
+    let (mut pause, mut why) = (LOOKS.0, String::new());
     while begun.elapsed() < DELIVERY {
-        let Some((record, _)) = place.finished.record(job).await? else { return Ok(true) };
+        let Some((record, _)) = place.finished.record(job).await? else { return Ok(Settled::Delivered) };
+        why = record.failed_reason;
         match record.state {
-            State::Completed => return Ok(true),
+            State::Completed => return Ok(Settled::Delivered),
             // A first attempt failed: the next ones will. Or its notifier may not deliver to us.
             State::Delayed | State::Failed => break,
             State::Waiting | State::Prioritized | State::Active => {}
@@ -147,10 +157,10 @@ pub(super) async fn until_delivered(place: &Place, job: &JobId, signals: &Signal
     let (begun, keep) = (Instant::now(), place.common.retention.completed);
     while begun.elapsed() < TAKING_BACK {
         if place.finished.withdraw(job, &token, said.get(), keep).await? {
-            return Ok(true);
+            return Ok(Settled::TakenBack(why));
         }
         // A notifier has it in hand, and tries.
         tokio::time::sleep(LOOKS.1).await;
     }
-    Ok(false)
+    Ok(Settled::InHand)
 }

@@ -18,6 +18,7 @@ use crate::outcome::Failure;
 use crate::output::Output;
 use crate::profile::Profile;
 use crate::starter::single::{NotStarted, Single};
+use crate::usage::Memory;
 use crate::verdict::{self, Tried, Verdict};
 
 /// Where the callback would go: nowhere, since nobody is told.
@@ -68,8 +69,8 @@ pub(super) struct Ran {
     pub(super) started_at: Option<Timestamp>,
     /// For how long it ran.
     pub(super) took: Option<Duration>,
-    /// The most memory that it was seen to use, in bytes.
-    pub(super) memory: Option<u64>,
+    /// The most memory that it was seen to use.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Course {

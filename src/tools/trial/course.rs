@@ -24,6 +24,9 @@ use crate::usage::Memory;
 
 /// How often the line of progress is written, and the container's memory looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same of a container's memory at first: after its end nobody can tell, and many a grader soon ends.
+const FIRST_LOOKS_EVERY: Duration = Duration::from_millis(100);
+const FIRST_LOOKS: Duration = Duration::from_secs(2);
 
 /// Why a trial was stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,30 +168,44 @@ async fn look_on(
     engine: &Engine,
     container: &ContainerId,
     profile: &Profile,
-    (most, aside): (&Cell<Option<u64>>, &mut Terminal<'_>),
+    (most, aside): (&Cell<Option<Memory>>, &mut Terminal<'_>),
 ) -> Infallible {
-    let (begun, mut ticks) = (Instant::now(), ticks());
+    let begun = Instant::now();
     loop {
-        ticks.tick().await;
-        let now = memory_of(engine, container).await;
-        most.set(most.get().max(now));
+        // A look that fails tells nothing.
+        let now = engine.usage(container).await.ok().and_then(|usage| usage.memory);
+        most.set(more(most.get(), now));
         show(aside, &running(begun.elapsed(), profile, now));
+        let pause = if begun.elapsed() < FIRST_LOOKS { FIRST_LOOKS_EVERY } else { LOOK_EVERY };
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// What a container is seen to use; a look that fails tells nothing.
-async fn memory_of(engine: &Engine, container: &ContainerId) -> Option<u64> {
-    match engine.usage(container).await.ok()?.memory? {
-        Memory::Peak(most) => Some(most),
-        Memory::Now(now) => Some(now),
-    }
+fn more(known: Option<Memory>, seen: Option<Memory>) -> Option<Memory> {
+    known.into_iter().chain(seen).max_by_key(|memory| memory.bytes())
 }
 
-fn running(since: Duration, profile: &Profile, memory: Option<u64>) -> String {
+fn running(since: Duration, profile: &Profile, memory: Option<Memory>) -> String {
     let of = |limit: Option<String>| limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
     let mut line = format!("running: {}{}", span(since), of(profile.timeout.map(span)));
-    if let Some(memory) = memory {
-        line = format!("{line}, {}{} of memory", bytes(memory), of(profile.memory.map(bytes)));
+    let of_memory = of(profile.memory.map(bytes));
+    match memory {
+        Some(Memory::Peak(most)) => line = format!("{line}, up to {}{of_memory} of memory", bytes(most)),
+        Some(Memory::Now(now)) => line = format!("{line}, {}{of_memory} of memory", bytes(now)),
+        None => {}
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_all_looks_the_highest_is_told_and_a_look_that_fails_takes_nothing_away() {
+        let (low, high) = (Some(Memory::Now(1)), Some(Memory::Now(2)));
+        assert_eq!(more(None, low), low);
+        assert_eq!((more(low, high), more(high, low), more(high, None)), (high, high, high));
+        assert_eq!(more(Some(Memory::Peak(2)), Some(Memory::Peak(3))), Some(Memory::Peak(3)));
+    }
 }

@@ -9,6 +9,7 @@ use super::bench::{Course, Ran};
 use super::pointing::{Spot, place_of};
 use crate::config::Trial;
 use crate::output::{Output, Shown};
+use crate::usage::Memory;
 use crate::verdict::{NoVerdict, Tried, faults};
 
 /// How many bytes of each stream are told at most.
@@ -71,6 +72,9 @@ struct Run {
     seconds: Option<f64>,
     /// The most that it was seen to use; one that ends at once may not be seen.
     memory_bytes_seen: Option<u64>,
+    /// `peak`: what the kernel noted as the most until the last look; `samples`: the highest of some looks, between
+    /// which there may have been more; `null` = not seen.
+    memory_seen_as: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -143,7 +147,11 @@ impl Run {
             oom_killed: ran.oom_killed,
             started_at: ran.started_at.map(|at| format!("{at:.3}")),
             seconds: ran.took.map(seconds),
-            memory_bytes_seen: ran.memory,
+            memory_bytes_seen: ran.memory.map(Memory::bytes),
+            memory_seen_as: ran.memory.map(|memory| match memory {
+                Memory::Peak(_) => "peak",
+                Memory::Now(_) => "samples",
+            }),
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::config::Trial;
 use crate::ending::{LAST_LINES, signal};
 use crate::output::{Output, Shown, visible};
 use crate::profile::Profile;
+use crate::seal::Seal;
+use crate::usage::Memory;
 use crate::verdict::{NoVerdict, Tried, Verdict, faults};
 
 /// How much of each stream is shown: so many bytes, and of those so many lines.
@@ -29,8 +31,8 @@ pub(super) fn write(trial: &Trial, course: &Course, out: &mut Terminal<'_>) -> i
     candidates(course, out)?;
     facts(trial, course, out)?;
     if let Some(output) = &course.output {
-        stream("standard output", &output.stdout_shown(MOST.0), out)?;
-        stream("standard error", &output.stderr_shown(MOST.0), out)?;
+        stream("standard output", &output.stdout_shown(MOST.0), output.seal(), out)?;
+        stream("standard error", &output.stderr_shown(MOST.0), output.seal(), out)?;
     }
     heading("the callback's body, byte for byte", out)?;
     writeln!(out, "{}", visible(&String::from_utf8_lossy(&course.body)))
@@ -182,8 +184,18 @@ fn of_run(ran: &Ran, profile: Option<&Profile>) -> Vec<(&'static str, String)> {
         pairs.push(("exit code", format!("{code}{signal}")));
     }
     let limit = profile.and_then(|profile| profile.memory).map(bytes);
-    if let Some(memory) = ran.memory {
-        pairs.push(("memory", format!("{}{} seen", bytes(memory), of(limit))));
+    match ran.memory {
+        Some(Memory::Peak(most)) => {
+            pairs.push((
+                "memory",
+                format!("up to {}{}, until shortly before its end", bytes(most), of(limit)),
+            ));
+        }
+        // The engine tells no peak: between two looks there may have been more.
+        Some(Memory::Now(seen)) => {
+            pairs.push(("memory", format!("at least {}{}, seen now and then", bytes(seen), of(limit))));
+        }
+        None => {}
     }
     if ran.oom_killed {
         pairs.push(("memory", "a process was killed for want of it".to_owned()));
@@ -192,12 +204,16 @@ fn of_run(ran: &Ran, profile: Option<&Profile>) -> Vec<(&'static str, String)> {
 }
 
 /// What was written to a stream, each line of it marked.
-fn stream(name: &str, shown: &Shown, out: &mut Terminal<'_>) -> io::Result<()> {
+fn stream(name: &str, shown: &Shown, seal: Option<&Seal>, out: &mut Terminal<'_>) -> io::Result<()> {
     if shown.head.is_empty() && shown.tail.is_empty() {
         return Ok(());
     }
     heading(name, out)?;
-    let (head, tail) = (visible(&shown.head), visible(&shown.tail));
+    let [head, tail] = [&shown.head, &shown.tail].map(|text| {
+        let text = visible(text);
+        // Escapes within the secret would have kept it from being known for one.
+        seal.map_or_else(|| text.clone(), |seal| seal.redacted_piece(&text))
+    });
     let (head, tail): (Vec<&str>, Vec<&str>) = (head.lines().collect(), tail.lines().collect());
     let mark = out.painted(Style::Faint, "│ ");
     let half = if tail.is_empty() { MOST.1 } else { MOST.1 / 2 };
@@ -218,4 +234,29 @@ fn stream(name: &str, shown: &Shown, out: &mut Terminal<'_>) -> io::Result<()> {
         writeln!(out, "{mark}{line}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_told_as_one_and_what_was_only_seen_as_a_least() {
+        let of = |memory| of_run(&Ran { memory, ..Ran::default() }, None);
+        let told = |text: &str| vec![("memory", text.to_owned())];
+        assert_eq!(of(Some(Memory::Peak(40 << 20))), told("up to 40 MiB, until shortly before its end"));
+        assert_eq!(of(Some(Memory::Now(40 << 20))), told("at least 40 MiB, seen now and then"));
+        assert_eq!(of(None), []);
+    }
+
+    #[test]
+    fn a_secret_with_escapes_in_it_is_not_put_together_for_a_terminal() {
+        let seal = crate::seal::tests::seal(0x5a);
+        let (start, end) = seal.reveal().split_at(20);
+        let shown = Shown { head: format!("it is {start}\u{1b}[1m{end}.\n"), ..Shown::default() };
+        let mut written = Vec::new();
+        stream("standard output", &shown, Some(&seal), &mut Terminal::plain(&mut written)).expect("written");
+        let written = String::from_utf8(written).expect("text");
+        assert!(written.contains("it is [secret]."), "{written}");
+    }
 }
