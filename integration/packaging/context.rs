@@ -152,7 +152,7 @@ done
 install -D /bin/busybox "$folder/$target/release/correction-runner"
 "#;
 
-/// What the Dockerfile runs, without what BuildKit mounts there.
+/// What the Dockerfile runs, without the mounts of a build there.
 fn command() -> String {
     let text = fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile").replace("\\\n", " ");
     let mut runs = text.lines().filter_map(|line| line.strip_prefix("RUN "));
