@@ -4,6 +4,7 @@
 #   docker build --tag correction-runner .
 #   docker run --env PROCESS=notifier --env REDIS_HOST=redis correction-runner
 #
+# It takes BuildKit, which engines before 23 use only where they are told to: DOCKER_BUILDKIT=1 docker build ….
 # docs/installing.md has the rest. Without a registry: scripts/make_image.
 
 ARG RUST=1.95

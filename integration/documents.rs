@@ -2,6 +2,7 @@
 //! reliability lists every row of the campaign.
 
 mod examples;
+mod exit_codes;
 mod links;
 mod map;
 mod reference;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod compose;
+mod context;
 mod image;
 mod notify;
 mod pages;

@@ -1,5 +1,6 @@
 //! The units for systemd, judged by systemd's own tools, and held to what the program does.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,4 +65,43 @@ fn the_units_start_each_component_and_know_how_it_ends() {
     }
     started.sort_unstable();
     assert_eq!(started, ["all", "completer", "notifier", "starter"]);
+}
+
+/// What systemd makes of the file with the users and groups, on a machine that has none yet.
+fn made() -> String {
+    let machine = tempfile::tempdir().expect("a folder");
+    fs::create_dir(machine.path().join("etc")).expect("a folder");
+    let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd/sysusers.conf");
+    let mut root = OsString::from("--root=");
+    root.push(machine.path());
+    let done = Command::new("systemd-sysusers").arg("--dry-run").arg(root).arg(users).output();
+    let done = done.expect("systemd-sysusers runs; `make test` installs it");
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8([done.stdout, done.stderr].concat()).expect("text")
+}
+
+/// A unit whose user or group is unknown does not start: 216/GROUP, 217/USER. Where the engine is on another host nothing else
+/// makes its group.
+#[test]
+fn each_user_and_group_of_the_units_is_made_where_it_is_not_there() {
+    let made = made();
+    for unit in units() {
+        let text = fs::read_to_string(&unit).expect("a unit");
+        let mut names = 0;
+        for line in text.lines() {
+            let (setting, name) = line.split_once('=').unwrap_or_default();
+            let kind = match setting {
+                "User" => "user",
+                "Group" | "SupplementaryGroups" => "group",
+                _ => continue,
+            };
+            names += 1;
+            assert!(
+                made.contains(&format!("Creating {kind} '{name}'")),
+                "{}: {line}: {made}",
+                unit.display()
+            );
+        }
+        assert!(names >= 2, "{}", unit.display());
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -83,14 +83,47 @@ async fn while_it_watches_each_change_of_the_submission_is_tried_until_it_is_sto
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_terminal_a_line_says_what_is_being_done_and_is_gone_in_the_end() {
-    let bench = Bench::new(format!("sleep 3; {GOOD}")).await;
-    let line = format!("exec {} try {GRADER_IMAGE} submission", env!("CARGO_BIN_EXE_correction-runner"));
-    // That of util-linux, which gives a program a terminal.
+async fn on_a_terminal_too_each_document_of_a_watch_is_on_a_line_of_its_own() {
+    let bench = Bench::new(GOOD).await;
+    let mut child = on_a_terminal(&bench, "--watch --json").spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    timeout(PATIENCE, async {
+        loop {
+            let line = lines.next_line().await.expect("text").expect("a line");
+            // What is being done stands on the lines of the same terminal, and is wiped out.
+            let document = line.rsplit("\u{1b}[K").next().unwrap_or_default();
+            if document.starts_with('{') {
+                let told: serde_json::Value = serde_json::from_str(document).expect("a whole document");
+                assert_eq!(told["verdict"]["grade"].as_f64(), Some(7.5));
+                return;
+            }
+        }
+    })
+    .await
+    .expect("a document in time");
+    // As somebody who presses Ctrl-C there.
+    child.stdin.as_mut().expect("piped").write_all(b"\x03").await.expect("it reads");
+    assert_eq!(end(&mut child).await.0, Some(0));
+    assert_eq!(bench.containers().await, Vec::<String>::new());
+}
+
+/// `try` on a terminal, which the `script` of util-linux gives it.
+fn on_a_terminal(bench: &Bench, arguments: &str) -> Command {
+    // Without `exec` the shell in between is interrupted too, and its exit code is told.
+    let line =
+        format!("exec {} try {GRADER_IMAGE} submission {arguments}", env!("CARGO_BIN_EXE_correction-runner"));
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).current_dir(bench.folder.path()).kill_on_drop(true);
     command.env("DOCKER_TIMEOUT", "60s").env("TERM", "xterm").env_remove("NO_COLOR");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_a_line_says_what_is_being_done_and_is_gone_in_the_end() {
+    let bench = Bench::new(format!("sleep 3; {GOOD}")).await;
+    let mut command = on_a_terminal(&bench, "");
+    command.stdin(Stdio::null());
     let said = super::said(command).await;
     for part in
         ["\r\u{1b}[Kstarting a container of", "\r\u{1b}[Krunning: ", " of 10m00s", "\u{1b}[32mPASS\u{1b}[0m"]

@@ -33,7 +33,9 @@ Settings: each is a flag, an environment variable, or a line of a .env file in t
 of these counts. 'correction-runner starter --help' and so on show those of one component, 'correction-runner
 --help' shows all. With PROCESS=starter (or another component) in the environment no command is needed.
 
-Exit codes: 0 stopped as asked, 1 a command's answer is no, 2 a grader is broken (try), 64 a setting is wrong, 69 Redis or Docker was not there, 70 internal error.
+Exit codes: 0 stopped as asked, or a command's answer is yes; 1 the answer is no; 2 a grader is broken (try), the
+runner could not correct it (submit); 3 it has not ended yet (submit, cancel); 64 a setting is wrong; 69 Redis or
+Docker was not there; 70 internal error; 130 a command was stopped; 141 whoever read a command's output went away.
 
 Try it: correction-runner all --redis-host 127.0.0.1";
 

@@ -112,7 +112,9 @@ async fn tried(trial: &Trial, signals: &Signals, out: &mut Terminal<'_>) -> Resu
 
 fn told(trial: &Trial, course: &Course, out: &mut Terminal<'_>) -> io::Result<Answer> {
     let answer = course.answer();
-    if trial.json {
+    if trial.json && trial.watch {
+        out.line(&document::of(trial, course))?;
+    } else if trial.json {
         out.document(&document::of(trial, course))?;
     } else {
         report::write(trial, course, out)?;

@@ -83,6 +83,8 @@ public class Grader {
         var process = new ProcessBuilder(command).redirectInput(new java.io.File("/dev/null"))
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD).redirectError(ProcessBuilder.Redirect.DISCARD).start();
         if (!process.waitFor(SECONDS, TimeUnit.SECONDS)) {
+            // With whatever it started, which would go on beside the next case.
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
             process.destroyForcibly();
             return "it took longer than " + SECONDS + " s";
         }

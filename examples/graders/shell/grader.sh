@@ -30,4 +30,11 @@ check() {
 
 check two_plus_two 4
 check capital_of_france Paris
-verdict "{\"success\": true, \"grade\": $((right * out_of / 2)), \"comments\": [${comments#, }]}"
+grade=$(LC_ALL=C awk -v right="$right" -v out_of="$out_of" 'BEGIN {
+    if (out_of !~ /^[0-9]+(\.[0-9]+)?$/) exit 1
+    printf "%.10g", int(right * out_of / 2 * 100 + 0.5) / 100
+}') || {
+    echo "OUT_OF is no number: $out_of" >&2
+    exit 1
+}
+verdict "{\"success\": true, \"grade\": $grade, \"comments\": [${comments#, }]}"
