@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::receiver::{Answer, Receiver};
 use super::{CONCURRENCY, NO_WAIT, System, verdict, within};
+use crate::support::node::{Node, Version};
 use correction_runner::job::FINISHED_QUEUE;
 
 /// Time-outs in these tests, so long that no delivery that waits for one is in time.
@@ -178,6 +180,71 @@ async fn all_results_of_a_receiver_that_answers_nobody_are_dead_letters_about_wh
         unsent += log.iter().filter(|line| line.contains("the receiver answers nobody")).count();
     }
     assert!(unsent > MANY, "{unsent}");
+}
+
+/// How many attempts the ledgers count that were not made.
+fn unsent(system: &System, ids: &[String]) -> usize {
+    let lines = ids.iter().flat_map(|id| system.log(id));
+    lines.filter(|line| line.contains("the receiver answers nobody")).count()
+}
+
+async fn retried_by(version: Version) {
+    let hangs = Arc::new(AtomicUsize::new(1));
+    let state = Arc::clone(&hangs);
+    let receiver = Receiver::start(move |_, _| match state.load(Ordering::SeqCst) {
+        1 => Answer::Never,
+        _ => Answer::status(200),
+    })
+    .await;
+    let system = System::start(&format!("retried-{version:?}"), Duration::from_secs(1));
+    let ids: Vec<_> = (0..60).map(|number| format!("dead-{number}")).collect();
+    for id in &ids {
+        system.add_as(Some(id), &verdict(&receiver.url("/")), 1, NO_WAIT).await;
+    }
+    let all = ids.len() as u64;
+    system.until(|counts| counts.failed == all).await;
+    let before = unsent(&system, &ids);
+    assert!(before > 0);
+    hangs.store(0, Ordering::SeqCst);
+    let node = Node::shared(version);
+    // On a busy machine one that answers may be too late too, and is retried once more.
+    loop {
+        let args = json!([{ "state": "failed" }]);
+        let request = json!({ "prefix": system.place.prefix, "queue": FINISHED_QUEUE, "method": "retryJobs", "args": args });
+        node.call("queue", request).await;
+        system.until(|counts| counts.failed + counts.completed == all).await;
+        assert_eq!(unsent(&system, &ids), before, "each was sent");
+        if system.queue.counts().await.expect("counts").completed == all {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_that_a_dashboard_retries_once_their_receiver_answers_again_are_all_sent() {
+    tokio::join!(retried_by(Version::Five), retried_by(Version::Six));
+}
+
+#[tokio::test]
+async fn where_some_paths_of_a_receiver_hang_results_for_the_others_are_sent_and_none_dies_unsent() {
+    let receiver = Receiver::start(|asked, _| match asked.path.as_str() {
+        "/hangs" => Answer::Never,
+        _ => Answer::status(200),
+    })
+    .await;
+    let system = System::start("paths", Duration::from_secs(1));
+    let soon = Duration::from_millis(10);
+    system.add_as(Some("first"), &verdict(&receiver.url("/")), 10, soon).await;
+    system.until(|counts| counts.completed == 1).await;
+    let ids: Vec<_> = (0..60).map(|number| format!("good-{number}")).collect();
+    for (number, id) in ids.iter().enumerate() {
+        for bad in 0..2 {
+            system.add_as(Some(&format!("bad-{bad}-{number}")), &verdict(&receiver.url("/hangs")), 1000, soon).await;
+        }
+        system.add_as(Some(id), &verdict(&receiver.url("/")), 10, soon).await;
+    }
+    system.until(|counts| counts.completed == 1 + ids.len() as u64).await;
+    assert_eq!(unsent(&system, &ids), 0);
 }
 
 #[tokio::test]

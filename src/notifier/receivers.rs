@@ -46,6 +46,8 @@ pub(super) use visit::{Ended, Visit};
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The same where most slots are taken, for one that usually answers sooner.
 pub(super) const SOON: Duration = Duration::from_millis(5);
+/// Fewer slots than this are never taken for crowded: each that is taken is most of them.
+const FEW: usize = 4;
 /// The longest that a job is put back for, where not too many are (`parked`), if nobody calls it sooner.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.
@@ -142,7 +144,7 @@ impl Receivers {
                 return match self.try_turn(receiver, true) {
                     Turn::Now(visit) => Ok(visit),
                     Turn::PutBack(put_back) => Err(put_back),
-                    Turn::Soon => Err(PutBack { until: Until::After(moment()), hung: None }),
+                    Turn::Soon => Err(PutBack::until(Until::After(moment()))),
                 };
             }
         }
@@ -200,7 +202,7 @@ impl Receivers {
             Place::Aside { suspect }
         } else if new_ones_have_enough {
             let until = Until::After(self.turn_of_new(last_turn_of_new, *aside));
-            return Turn::PutBack(PutBack { until, hung: None });
+            return Turn::PutBack(PutBack::until(until));
         } else {
             it.in_slots += 1;
             *in_slots += 1;
@@ -209,7 +211,7 @@ impl Receivers {
         };
         let began = Instant::now();
         it.asked = began;
-        if *in_slots * 4 >= self.slots * 3 {
+        if self.slots >= FEW && *in_slots * 4 >= self.slots * 3 {
             *crowded = Some(began);
         }
         let quick = QUICK.mul_f64(1.0 - fastrand::f64() / 2.0);
@@ -244,6 +246,7 @@ impl State {
             self.known.retain(|_, it| busy(it));
         }
         self.answering = self.known.values().filter(|it| it.standing == Standing::Answers).count();
+        self.line.recount(&self.known);
     }
 }
 

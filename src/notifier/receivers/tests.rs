@@ -140,7 +140,7 @@ async fn a_job_that_waits_for_a_delivery_under_way_is_called_when_that_has_ended
     receivers.answers("good");
     let visit = aside(receivers.now("dead").expect("a turn"));
     let put_back = receivers.turn("dead").await.expect_err("it does not answer");
-    assert_eq!(put_back, PutBack { until: Until::Called, hung: None });
+    assert_eq!(put_back, PutBack::until(Until::Called));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         assert_eq!(receivers.park("dead", due(name)), [], "nobody comes while it is under way");
     }

@@ -98,6 +98,7 @@ impl Visit<'_> {
         match ended {
             Ended::Answered => {
                 it.standing = Standing::Answers;
+                it.answered = Some(Instant::now());
                 it.limit = (it.limit * 2).min(slots).max(1);
                 // Whoever comes from now on need not stand behind those that were put back while it hung.
                 if before == Standing::Hangs {
