@@ -239,7 +239,9 @@ async fn where_some_paths_of_a_receiver_hang_results_for_the_others_are_sent_and
     let ids: Vec<_> = (0..60).map(|number| format!("good-{number}")).collect();
     for (number, id) in ids.iter().enumerate() {
         for bad in 0..2 {
-            system.add_as(Some(&format!("bad-{bad}-{number}")), &verdict(&receiver.url("/hangs")), 1000, soon).await;
+            system
+                .add_as(Some(&format!("bad-{bad}-{number}")), &verdict(&receiver.url("/hangs")), 1000, soon)
+                .await;
         }
         system.add_as(Some(id), &verdict(&receiver.url("/")), 10, soon).await;
     }

@@ -232,9 +232,12 @@ async fn making_room(
         tokio::select! {
             biased;
             attempt = &mut posting => break attempt,
-            () = sleep(pause), if !visit.is_aside() => if visit.step_aside_after(began.elapsed()) {
-                assignment.make_room();
-            },
+            () = sleep(pause), if !visit.is_settled() => {
+                let was_aside = visit.is_aside();
+                if visit.step_aside_after(began.elapsed()) && !was_aside {
+                    assignment.make_room();
+                }
+            }
         }
     };
     let ended = how_it_ended(&attempt);

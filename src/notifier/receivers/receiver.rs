@@ -12,6 +12,10 @@ use crate::queue::Due;
 pub(super) struct Receiver {
     pub in_slots: usize,
     pub aside: usize,
+    /// Those of them that are aside since slots were short, and are young still.
+    pub early: usize,
+    /// It answered nobody since the last of those stepped aside.
+    pub in_doubt: bool,
     pub limit: usize,
     pub standing: Standing,
     /// How long its last delivery took.
@@ -70,6 +74,8 @@ impl Receiver {
         Self {
             in_slots: 0,
             aside: 0,
+            early: 0,
+            in_doubt: false,
             limit,
             standing,
             pace,
