@@ -11,7 +11,9 @@ use tokio::net::TcpListener;
 use super::receiver::{Answer, Receiver};
 use super::{CONCURRENCY, NO_WAIT, System, verdict, within};
 use crate::support::node::{Node, Version};
+use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
+use correction_runner::queue::{JobOptions, NewJob};
 
 /// Time-outs in these tests, so long that no delivery that waits for one is in time.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -227,23 +229,35 @@ async fn dead_letters_that_a_dashboard_retries_once_their_receiver_answers_again
 
 #[tokio::test]
 async fn where_some_paths_of_a_receiver_hang_results_for_the_others_are_sent_and_none_dies_unsent() {
-    let receiver = Receiver::start(|asked, _| match asked.path.as_str() {
+    let mut receiver = Receiver::start(|asked, _| match asked.path.as_str() {
         "/hangs" => Answer::Never,
         _ => Answer::status(200),
     })
     .await;
-    let system = System::start("paths", Duration::from_secs(1));
+    let system = System::start("paths", Duration::from_secs(2));
     let soon = Duration::from_millis(10);
-    system.add_as(Some("first"), &verdict(&receiver.url("/")), 10, soon).await;
-    system.until(|counts| counts.completed == 1).await;
-    let ids: Vec<_> = (0..60).map(|number| format!("good-{number}")).collect();
-    for (number, id) in ids.iter().enumerate() {
-        for bad in 0..2 {
-            system
-                .add_as(Some(&format!("bad-{bad}-{number}")), &verdict(&receiver.url("/hangs")), 1000, soon)
-                .await;
-        }
-        system.add_as(Some(id), &verdict(&receiver.url("/")), 10, soon).await;
+    let ids: Vec<_> = (0..30).map(|number| format!("good-{number}")).collect();
+    for id in &ids {
+        let options = JobOptions { attempts: Some(10), delay: IN_TIME * 720, ..JobOptions::default() };
+        let (name, data) = (String::new(), verdict(&receiver.url("/")));
+        let job = NewJob { id: Some(JobId::new(id)), name, data, options };
+        system.queue.add(&job).await.expect("added");
+        // As if it had waited for its turn since long ago.
+        let _: u64 = system.place.ask_of(FINISHED_QUEUE, "HSET", id, &["tried-for", "3600000"]);
+    }
+    delivered(&system, &mut receiver, "first").await;
+    for bad in 0..6 {
+        let id = format!("bad-{bad}");
+        system.add_as(Some(&id), &verdict(&receiver.url("/hangs")), 1000, soon).await;
+    }
+    // All six timed out, and the seventh request is alone.
+    for _ in 0..7 {
+        assert_eq!(receiver.next().await.path, "/hangs");
+    }
+    for id in &ids {
+        let request =
+            json!({ "prefix": system.place.prefix, "queue": FINISHED_QUEUE, "id": id, "method": "promote" });
+        Node::shared(Version::Six).call("jobCall", request).await;
     }
     system.until(|counts| counts.completed == 1 + ids.len() as u64).await;
     assert_eq!(unsent(&system, &ids), 0);
