@@ -150,7 +150,9 @@ impl Courier {
             let outside = redirected.as_ref().is_some_and(|redirect| redirect.from_outside);
             let answer = match self.ask(&target, request, outside).await {
                 Ok(answer) => answer,
-                Err(Unasked::Broken(reason)) => return Delivery::Unreachable { reason }.into(),
+                Err(Unasked::Broken { reason, connected }) => {
+                    return Delivery::Unreachable { reason, connected }.into();
+                }
                 Err(Unasked::Refused(refusal)) => return refused(redirected, &refusal).into(),
             };
             match answer.status() {
@@ -184,9 +186,9 @@ impl Courier {
         // Here too, and not only where it is dialled: a pooled connection is not dialled again.
         self.egress.check_host(target.is_https(), target.host(), target.port()).map_err(Unasked::Refused)?;
         let connections = if outside { &self.outward } else { &self.client };
-        connections.request(request).await.map_err(|error| match refusal(&error) {
-            Some(refusal) => Unasked::Refused(refusal),
-            None => Unasked::Broken(reason(&error)),
+        connections.request(request).await.map_err(|error| match undialled(&error) {
+            Some(DialError::Refused(refusal)) => Unasked::Refused(refusal.clone()),
+            undialled => Unasked::Broken { reason: reason(&error), connected: undialled.is_none() },
         })
     }
 }
@@ -219,7 +221,7 @@ fn is_outside(answer: &Response<Incoming>) -> bool {
 /// Why there is no answer.
 enum Unasked {
     Refused(Refusal),
-    Broken(String),
+    Broken { reason: String, connected: bool },
 }
 
 /// The last redirect that was followed.
@@ -292,12 +294,12 @@ fn follow(from: &Target, answer: &Response<Incoming>, followed: usize) -> Result
     }
 }
 
-/// The rule that forbade a connection, if that is why there is none.
-fn refusal(error: &hyper_util::client::legacy::Error) -> Option<Refusal> {
+/// Why there is no connection; nothing where there was one, and it broke.
+fn undialled(error: &hyper_util::client::legacy::Error) -> Option<&DialError> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(DialError::Refused(refusal)) = error.downcast_ref::<DialError>() {
-            return Some(refusal.clone());
+        if let Some(undialled) = error.downcast_ref::<DialError>() {
+            return Some(undialled);
         }
         cause = error.source();
     }

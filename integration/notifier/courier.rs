@@ -109,7 +109,7 @@ async fn a_receiver_that_is_not_there_is_told_as_such() {
     let text = delivery.to_string();
     assert!(text.contains("refused") && !text.contains("secret"), "{text}");
     let unknown = deliver(&courier(), "http://no-such-host.invalid/").await;
-    assert!(matches!(unknown, Delivery::Unreachable { .. }), "{unknown}");
+    assert!(matches!(unknown, Delivery::Unreachable { connected: false, .. }), "{unknown}");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn what_may_have_been_received_is_not_sent_again() {
     let courier = courier();
     assert!(deliver(&courier, &receiver.url("/1")).await.is_delivered());
     let broken = deliver(&courier, &receiver.url("/2")).await;
-    assert!(matches!(broken, Delivery::Unreachable { .. }), "{broken}");
+    assert!(matches!(broken, Delivery::Unreachable { connected: true, .. }), "{broken}");
     assert_eq!((receiver.next().await.path, receiver.next().await.path), ("/1".into(), "/2".into()));
     assert!(receiver.came().is_none());
 }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::receiver::{Answer, Receiver};
 use super::{CONCURRENCY, NO_WAIT, System, verdict, within};
+use crate::support::node::{Node, Version};
+use correction_runner::identity::JobId;
 use correction_runner::job::FINISHED_QUEUE;
 use correction_runner::metrics::ReceiverState;
+use correction_runner::queue::{JobOptions, NewJob};
 
 /// Time-outs in these tests, so long that no delivery that waits for one is in time.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -181,6 +185,85 @@ async fn all_results_of_a_receiver_that_answers_nobody_are_dead_letters_about_wh
         unsent += log.iter().filter(|line| line.contains("the receiver answers nobody")).count();
     }
     assert!(unsent > MANY, "{unsent}");
+}
+
+/// How many attempts the ledgers count that were not made.
+fn unsent(system: &System, ids: &[String]) -> usize {
+    let lines = ids.iter().flat_map(|id| system.log(id));
+    lines.filter(|line| line.contains("the receiver answers nobody")).count()
+}
+
+async fn retried_by(version: Version) {
+    let hangs = Arc::new(AtomicUsize::new(1));
+    let state = Arc::clone(&hangs);
+    let receiver = Receiver::start(move |_, _| match state.load(Ordering::SeqCst) {
+        1 => Answer::Never,
+        _ => Answer::status(200),
+    })
+    .await;
+    let system = System::start(&format!("retried-{version:?}"), Duration::from_secs(1));
+    let ids: Vec<_> = (0..60).map(|number| format!("dead-{number}")).collect();
+    for id in &ids {
+        system.add_as(Some(id), &verdict(&receiver.url("/")), 1, NO_WAIT).await;
+    }
+    let all = ids.len() as u64;
+    system.until(|counts| counts.failed == all).await;
+    let before = unsent(&system, &ids);
+    assert!(before > 0);
+    hangs.store(0, Ordering::SeqCst);
+    let node = Node::shared(version);
+    // On a busy machine one that answers may be too late too, and is retried once more.
+    loop {
+        let args = json!([{ "state": "failed" }]);
+        let request = json!({ "prefix": system.place.prefix, "queue": FINISHED_QUEUE, "method": "retryJobs", "args": args });
+        node.call("queue", request).await;
+        system.until(|counts| counts.failed + counts.completed == all).await;
+        assert_eq!(unsent(&system, &ids), before, "each was sent");
+        if system.queue.counts().await.expect("counts").completed == all {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_that_a_dashboard_retries_once_their_receiver_answers_again_are_all_sent() {
+    tokio::join!(retried_by(Version::Five), retried_by(Version::Six));
+}
+
+#[tokio::test]
+async fn where_some_paths_of_a_receiver_hang_results_for_the_others_are_sent_and_none_dies_unsent() {
+    let mut receiver = Receiver::start(|asked, _| match asked.path.as_str() {
+        "/hangs" => Answer::Never,
+        _ => Answer::status(200),
+    })
+    .await;
+    let system = System::start("paths", Duration::from_secs(2));
+    let soon = Duration::from_millis(10);
+    let ids: Vec<_> = (0..30).map(|number| format!("good-{number}")).collect();
+    for id in &ids {
+        let options = JobOptions { attempts: Some(10), delay: IN_TIME * 720, ..JobOptions::default() };
+        let (name, data) = (String::new(), verdict(&receiver.url("/")));
+        let job = NewJob { id: Some(JobId::new(id)), name, data, options };
+        system.queue.add(&job).await.expect("added");
+        // As if it had waited for its turn since long ago.
+        let _: u64 = system.place.ask_of(FINISHED_QUEUE, "HSET", id, &["tried-for", "3600000"]);
+    }
+    delivered(&system, &mut receiver, "first").await;
+    for bad in 0..6 {
+        let id = format!("bad-{bad}");
+        system.add_as(Some(&id), &verdict(&receiver.url("/hangs")), 1000, soon).await;
+    }
+    // All six timed out, and the seventh request is alone.
+    for _ in 0..7 {
+        assert_eq!(receiver.next().await.path, "/hangs");
+    }
+    for id in &ids {
+        let request =
+            json!({ "prefix": system.place.prefix, "queue": FINISHED_QUEUE, "id": id, "method": "promote" });
+        Node::shared(Version::Six).call("jobCall", request).await;
+    }
+    system.until(|counts| counts.completed == 1 + ids.len() as u64).await;
+    assert_eq!(unsent(&system, &ids), 0);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Signatures of real deliveries, checked by the verifiers of our page and by the libraries of Standard Webhooks.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use correction_runner::egress::parse_all;
 use correction_runner::signing::{
     Checker, Claim, Ed25519Key, HmacKey, SigningKey, SigningKeys, checking_keys, signing_keys,
 };
@@ -158,6 +160,37 @@ async fn each_attempt_has_its_own_time_under_the_same_name_and_without_keys_ther
 }
 
 #[tokio::test]
+async fn a_signed_result_is_believed_where_a_redirect_leads_and_goes_nowhere_that_is_denied() {
+    let mut last = Receiver::start(|_, _| Answer::status(200)).await;
+    let mut denied = Receiver::start(|_, _| Answer::status(200)).await;
+    let (to_last, to_denied) = (last.url("/last"), denied.url("/"));
+    let first = Receiver::start(move |asked, _| match asked.path.as_str() {
+        "/on" => Answer::to(307, to_last.clone()),
+        _ => Answer::to(307, to_denied.clone()),
+    })
+    .await;
+    let keys = Keys::new();
+    let (all, deny) = (keys.all(), parse_all(&format!("127.0.0.1:{}", denied.port)).expect("a rule"));
+    let system = System::start_with("redirected", PATIENT, |settings| {
+        settings.signing = all;
+        settings.egress.deny = deny;
+    });
+    system.add(&verdict(&first.url("/on")), 1, NO_WAIT).await;
+    let asked = last.next().await;
+    assert_eq!((asked.path.as_str(), asked.body.as_str()), ("/last", VERDICT_BODY));
+    let believes = Checker::new(checking_keys(&keys.pair.public_text(), None).expect("a key"), PATIENT);
+    let case = case_of(&asked, "");
+    let claim =
+        Claim { id: Some(&case.id), timestamp: Some(&case.timestamp), signature: Some(&case.signature) };
+    assert!(believes.check(claim, &case.body, now()).is_ok());
+    system.add_as(Some("denied"), &verdict(&first.url("/off")), 1, NO_WAIT).await;
+    system.until(|counts| counts.failed == 1).await;
+    let why = system.hash("denied")["failedReason"].clone();
+    assert!(why.contains("which is refused: ") && why.contains("CALLBACK_DENY"), "{why}");
+    assert!(denied.came().is_none() && denied.connections() == 0);
+}
+
+#[tokio::test]
 async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_receiver() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/generate_keys");
@@ -171,6 +204,8 @@ async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_recei
     assert!(made.status.success() && told.contains("publicKey.pem") && !told.contains("canary"), "{told}");
     let private = std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key");
     assert!(private.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    let mode = std::fs::metadata(folder.path().join("privateKey.pem")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for its owner only");
     let again = generate();
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
     assert_eq!(std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key"), private);
@@ -221,7 +256,6 @@ async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_recei
 
 #[test]
 fn keygen_makes_files_for_their_owner_only_and_never_overwrites_one() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let keygen = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_correction-runner"));

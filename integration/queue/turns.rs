@@ -7,7 +7,7 @@ use correction_runner::identity::{JobId, LockToken};
 use correction_runner::queue::{Due, QueueError, Settled, TakenJob, Turns, Worker, WorkerOptions};
 use futures::future::join_all;
 
-use super::{Place, next};
+use super::{KEEP, Place, next};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -96,6 +96,28 @@ async fn jobs_are_called_forth_unless_somebody_moved_them_meanwhile() {
     let tried_for: u64 = place.ask("HGET", "4", &["tried-for"]);
     assert!(tried_for < 300_000, "{tried_for}");
     assert_eq!(turns.call_forth(&put_back).await.expect("answered"), 0);
+}
+
+#[tokio::test]
+async fn how_long_a_job_was_put_back_for_is_over_with_its_end_so_that_a_persons_retry_begins_anew() {
+    let place = Place::new("over");
+    let turns = Turns::of(place.queue.clone());
+    let left = |id: &str| place.ask::<u32>("HEXISTS", id, &["tried-for"]);
+    for id in ["1", "2"] {
+        place.add("{}").await;
+        let taken = take(&place).await;
+        let due = Due::after(HOUR, &taken.id);
+        turns.put_back(&taken, due.clone()).await.expect("answered");
+        assert_eq!(turns.call_forth(&[due]).await.expect("answered"), 1);
+        assert_eq!(left(id), 1);
+        let again = take(&place).await;
+        let settled = match id {
+            "1" => place.queue.fail(&again, "nobody took it", KEEP).await,
+            _ => place.queue.complete(&again, "null", KEEP).await,
+        };
+        assert_eq!(settled.expect("answered"), Settled::Done);
+        assert_eq!(left(id), 0, "{id}");
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub enum Delivery {
     Unreachable {
         /// What the connection said.
         reason: String,
+        /// Whether the receiver took a connection.
+        connected: bool,
     },
     /// The answer's status did not come in time.
     TimedOut {
@@ -116,7 +118,7 @@ impl fmt::Display for Delivery {
             Self::Redirected { status, to, why } => {
                 write!(formatter, "the receiver answered with status {status} and points to {to}, {why}")
             }
-            Self::Unreachable { reason } => write!(formatter, "the receiver cannot be reached: {reason}"),
+            Self::Unreachable { reason, .. } => write!(formatter, "the receiver cannot be reached: {reason}"),
             Self::TimedOut { after } => {
                 write!(
                     formatter,

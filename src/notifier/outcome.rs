@@ -7,6 +7,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::receivers::PutBack;
 use crate::callback::{Attempt, Delivery};
 use crate::ledger::{Entry, Said};
 use crate::queue::{Due, TakenJob};
@@ -112,10 +113,16 @@ pub(super) fn after_attempt(taken: &TakenJob, callback: &str, attempt: &Attempt)
     Outcome::of(step, &entry)
 }
 
+/// For so many times the patience a receiver that answered anybody is taken for one that may answer.
+const TRUSTED: u32 = 5;
+
 /// Whether a job that gets no turn was put back for so long that this counts as an attempt. Only where its receiver was
-/// asked meanwhile, in the name of another job, and did not answer: else nobody knows that it would not.
-pub(super) fn answers_nobody(put_back_for: Duration, hung: Option<Duration>, patience: Duration) -> bool {
-    put_back_for >= patience && hung.is_some_and(|ago| ago <= put_back_for)
+/// asked meanwhile, in the name of another job, and did not answer: else nobody knows that it would not. And only where
+/// it answered none of late: it may be that only some of its paths hang.
+pub(super) fn answers_nobody(put_back_for: Duration, put_back: &PutBack, patience: Duration) -> bool {
+    put_back_for >= patience
+        && put_back.hung.is_some_and(|ago| ago <= put_back_for)
+        && put_back.answered.is_none_or(|ago| ago > patience * TRUSTED)
 }
 
 /// What follows from an attempt that was not worth making. So a job ends when its attempts say, however many there are
@@ -159,6 +166,7 @@ fn after_failure(taken: &TakenJob, wish: Duration, why: String, chance: f64) -> 
 mod tests {
     use super::*;
     use crate::identity::{JobId, LockToken};
+    use crate::notifier::receivers::Until;
     use crate::queue::{BackoffKind, BackoffOption};
 
     fn taken(attempts_made: u32) -> TakenJob {
@@ -206,18 +214,21 @@ mod tests {
     #[test]
     fn to_be_put_back_counts_once_it_took_too_long_and_the_receiver_answered_nobody_meanwhile() {
         let seconds = Duration::from_secs;
-        for (put_back_for, hung, counts) in [
-            (20, Some(3), true),
-            (19, Some(3), false),
-            (20, None, false),
-            (20, Some(21), false),
-            (90, Some(80), true),
+        for (put_back_for, hung, answered, counts) in [
+            (20, Some(3), None, true),
+            (19, Some(3), None, false),
+            (20, None, None, false),
+            (20, Some(21), None, false),
+            (90, Some(80), None, true),
+            // One that answered somebody may hang for some of its paths only.
+            (90, Some(3), Some(5), false),
+            (20, Some(3), Some(99), false),
+            (20, Some(3), Some(101), true),
         ] {
-            assert_eq!(
-                answers_nobody(seconds(put_back_for), hung.map(seconds), seconds(20)),
-                counts,
-                "{put_back_for} {hung:?}"
-            );
+            let (hung, answered) = (hung.map(seconds), answered.map(seconds));
+            let put_back = PutBack { until: Until::Called, hung, answered };
+            let told = answers_nobody(seconds(put_back_for), &put_back, seconds(20));
+            assert_eq!(told, counts, "{put_back_for} {put_back:?}");
         }
         let Outcome { step, line, .. } = unasked(&taken(1), "http://h/");
         assert!(matches!(step, Step::RetryLater { .. }) && line.contains("Attempt 2 of 3"), "{line}");

@@ -8,7 +8,7 @@
 //! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
 //!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
 //!   one.
-//! - Where one of its deliveries stands aside, or its last one timed out, the next stands aside from the start, as long as
+//! - Where one of its deliveries stands aside (a young one only as long as nothing was answered since it stepped aside), or its last one timed out, the next stands aside from the start, as long as
 //!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
 //!   dynamic thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
 //!   next.) Those whose last delivery timed out have half of the room together; but one that nobody has asked for twice
@@ -46,6 +46,8 @@ pub(super) use visit::{Ended, Visit};
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The same where most slots are taken, for one that usually answers sooner.
 pub(super) const SOON: Duration = Duration::from_millis(5);
+/// Fewer slots than this are never taken for crowded: each that is taken is most of them.
+const FEW: usize = 4;
 /// The longest that a job is put back for, where not too many are (`parked`), if nobody calls it sooner.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest that a job for a new receiver is put back for while others are tried.
@@ -142,7 +144,7 @@ impl Receivers {
                 return match self.try_turn(receiver, true) {
                     Turn::Now(visit) => Ok(visit),
                     Turn::PutBack(put_back) => Err(put_back),
-                    Turn::Soon => Err(PutBack { until: Until::After(moment()), hung: None }),
+                    Turn::Soon => Err(PutBack::until(Until::After(moment()))),
                 };
             }
         }
@@ -167,7 +169,8 @@ impl Receivers {
         let it = known.entry(receiver.to_owned()).or_insert_with(new);
         let answers = it.standing == Standing::Answers;
         let dawdles = answers && it.pace >= DAWDLES && !alone && it.in_slots >= (self.slots / 2).max(1);
-        let hangs = it.aside > 0 || it.standing == Standing::Hangs || dawdles;
+        let waits_long = it.aside > it.early || it.standing == Standing::Hangs || dawdles;
+        let hangs = waits_long || (it.early > 0 && it.in_doubt);
         let of_a_new_one = it.standing == Standing::New;
         // Its own wait is no reason to send it away.
         let others = held_by_new.saturating_sub(usize::from(waits));
@@ -177,7 +180,7 @@ impl Receivers {
         let has_its_first = of_a_new_one && !hangs && it.in_slots >= first;
         let has_its_part = !answers && *answering > 0 && it.aside >= first;
         if has_its_first || it.under_way() >= it.limit {
-            let slow = hangs || (answers && it.pace >= DAWDLES && !alone);
+            let slow = hangs || it.early > 0 || (answers && it.pace >= DAWDLES && !alone);
             return match (slow, new_ones_have_enough) {
                 (true, _) | (false, true) => Turn::PutBack(it.next_turn()),
                 (false, false) => Turn::Soon,
@@ -197,10 +200,12 @@ impl Receivers {
             it.aside += 1;
             *aside += 1;
             *suspects += usize::from(suspect);
-            Place::Aside { suspect }
+            let early = !waits_long;
+            it.early += usize::from(early);
+            Place::Aside { suspect, early }
         } else if new_ones_have_enough {
             let until = Until::After(self.turn_of_new(last_turn_of_new, *aside));
-            return Turn::PutBack(PutBack { until, hung: None });
+            return Turn::PutBack(PutBack::until(until));
         } else {
             it.in_slots += 1;
             *in_slots += 1;
@@ -209,7 +214,7 @@ impl Receivers {
         };
         let began = Instant::now();
         it.asked = began;
-        if *in_slots * 4 >= self.slots * 3 {
+        if self.slots >= FEW && *in_slots * 4 >= self.slots * 3 {
             *crowded = Some(began);
         }
         let quick = QUICK.mul_f64(1.0 - fastrand::f64() / 2.0);
@@ -244,6 +249,7 @@ impl State {
             self.known.retain(|_, it| busy(it));
         }
         self.answering = self.known.values().filter(|it| it.standing == Standing::Answers).count();
+        self.line.recount(&self.known);
     }
 }
 

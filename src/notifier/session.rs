@@ -129,10 +129,10 @@ impl Session {
 
     /// No attempt now.
     fn wait_for_turn(&self, taken: &TakenJob, callback: &str, put_back: PutBack) -> Outcome {
-        let PutBack { until, hung } = put_back;
-        if answers_nobody(taken.tried_for, hung, self.patience) {
+        if answers_nobody(taken.tried_for, &put_back, self.patience) {
             return unasked(taken, &shown(callback));
         }
+        let PutBack { until, hung, .. } = put_back;
         let left = self.patience.saturating_sub(taken.tried_for);
         let (due, called_by) = match until {
             Until::After(delay) => {
@@ -232,20 +232,75 @@ async fn making_room(
         tokio::select! {
             biased;
             attempt = &mut posting => break attempt,
-            () = sleep(pause), if !visit.is_aside() => if visit.step_aside_after(began.elapsed()) {
-                assignment.make_room();
-            },
+            () = sleep(pause), if !visit.is_settled() => {
+                let was_aside = visit.is_aside();
+                if visit.step_aside_after(began.elapsed()) && !was_aside {
+                    assignment.make_room();
+                }
+            }
         }
     };
-    let answered = match attempt.delivery {
-        Delivery::TimedOut { .. } => false,
-        // No route, no address: what takes long to say so hangs as well.
-        Delivery::Unreachable { .. } => attempt.took < QUICK,
-        _ => true,
-    };
-    // Many may have timed out in the same moment; what they call does not come in one as well. A slot does not wait for that.
-    let apart = if answered || !visit.is_aside() { Duration::ZERO } else { QUICK.mul_f64(fastrand::f64()) };
+    let ended = how_it_ended(&attempt);
+    let after = calls_after(ended, visit.is_aside(), fastrand::f64());
     let receiver = visit.receiver().to_owned();
-    let jobs = visit.end(if answered { Ended::Answered } else { Ended::Hung }, attempt.took);
-    (attempt, Called { receiver, jobs, after: apart })
+    let jobs = visit.end(ended, attempt.took);
+    (attempt, Called { receiver, jobs, after })
+}
+
+fn how_it_ended(attempt: &Attempt) -> Ended {
+    match attempt.delivery {
+        Delivery::TimedOut { .. } => Ended::Hung,
+        // No route, no address: what takes long to say so hangs as well. What took the request and broke off does not.
+        Delivery::Unreachable { connected: false, .. } if attempt.took >= QUICK => Ended::Hung,
+        _ => Ended::Answered,
+    }
+}
+
+/// How much later than its end a delivery calls others forth. Many may have timed out in the same moment; what they
+/// call does not come in one as well. A slot does not wait for that. `chance` is a random number in 0..1.
+fn calls_after(ended: Ended, was_aside: bool, chance: f64) -> Duration {
+    match (ended, was_aside) {
+        (Ended::Hung, true) => QUICK.mul_f64(chance),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_took_for_long_hangs_and_what_was_taken_and_broke_off_does_not() {
+        let broken = |connected| Delivery::Unreachable { reason: "broken".into(), connected };
+        let forbidden = Delivery::Forbidden { reason: "denied".into() };
+        for (delivery, at_once, late) in [
+            (Delivery::TimedOut { after: QUICK }, Ended::Hung, Ended::Hung),
+            (broken(false), Ended::Answered, Ended::Hung),
+            (broken(true), Ended::Answered, Ended::Answered),
+            (Delivery::Delivered { status: 200, answer: String::new() }, Ended::Answered, Ended::Answered),
+            (forbidden, Ended::Answered, Ended::Answered),
+        ] {
+            for (took, expected) in [(QUICK / 2, at_once), (QUICK, late)] {
+                let attempt = Attempt { at: Timestamp::UNIX_EPOCH, took, delivery: delivery.clone() };
+                assert_eq!(how_it_ended(&attempt), expected, "{attempt:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_times_out_aside_calls_others_at_different_times_and_all_else_at_once() {
+        for (ended, was_aside, calls_at_once) in [
+            (Ended::Hung, true, false),
+            (Ended::Hung, false, true),
+            (Ended::Answered, true, true),
+            (Ended::Answered, false, true),
+        ] {
+            let after = |chance| calls_after(ended, was_aside, chance);
+            assert_eq!(after(0.0), Duration::ZERO);
+            assert_eq!(after(0.5), if calls_at_once { Duration::ZERO } else { QUICK / 2 });
+            assert!(after(1.0) <= QUICK);
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Jobs that were put back until they are called: who they are, and when they come if nobody calls them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use super::receiver::Receiver;
 use super::{Receivers, State};
 use crate::identity::JobId;
 use crate::queue::Due;
@@ -25,6 +27,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Counts those that are remembered.
+    pub(super) fn recount(&mut self, known: &HashMap<String, Receiver>) {
+        self.parked = known.values().map(|it| it.parked.len()).sum();
+    }
+
     /// The next time, in milliseconds, that is not before this one.
     fn place(&mut self, earliest: u64) -> u64 {
         let earliest = earliest.next_multiple_of(APART_MS);
@@ -57,7 +64,7 @@ impl Receivers {
             return vec![due];
         }
         if line.parked >= MOST_PARKED {
-            line.parked = known.values().map(|it| it.parked.len()).sum();
+            line.recount(known);
         }
         if line.parked < MOST_PARKED
             && let Some(it) = known.get_mut(receiver)
@@ -93,6 +100,7 @@ impl Receivers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notifier::receivers::REMEMBERED;
 
     const NOW: u64 = 1_000_000;
 
@@ -129,6 +137,24 @@ mod tests {
         let latest = (0..20_000).map(|_| place()).max().expect("some");
         let now = Due::after(second, &job).at;
         assert!(latest <= now + 301_000, "{}", latest - now);
+    }
+
+    #[tokio::test]
+    async fn jobs_of_receivers_that_are_forgotten_hold_up_nobody_in_the_line() {
+        let receivers = Receivers::new(8);
+        let visit = receivers.turn("r:80").await.expect("a turn");
+        for number in 0..100 {
+            let due = Due::after(Duration::from_secs(60), &JobId::new(number.to_string()));
+            assert_eq!(receivers.park("r:80", due), []);
+        }
+        drop(visit);
+        assert_eq!(receivers.state().line.parked, 100);
+        for number in 0..=REMEMBERED {
+            drop(receivers.turn(&number.to_string()).await.expect("a turn"));
+        }
+        let state = receivers.state();
+        assert!(!state.known.contains_key("r:80"), "it is forgotten");
+        assert_eq!(state.line.parked, 0);
     }
 
     #[tokio::test]

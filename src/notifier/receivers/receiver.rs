@@ -12,6 +12,10 @@ use crate::queue::Due;
 pub(super) struct Receiver {
     pub in_slots: usize,
     pub aside: usize,
+    /// Those of them that are aside since slots were short, and are young still.
+    pub early: usize,
+    /// It answered nobody since the last of those stepped aside.
+    pub in_doubt: bool,
     pub limit: usize,
     pub standing: Standing,
     /// How long its last delivery took.
@@ -22,6 +26,8 @@ pub(super) struct Receiver {
     pub asked: Instant,
     /// When its last delivery timed out.
     pub hung: Option<Instant>,
+    /// When it answered last.
+    pub answered: Option<Instant>,
     /// Jobs that were put back until a delivery ends.
     pub parked: BTreeSet<Due>,
 }
@@ -40,6 +46,15 @@ pub(in crate::notifier) struct PutBack {
     pub until: Until,
     /// How long ago a delivery to the same receiver timed out, if that was the last that is known of it.
     pub hung: Option<Duration>,
+    /// How long ago the same receiver answered, to whomever.
+    pub answered: Option<Duration>,
+}
+
+impl PutBack {
+    /// Of a receiver of which nothing speaks against it.
+    pub(super) fn until(until: Until) -> Self {
+        Self { until, hung: None, answered: None }
+    }
 }
 
 /// When a job that gets no turn is to come again.
@@ -56,7 +71,20 @@ impl Receiver {
     pub fn new(limit: usize) -> Self {
         let (standing, pace, now) = (Standing::New, QUICK, Instant::now());
         let parked = BTreeSet::new();
-        Self { in_slots: 0, aside: 0, limit, standing, pace, last_turn: now, asked: now, hung: None, parked }
+        Self {
+            in_slots: 0,
+            aside: 0,
+            early: 0,
+            in_doubt: false,
+            limit,
+            standing,
+            pace,
+            last_turn: now,
+            asked: now,
+            hung: None,
+            answered: None,
+            parked,
+        }
     }
 
     /// How many deliveries to it are under way.
@@ -75,7 +103,7 @@ impl Receiver {
         let hung = self.hung.filter(|_| self.standing == Standing::Hangs).map(|at| at.elapsed());
         let is_called = self.under_way() > 0 || self.last_turn > Instant::now();
         let until = if is_called { Until::Called } else { Until::After(self.after_the_last()) };
-        PutBack { until, hung }
+        PutBack { until, hung, answered: self.answered.map(|at| at.elapsed()) }
     }
 
     /// How long until the turn after the last that was given out.

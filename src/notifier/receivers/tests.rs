@@ -1,5 +1,7 @@
 //! Who gets a turn, with the room full or empty.
 
+mod crowd;
+
 use super::*;
 use crate::identity::JobId;
 use crate::queue::Due;
@@ -140,7 +142,7 @@ async fn a_job_that_waits_for_a_delivery_under_way_is_called_when_that_has_ended
     receivers.answers("good");
     let visit = aside(receivers.now("dead").expect("a turn"));
     let put_back = receivers.turn("dead").await.expect_err("it does not answer");
-    assert_eq!(put_back, PutBack { until: Until::Called, hung: None });
+    assert_eq!(put_back, PutBack::until(Until::Called));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         assert_eq!(receivers.park("dead", due(name)), [], "nobody comes while it is under way");
     }
@@ -195,44 +197,6 @@ async fn of_those_that_nobody_would_call_one_comes_by_itself() {
     assert_eq!(until(put_back()), Until::After(apart), "it comes, and is the one again");
 }
 
-#[test]
-fn where_most_slots_are_taken_a_delivery_that_is_late_for_its_receiver_steps_aside_sooner() {
-    let receivers = Receivers::new(SLOTS);
-    let begin = |count: usize| -> Vec<_> {
-        (0..count).map(|number| receivers.now(&format!("dark-{number}")).expect("a turn")).collect()
-    };
-    for visit in begin(SLOTS) {
-        visit.learn(Ended::Answered, Duration::from_millis(1));
-    }
-    let mut few = begin(SLOTS / 2);
-    assert!(!few[0].step_aside_after(SOON * 2), "nobody needs its slot");
-    assert!(few[0].step_aside_after(QUICK));
-    drop(few);
-    let mut all = begin(SLOTS);
-    assert!(!all[0].step_aside_after(SOON / 2), "it may still answer");
-    // All of them: as many others may stand in line.
-    let stepped = all.iter_mut().filter_map(|visit| visit.step_aside_after(SOON).then_some(())).count();
-    assert_eq!(stepped, SLOTS);
-    drop(all);
-    for visit in begin(SLOTS) {
-        visit.learn(Ended::Answered, SOON);
-    }
-    assert!(!begin(SLOTS)[0].step_aside_after(SOON * 2), "it always takes so long");
-}
-
-#[test]
-fn those_that_began_together_do_not_all_make_room_in_the_same_moment() {
-    let receivers = Receivers::new(SLOTS * 100);
-    let mut visits: Vec<_> =
-        (0..SLOTS * 10).map(|number| receivers.now(&number.to_string()).expect("a turn")).collect();
-    let mut stepping =
-        |waited| visits.iter_mut().filter_map(|it| it.step_aside_after(waited).then_some(())).count();
-    assert_eq!(stepping((QUICK / 2).saturating_sub(SOON)), 0, "each has some time");
-    let early = stepping(QUICK * 3 / 4);
-    assert!(early > 0 && early < SLOTS * 10, "{early} of {}", SLOTS * 10);
-    assert_eq!(stepping(QUICK), SLOTS * 10);
-}
-
 /// All of these time out, round after round, for so long as a test goes on.
 async fn a_round_of_time_outs(receivers: &Receivers, names: impl Iterator<Item = String>, within: Duration) {
     let held: Vec<_> = names.filter_map(|name| receivers.now(&name)).map(aside).collect();
@@ -270,30 +234,6 @@ async fn one_that_answers_again_gets_its_turn_within_a_few_time_outs_however_man
         }
     };
     assert!(probe.is_aside());
-}
-
-#[tokio::test(start_paused = true)]
-async fn known_receivers_that_go_dark_together_leave_the_slots_to_others() {
-    // Five with many results each, and many with one.
-    for (dark, results) in [(5, 50), (300, 1)] {
-        let receivers = Receivers::new(50);
-        let names: Vec<_> = (0..dark).map(|number| format!("dark-{number}")).collect();
-        for name in names.iter().map(String::as_str).chain(["sixth"]) {
-            (0..6).for_each(|_| receivers.answers(name));
-        }
-        let mut held: Vec<_> = Vec::new();
-        for name in names.iter().cycle().take(dark * results) {
-            held.extend(receivers.now(name));
-            let begun = held.iter().filter(|visit| !visit.is_aside()).count();
-            if begun == 50 {
-                held = held.into_iter().map(aside).collect();
-            }
-        }
-        held = held.into_iter().map(aside).collect();
-        assert!(held.iter().all(Visit::is_aside), "{dark}: all slots are free after a moment");
-        let sixth: Vec<_> = (0..25).filter_map(|_| receivers.now("sixth")).collect();
-        assert!(sixth.len() == 25 && sixth.iter().all(|visit| !visit.is_aside()), "{dark}");
-    }
 }
 
 #[test]
@@ -364,7 +304,7 @@ proptest! {
     /// Whatever comes in whatever order: nothing is held once all is over, and no bound is broken meanwhile.
     #[test]
     fn no_slot_and_no_room_is_lost_or_given_twice(
-        slots in 1_usize..20, moves in proptest::collection::vec((0_u8..5, 0_usize..6, 0_usize..40), 0..300),
+        slots in 1_usize..20, moves in proptest::collection::vec((0_u8..6, 0_usize..6, 0_usize..40), 0..300),
     ) {
         let receivers = Receivers::new(slots);
         let mut visits = Vec::new();
@@ -374,6 +314,10 @@ proptest! {
                 0 | 1 => visits.extend(receivers.now(&who.to_string())),
                 2 if !visits.is_empty() => drop(visits.swap_remove(place)),
                 3 if !visits.is_empty() => drop(visits[place].step_aside()),
+                4 if !visits.is_empty() => {
+                    let waited = [SOON, QUICK][which % 2];
+                    visits[place].step_aside_after(waited);
+                }
                 _ if !visits.is_empty() => {
                     let ended = if which % 2 == 0 { Ended::Answered } else { Ended::Hung };
                     visits[place].learn(ended, Duration::from_millis(1));
@@ -384,6 +328,8 @@ proptest! {
             prop_assert_eq!(state.in_slots, visits.iter().filter(|visit| !visit.is_aside()).count());
             prop_assert_eq!(state.aside, visits.iter().filter(|visit| visit.is_aside()).count());
             prop_assert!(state.aside <= receivers.most);
+            let early = visits.iter().filter(|visit| matches!(visit.place, Place::Aside { early: true, .. }));
+            prop_assert_eq!(state.known.values().map(|it| it.early).sum::<usize>(), early.count());
             prop_assert!(state.known.values().all(|it| it.limit >= 1 && it.limit <= slots));
             let answering = state.known.values().filter(|it| it.standing == Standing::Answers).count();
             prop_assert_eq!(state.answering, answering);
@@ -391,6 +337,6 @@ proptest! {
         visits.clear();
         let state = receivers.state();
         prop_assert_eq!((state.in_slots, state.aside, state.suspect, state.held_by_new), (0, 0, 0, 0));
-        prop_assert!(state.known.values().all(|it| it.in_slots + it.aside == 0));
+        prop_assert!(state.known.values().all(|it| it.in_slots + it.aside + it.early == 0));
     }
 }

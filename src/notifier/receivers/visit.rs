@@ -20,8 +20,14 @@ pub(in crate::notifier) enum Ended {
 /// Where a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    Slot { of_a_new_one: bool },
-    Aside { suspect: bool },
+    Slot {
+        of_a_new_one: bool,
+    },
+    /// `early`: it is there since slots were short, before it was [`quick`](Visit::quick) old.
+    Aside {
+        suspect: bool,
+        early: bool,
+    },
 }
 
 /// A delivery that is under way; it ends when this is dropped.
@@ -46,9 +52,32 @@ impl Visit<'_> {
         matches!(self.place, Place::Aside { .. })
     }
 
+    /// Whether time changes nothing any more of where it is.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.place, Place::Aside { early: false, .. })
+    }
+
     /// Steps aside, if it had no answer for so long that it should, and there is room. Answers whether it stands aside.
     pub fn step_aside_after(&mut self, waited: Duration) -> bool {
-        (waited >= self.quick || self.is_late_in_a_crowd(waited)) && self.step_aside()
+        match self.place {
+            Place::Aside { .. } => {
+                if waited >= self.quick {
+                    self.is_early_no_more();
+                }
+                true
+            }
+            Place::Slot { .. } if waited >= self.quick => self.step_aside(),
+            Place::Slot { .. } => self.is_late_in_a_crowd(waited) && self.leave_slot(true),
+        }
+    }
+
+    /// From now on it tells of its receiver that it hangs, whatever that answered meanwhile.
+    fn is_early_no_more(&mut self) {
+        let Place::Aside { suspect, early: true } = self.place else { return };
+        self.place = Place::Aside { suspect, early: false };
+        if let Some(it) = self.receivers.state().known.get_mut(&self.receiver) {
+            it.early -= 1;
+        }
     }
 
     /// Whether it takes longer than its receiver does, and most slots were taken meanwhile: so a hundred that go
@@ -63,6 +92,10 @@ impl Visit<'_> {
 
     /// Steps aside; where there is no room it stays where it is. Answers whether it stands aside.
     pub(super) fn step_aside(&mut self) -> bool {
+        self.leave_slot(false)
+    }
+
+    fn leave_slot(&mut self, early: bool) -> bool {
         let Place::Slot { of_a_new_one } = self.place else { return true };
         let mut state = self.receivers.state();
         if state.aside >= self.receivers.most {
@@ -74,8 +107,10 @@ impl Visit<'_> {
         if let Some(it) = state.known.get_mut(&self.receiver) {
             it.in_slots -= 1;
             it.aside += 1;
+            it.early += usize::from(early);
+            it.in_doubt |= early;
         }
-        self.place = Place::Aside { suspect: false };
+        self.place = Place::Aside { suspect: false, early };
         drop(state);
         self.receivers.changed.notify_waiters();
         true
@@ -98,6 +133,8 @@ impl Visit<'_> {
         match ended {
             Ended::Answered => {
                 it.standing = Standing::Answers;
+                it.answered = Some(Instant::now());
+                it.in_doubt = false;
                 it.limit = (it.limit * 2).min(slots).max(1);
                 // Whoever comes from now on need not stand behind those that were put back while it hung.
                 if before == Standing::Hangs {
@@ -124,7 +161,7 @@ impl Drop for Visit<'_> {
                 state.in_slots -= 1;
                 state.held_by_new -= usize::from(of_a_new_one);
             }
-            Place::Aside { suspect } => {
+            Place::Aside { suspect, .. } => {
                 state.aside -= 1;
                 state.suspect -= usize::from(suspect);
             }
@@ -132,7 +169,10 @@ impl Drop for Visit<'_> {
         if let Some(it) = state.known.get_mut(&self.receiver) {
             match self.place {
                 Place::Slot { .. } => it.in_slots -= 1,
-                Place::Aside { .. } => it.aside -= 1,
+                Place::Aside { early, .. } => {
+                    it.aside -= 1;
+                    it.early -= usize::from(early);
+                }
             }
         }
         drop(state);

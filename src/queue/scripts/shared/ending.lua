@@ -156,6 +156,8 @@ local function finish(queue, id, job, now, state, field, value, more, keep)
     delete_jobs(queue, { id })
   else
     call('HSET', key, field, value, 'finishedOn', now, 'atm', made, unpack(more))
+    -- A client of BullMQ that retries it leaves this as it is: it is tried anew.
+    call('HDEL', key, 'tried-for')
     call('ZADD', queue.base .. state, now, id)
     retire(queue, state, now, keep)
   end
@@ -171,7 +173,7 @@ end
 -- our own retries noted is over; `retrying-since` is what they noted in a version before this one.
 local function complete(queue, id, job, token, now, value, keep)
   local key = queue.base .. id
-  if job.retries then call('HDEL', key, 'retries', 'tried-for', 'retrying-since') end
+  if job.retries then call('HDEL', key, 'retries', 'retrying-since') end
   finish(queue, id, job, now, 'completed', 'returnvalue', value,
     { 'gen', (tonumber(job.gen) or 0) + 1, 'ended-by', token }, keep)
 end
