@@ -4,16 +4,20 @@
 use std::collections::BTreeSet;
 
 use correction_runner::config::{Component, command};
+use correction_runner::tools::failure::Kind;
 
 use super::document;
 
 /// The exit codes that `main` knows.
 fn known() -> BTreeSet<u8> {
     let text = document("src/main.rs");
+    let kinds = [Kind::Settings, Kind::Unreachable, Kind::Internal];
     let mut codes = BTreeSet::from([0]);
     for line in text.lines().filter(|line| line.starts_with("const ") && line.contains(": u8 = ")) {
         let (_, code) = line.split_once(" = ").expect("a value");
-        codes.insert(code.trim_end_matches(';').parse().expect("a number"));
+        let of_kind = kinds.iter().find(|kind| code == format!("Kind::{kind:?}.exit_code();"));
+        let number = || code.trim_end_matches(';').parse().expect("a number");
+        codes.insert(of_kind.map_or_else(number, |kind| kind.exit_code()));
     }
     assert!(codes.len() >= 9, "{codes:?}");
     codes
