@@ -204,8 +204,9 @@ async fn keys_of_the_script_sign_and_openssl_reads_them_and_verify_tells_a_recei
     assert!(made.status.success() && told.contains("publicKey.pem") && !told.contains("canary"), "{told}");
     let private = std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key");
     assert!(private.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
-    let mode = std::fs::metadata(folder.path().join("privateKey.pem")).expect("there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "for its owner only");
+    let permissions =
+        std::fs::metadata(folder.path().join("privateKey.pem")).expect("there").permissions().mode();
+    assert_eq!(permissions & 0o777, 0o600, "for its owner only");
     let again = generate();
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is there already"));
     assert_eq!(std::fs::read_to_string(folder.path().join("privateKey.pem")).expect("a key"), private);
