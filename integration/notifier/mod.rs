@@ -7,6 +7,7 @@ mod isolation;
 pub mod names;
 pub mod receiver;
 mod refused;
+mod settings;
 mod signatures;
 mod tls;
 mod verifiers;
