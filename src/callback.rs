@@ -233,8 +233,8 @@ struct Redirect {
     from_outside: bool,
 }
 
-/// A callback that is refused stays so. One that is redirected to where nothing may go is a receiver's mistake, which it
-/// may mend.
+/// A callback that is refused stays so. One that is redirected to where nothing may go is a receiver's mistake, which
+/// it may mend.
 fn refused(redirected: Option<Redirect>, refusal: &Refusal) -> Delivery {
     match redirected {
         None => Delivery::Forbidden { reason: refusal.to_string() },

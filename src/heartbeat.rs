@@ -6,13 +6,13 @@
 //!   itself; here it is known to others.
 //! - The work on one job is [`bounded`]: where a call takes longer than it may, or nothing is called for
 //!   [`OWN_WORK`], it is given up as if it had crashed there, and whoever started it has it done again.
-//! - A loop ([`spawn`], [`Hearts::loop_of`]) is known to the process's [`Hearts`]. Idle is not stuck: stuck is a loop that waits
-//!   for a call beyond its time, goes round more rarely than it said ([`beats_every`]), or is busy without ever waiting; dead
-//!   is one that panicked or ended unasked. [`Hearts::watch`] logs both and ends the process for a loop that is dead or
-//!   stuck for good: a half-dead process would renew its locks for ever.
+//! - A loop ([`spawn`], [`Hearts::loop_of`]) is known to the process's [`Hearts`]. Idle is not stuck: stuck is a loop
+//!   that waits for a call beyond its time, goes round more rarely than it said ([`beats_every`]), or is busy without
+//!   ever waiting; dead is one that panicked or ended unasked. [`Hearts::watch`] logs both and ends the process for a
+//!   loop that is dead or stuck for good: a half-dead process would renew its locks for ever.
 //!
-//! Which heart beats for whom is ambient, as a span of tracing is: adapters need not be told who calls them.
-//! A beat costs two stores to an atomic and a look at the clock.
+//! Which heart beats for whom is ambient, as a span of tracing is: adapters need not be told who calls them. A beat
+//! costs two stores to an atomic and a look at the clock.
 
 mod apart;
 mod figures;

@@ -17,8 +17,9 @@ const CAP: Duration = Duration::from_secs(2);
 /// How many files, connections among them, a process may come to need: deliveries to very many receivers that hang.
 pub const FILES_WANTED: u64 = 4096;
 
-/// Lets this process open as many files as the system grants it without asking anybody (the hard limit): systemd
-/// and shells begin with 1024 for the sake of programs that use `select`. Gives the limit that holds now; `None` = there is none.
+/// Lets this process open as many files as the system grants it without asking anybody (the hard limit): systemd and
+/// shells begin with 1024 for the sake of programs that use `select`. Gives the limit that holds now; `None` = there
+/// is none.
 #[must_use]
 pub fn raise_file_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -82,7 +82,8 @@ impl Dialler {
         }
     }
 
-    /// The addresses that may be dialled; those that may not are left out, and where none is left the first refusal counts.
+    /// The addresses that may be dialled; those that may not are left out, and where none is left the first refusal
+    /// counts.
     async fn checked(&self, host: &str, port: u16, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, DialError> {
         let (mut passed, mut refused) = (Vec::new(), None);
         for (address, refusal) in self.verdicts(host, port, found).await? {
@@ -211,7 +212,8 @@ fn is_this_machine(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || std::net::UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Connects to the first address that takes it: in their order, the families in turn, each a little after the one before.
+/// Connects to the first address that takes it: in their order, the families in turn, each a little after the one
+/// before.
 async fn connect(addresses: Vec<SocketAddr>) -> Result<TokioIo<TcpStream>, DialError> {
     let mut waiting = in_turn(addresses).into_iter();
     let mut trying = FuturesUnordered::new();

@@ -177,7 +177,8 @@ fn was_submitted_before(labels: &Labels, allowed: Duration) -> bool {
     now.checked_sub(labels.timestamp).is_none_or(|age| Duration::from_millis(age) >= allowed)
 }
 
-/// Kills those that do run far beyond their time, or whose correction was cancelled. One that cannot be killed holds up nobody else.
+/// Kills those that do run far beyond their time, or whose correction was cancelled. One that cannot be killed holds
+/// up nobody else.
 pub async fn stop_overdue(session: &Session, overdue: Vec<Stranger>) {
     for one in overdue {
         let concern = Concern::of_labelled(STAGE, &one.id, &one.labels);

@@ -16,8 +16,8 @@ pub(super) struct Entry {
     pub line: usize,
 }
 
-/// Reads the whole text of a `.env` file: its values, and the lines (from 1) that are neither a statement nor a remark: they are skipped, and
-/// whoever wrote them meant something.
+/// Reads the whole text of a `.env` file: its values, and the lines (from 1) that are neither a statement nor a
+/// remark: they are skipped, and whoever wrote them meant something.
 pub(super) fn read(text: &str) -> (HashMap<String, Entry>, Vec<usize>) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let (mut entries, mut skipped) = (HashMap::new(), Vec::new());

@@ -57,13 +57,13 @@ pub(super) enum ToolLine {
     Deliveries(Deliveries),
     /// Puts a correction into the queue, waits for its result and prints it
     ///
-    /// Exit codes: 0 the grader says success, 1 the grader says failure, 2 the runner could not correct it, 3 there is no
-    /// result yet (--timeout), 64 what was asked for makes no sense, 69 Redis is not there, 130 it was stopped.
+    /// Exit codes: 0 the grader says success, 1 the grader says failure, 2 the runner could not correct it, 3 there
+    /// is no result yet (--timeout), 64 what was asked for makes no sense, 69 Redis is not there, 130 it was stopped.
     Submit(Submit),
     /// Ends corrections that wait or run; their callbacks say so
     ///
-    /// Exit codes: 0 cancelled, 1 it had ended before or is not known, 3 it has not ended yet (--timeout, --no-wait), 64
-    /// what was asked for makes no sense, 69 Redis is not there.
+    /// Exit codes: 0 cancelled, 1 it had ended before or is not known, 3 it has not ended yet (--timeout, --no-wait),
+    /// 64 what was asked for makes no sense, 69 Redis is not there.
     Cancel(Cancel),
     /// Shows what a running correction prints, and the history of one that has ended
     ///

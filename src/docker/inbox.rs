@@ -139,7 +139,8 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Asks for everything to be looked at; an outage ends what was `broke`, and two outages that nobody looked at yet are one.
+    /// Asks for everything to be looked at; an outage ends what was `broke`, and two outages that nobody looked at
+    /// yet are one.
     pub(super) fn resync(&self, outage: Option<Outage>) {
         let mut waiting = self.lock();
         waiting.resync = true;

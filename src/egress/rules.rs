@@ -1,4 +1,5 @@
-//! A rule of `CALLBACK_ALLOW` and `CALLBACK_DENY`: a host, all hosts below a domain, or a network; with or without a port.
+//! A rule of `CALLBACK_ALLOW` and `CALLBACK_DENY`: a host, all hosts below a domain, or a network; with or without a
+//! port.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
 //! What the process tells whoever watches it, over HTTP: `/metrics`, `/healthz`, `/readyz` (`HTTP_LISTEN`).
 //!
 //! It runs on a thread of its own with an executor for it alone, so that it answers while the stages are stuck. What
-//! it says of Redis and Docker it learns over connections of its own ([`looks`]), now and then and not when it is asked:
-//! no answer waits for anything, and nobody who asks costs those services anything.
+//! it says of Redis and Docker it learns over connections of its own ([`looks`]), now and then and not when it is
+//! asked: no answer waits for anything, and nobody who asks costs those services anything.
 //!
 //! A connection lasts for one request and for [`serve::PATIENCE`] at most, and there are few of them at once.
 

@@ -62,8 +62,8 @@ registry! {
     stalled: Family<QueueName, Counter> = "correction_runner_stalled_jobs_total",
     /// Jobs in each queue, whoever looks; as Redis said some seconds ago.
     queue_jobs: Family<QueueName, Family<JobState, Level>> = "correction_runner_queue_jobs",
-    /// How long ago the oldest job that waits in a queue was added to it, also one that stands aside for a permit, its image
-    /// or a receiver that hangs; 0 = none waits.
+    /// How long ago the oldest job that waits in a queue was added to it, also one that stands aside for a permit,
+    /// its image or a receiver that hangs; 0 = none waits.
     oldest_waiting: Family<QueueName, Level> = "correction_runner_queue_oldest_waiting_seconds",
 
     /// Whether the completer follows the engine's events.

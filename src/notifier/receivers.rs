@@ -1,26 +1,29 @@
 //! Receivers get their turns so that none that hangs costs another one its own.
 //!
 //! A delivery begins in one of the worker's *slots* (`CONCURRENT_NOTIFIERS`). One that has no answer yet after
-//! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on, or
-//! by such as are younger than that. (Where most slots were taken meanwhile, one that takes four times what its receiver took before does
-//! so after [`SOON`]: many may go dark in the same moment.) What began in a slot, and what is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
+//! [`QUICK`] steps aside into the *room* and leaves its slot to others; so slots are held by deliveries that get on,
+//! or by such as are younger than that. (Where most slots were taken meanwhile, one that takes four times what its
+//! receiver took before does so after [`SOON`]: many may go dark in the same moment.) What began in a slot, and what
+//! is overdue, may go beyond the room, four times. What bounds a receiver, each by its host and port:
 //!
-//! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until one
-//!   of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all slots; each time-out halves it, down to
-//!   one.
-//! - Where one of its deliveries stands aside (a young one only as long as nothing was answered since it stepped aside), or its last one timed out, the next stands aside from the start, as long as
-//!   its part of the room is less than a part of what is free: half, or an eighth where it has answered nothing of late. (These are
-//!   dynamic thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
-//!   next.) Those whose last delivery timed out have half of the room together; but one that nobody has asked for twice
-//!   the time of its last delivery is asked all the same, or it could never show that it answers again.
+//! - Its **limit** of deliveries under way. A new one begins with a quarter of the slots, of which it gets two until
+//!   one of them was answered or stands aside (one, where others answer); each answer doubles the limit, up to all
+//!   slots; each time-out halves it, down to one.
+//! - Where one of its deliveries stands aside (a young one only as long as nothing was answered since it stepped
+//!   aside), or its last one timed out, the next stands aside from the start, as long as its part of the room is less
+//!   than a part of what is free: half, or an eighth where it has answered nothing of late. (These are dynamic
+//!   thresholds, as switches share their buffers by them, Choudhury and Hahne 1998: they leave something to the
+//!   next.) Those whose last delivery timed out have half of the room together; but one that nobody has asked for
+//!   twice the time of its last delivery is asked all the same, or it could never show that it answers again.
 //! - One that answers, but takes its time, has half of the slots where there are others; the rest stand aside.
 //! - **New** receivers hold at most half of the slots together, where there are such as answer.
 //!
-//! A job that gets no turn is put back. While a delivery to its receiver is under way it waits until that has ended, which
-//! calls it forth: after an answer as many as may be under way then, after a time-out one, which asks again. So for
-//! each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number: each is looked at once when
-//! it comes and then after what would be a time-out or two, and not more than fifty of all of them in a second. To have been put
-//! back is no attempt, unless it goes on for too long with one that answers nobody (`PutBack::hung`).
+//! A job that gets no turn is put back. While a delivery to its receiver is under way it waits until that has ended,
+//! which calls it forth: after an answer as many as may be under way then, after a time-out one, which asks again. So
+//! for each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number:
+//! each is looked at once when it comes and then after what would be a time-out or two, and not more than fifty of
+//! all of them in a second. To have been put back is no attempt, unless it goes on for too long with one that answers
+//! nobody (`PutBack::hung`).
 
 mod parked;
 mod receiver;
@@ -41,8 +44,8 @@ use receiver::{Receiver, Standing};
 use visit::Place;
 pub(super) use visit::{Ended, Visit};
 
-/// How long a delivery may go without an answer before it steps aside: as long as this, or down to half of it, so that those that
-/// began together do not all make room together, begin the next ones together, and time out together.
+/// How long a delivery may go without an answer before it steps aside: as long as this, or down to half of it, so
+/// that those that began together do not all make room together, begin the next ones together, and time out together.
 pub(super) const QUICK: Duration = Duration::from_millis(250);
 /// The same where most slots are taken, for one that usually answers sooner.
 pub(super) const SOON: Duration = Duration::from_millis(5);

@@ -2,9 +2,9 @@
 //!
 //! A mark stands in the job's hash and goes with it from pending to running. It never goes away before the job has
 //! ended, and no step that does not know of it ends the job or puts it back for later: such a step answers
-//! [`Settled::Cancelled`](super::Settled::Cancelled) and changes nothing. `<prefix>:correction-runner:cancels` is the set of all marks: while
-//! it is empty nobody asks about single jobs. `…:strays` notes corrections that were ended while their container may
-//! have been running, or was about to: sweeps kill it.
+//! [`Settled::Cancelled`](super::Settled::Cancelled) and changes nothing. `<prefix>:correction-runner:cancels` is the
+//! set of all marks: while it is empty nobody asks about single jobs. `…:strays` notes corrections that were ended
+//! while their container may have been running, or was about to: sweeps kill it.
 
 use std::collections::HashSet;
 use std::time::Duration;

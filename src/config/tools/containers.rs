@@ -28,8 +28,8 @@ pub enum ContainersOrder {
     List(ListContainers),
     /// Removes those that nobody needs any more, after showing them and asking
     ///
-    /// Exit codes: 0 all of them are gone (or there were none), 1 it was not confirmed, or some could not be removed, 64
-    /// what was asked for makes no sense, 69 Redis or Docker is not there.
+    /// Exit codes: 0 all of them are gone (or there were none), 1 it was not confirmed, or some could not be removed,
+    /// 64 what was asked for makes no sense, 69 Redis or Docker is not there.
     Prune(PruneContainers),
 }
 

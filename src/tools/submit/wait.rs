@@ -127,7 +127,8 @@ async fn look(place: &Place, job: &JobId, correction: &CorrectionId) -> Result<O
 /// What became of a result that is for us alone.
 pub(super) enum Settled {
     Delivered,
-    /// It was taken from the queue, so that it becomes no dead letter. Why its delivery failed before; empty where none did.
+    /// It was taken from the queue, so that it becomes no dead letter. Why its delivery failed before; empty where
+    /// none did.
     TakenBack(String),
     /// A notifier has it in hand for a long time.
     InHand,
