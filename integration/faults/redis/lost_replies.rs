@@ -27,8 +27,18 @@ const OF_PERMITS: &[&str] = &["ADMIT", "ASIDE", "CALL_BACK", "RECONCILE"];
 /// What only a person's commands ask for, or what hangs or is cancelled brings about. That these may be asked again is
 /// shown by the model of the queues, which calls `CANCEL`, `MARK` and `PUT_BACK` twice; the others change nothing, or
 /// nothing more the second time.
-const SELDOM: &[&str] =
-    &["CALL_FORTH", "CANCEL", "MARK", "MARKED", "OLDEST", "PUT_BACK", "RIGHTS", "SURVEY", "WITHDRAW"];
+const SELDOM: &[&str] = &[
+    "CALL_FORTH",
+    "CANCEL",
+    "MARK",
+    "MARKED",
+    "OLDEST",
+    "PUT_BACK",
+    "RIGHTS",
+    "RUNNING",
+    "SURVEY",
+    "WITHDRAW",
+];
 
 /// Loses a record that somebody holds: one that ended meanwhile would be half a job for ever.
 const LOSE: &str = "local lock = KEYS[1] .. ':lock'
