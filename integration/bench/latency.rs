@@ -11,7 +11,7 @@ use crate::contestants::{self, Surroundings};
 use crate::engine_process::EngineProcess;
 use crate::process::Process;
 use crate::receiver::Receiver;
-use crate::redis_server::{RedisServer, Template, work_id};
+use crate::redis_server::{RedisServer, SUBMISSION, Template, work_id};
 use crate::table;
 
 /// How long each container runs in the steady measurements.
@@ -77,7 +77,7 @@ async fn measure(deaths: Deaths, seconds: usize, node: bool) -> anyhow::Result<(
         vec![contestants::runner("all", &surroundings)?]
     };
     tokio::time::sleep(Duration::from_secs(1)).await; // start-up is not what is measured
-    let job = Template { image: "grader".into(), file: "/dev/null".into(), callback: receiver.url.clone() };
+    let job = Template { image: "grader".into(), file: SUBMISSION.into(), callback: receiver.url.clone() };
     let stop = CancellationToken::new();
     let added = tokio::spawn(follow(redis.connection(), stop.clone()));
     match deaths {

@@ -10,7 +10,7 @@ use crate::contestants::{self, Surroundings};
 use crate::engine_process::EngineProcess;
 use crate::latency::{follow, settled};
 use crate::receiver::Receiver;
-use crate::redis_server::{RedisServer, Template};
+use crate::redis_server::{RedisServer, SUBMISSION, Template};
 use crate::table;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -66,7 +66,7 @@ async fn measure(count: usize, within: Duration) -> anyhow::Result<String> {
         keep: 100_000,
     };
     let mut runner = contestants::runner("all", &surroundings)?;
-    let job = Template { image: "grader".into(), file: "/dev/null".into(), callback: receiver.url.clone() };
+    let job = Template { image: "grader".into(), file: SUBMISSION.into(), callback: receiver.url.clone() };
     redis.add_pending(0..count, &job).await?;
     engine.until("the start of all", PATIENCE, |seen| seen.alive == count).await?;
     settled(&redis, count).await?;

@@ -6,7 +6,7 @@ use crate::Size;
 use crate::contestants::{self, Surroundings};
 use crate::engine_process::EngineProcess;
 use crate::receiver::Receiver;
-use crate::redis_server::{RedisServer, Template};
+use crate::redis_server::{RedisServer, SUBMISSION, Template};
 use crate::table;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -38,7 +38,7 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
         |state: String, (now, peak): (u64, u64)| table::row(&[state, table::mib(now), table::mib(peak)]);
     tokio::time::sleep(if size.quick { Duration::from_secs(3) } else { SETTLING }).await;
     print("idle".to_owned(), runner.memory()?);
-    let job = Template { image: "grader".into(), file: "/dev/null".into(), callback: receiver.url.clone() };
+    let job = Template { image: "grader".into(), file: SUBMISSION.into(), callback: receiver.url.clone() };
     redis.add_pending(0..size.running, &job).await?;
     engine.until("the start of all", PATIENCE, |seen| seen.alive == size.running).await?;
     tokio::time::sleep(if size.quick { Duration::from_secs(3) } else { SETTLING }).await;

@@ -136,6 +136,9 @@ impl RedisServer {
 
 const META: [(&str, &str); 2] = [("opts.maxLenEvents", "10000"), ("version", "bullmq:6.7.0")];
 
+/// A file that is there and may be bound; no simulated engine reads it.
+pub const SUBMISSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
 /// What the corrections of a measurement have in common.
 pub struct Template {
     /// The grader's image.

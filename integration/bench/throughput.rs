@@ -7,7 +7,7 @@ use crate::contestants::{self, Surroundings};
 use crate::engine_process::EngineProcess;
 use crate::process::{self, Process};
 use crate::receiver::Receiver;
-use crate::redis_server::{RedisServer, Template};
+use crate::redis_server::{RedisServer, SUBMISSION, Template};
 use crate::table;
 
 /// Starts and deliveries in flight, for both.
@@ -79,7 +79,7 @@ async fn measure(count: usize, run_time: Duration, node: bool) -> anyhow::Result
     let redis = RedisServer::start().await?;
     let mut engine = EngineProcess::start(run_time).await?;
     let receiver = Receiver::start(count).await?;
-    let job = Template { image: "grader".into(), file: "/dev/null".into(), callback: receiver.url.clone() };
+    let job = Template { image: "grader".into(), file: SUBMISSION.into(), callback: receiver.url.clone() };
     redis.add_pending(0..count, &job).await?;
     let before = (redis.process.cpu()?, process::own_cpu()?);
     let directory = tempfile::tempdir()?;

@@ -23,7 +23,7 @@
 //! for each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number:
 //! each is looked at once when it comes and then after what would be a time-out or two, and not more than fifty of
 //! all of them in a second. To have been put back is no attempt, unless it goes on for too long with one that answers
-//! nobody (`PutBack::hung`).
+//! nobody (`PutBack::hung`, and `PutBack::answered` not of late).
 
 mod parked;
 mod receiver;
@@ -87,7 +87,7 @@ struct State {
     known: HashMap<String, Receiver>,
     /// Deliveries in slots.
     in_slots: usize,
-    /// When one began that left less than a quarter of the slots free.
+    /// When one began that left a quarter of the slots free, or less.
     crowded: Option<Instant>,
     /// Deliveries that stand aside.
     aside: usize,

@@ -1,5 +1,7 @@
 //! Takes the secret out of what a container wrote, whatever pieces it comes in and wherever it is cut.
 
+use std::fmt;
+
 use super::{REDACTED, Seal, TELLING};
 
 /// Takes the secret out of one stream that comes in pieces.
@@ -10,12 +12,18 @@ use super::{REDACTED, Seal, TELLING};
 ///
 /// The engine may have lost the beginning of the stream, and whoever wrote it may have been killed: an end of
 /// the secret with which the stream begins, and a beginning of it with which the stream ends, are not told either.
-#[derive(Debug)]
 pub struct Redactor {
     seal: Option<Seal>,
     held: Vec<u8>,
     /// Whether something came already that is no part of the secret, or was taken out.
     begun: bool,
+}
+
+impl fmt::Debug for Redactor {
+    /// What is held may be most of the secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Redactor").field("held", &self.held.len()).finish_non_exhaustive()
+    }
 }
 
 impl Redactor {

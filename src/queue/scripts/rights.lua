@@ -23,6 +23,7 @@ for _, key in ipairs(KEYS) do
   try('HSET', key, 'a', '1')
   try('HGET', key, 'a')
   try('HMGET', key, 'a')
+  try('HSTRLEN', key, 'a')
   try('HEXISTS', key, 'a')
   try('HINCRBY', key, 'a', 1)
   try('HDEL', key, 'a')

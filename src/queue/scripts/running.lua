@@ -1,12 +1,15 @@
--- How many open jobs of the running queue name which engine. Bounded: of each list so many are read.
+-- How many open jobs of the running queue name which engine. Bounded: of each list so many are read, and of all of
+-- them 4 MiB.
 -- KEYS: base. ARGV: how many. Answers engine, count, engine, count, …
-local base, most = KEYS[1], tonumber(ARGV[1])
+local base, most, left = KEYS[1], tonumber(ARGV[1]), 4 * 1024 * 1024
 local counts = {}
 local function count(ids)
   for _, id in ipairs(ids) do
     -- Of what is no job, as somebody may have written, nothing is known.
-    local data = redis.pcall('HGET', base .. id, 'data')
-    local read, job = pcall(cjson.decode, type(data) == 'string' and data or '')
+    local length = redis.pcall('HSTRLEN', base .. id, 'data')
+    local fits = type(length) == 'number' and length <= left
+    if fits then left = left - length end
+    local read, job = pcall(cjson.decode, fits and call('HGET', base .. id, 'data') or '')
     local runner = read and type(job) == 'table' and job.runner
     local engine = type(runner) == 'table' and runner.engine
     if type(engine) == 'string' then counts[engine] = (counts[engine] or 0) + 1 end

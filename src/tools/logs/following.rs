@@ -1,7 +1,7 @@
 //! `logs --follow`: goes on until a correction has its result, under another name where it is run again.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::history::{self, History};
 use super::live::{Show, show};
@@ -16,6 +16,10 @@ use crate::tools::terminal::{Terminal, printable};
 
 /// How often it is looked whether a correction that waits has been started, or has its result.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// For how long nothing of it may be found: a job may be between two places, or be revived after another client failed it.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+/// How often it is looked meanwhile: that reads all jobs.
+const SEARCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Shows what its containers print as they print it, then its history.
 pub(super) async fn follow(
@@ -25,6 +29,7 @@ pub(super) async fn follow(
     out: &mut Terminal<'_>,
 ) -> Result<Answer, Refused> {
     let (mut shown, mut printed): (Option<ContainerId>, bool) = (None, false);
+    let mut gone: Option<Instant> = None;
     while !history.has_ended() {
         let container = history.container().filter(|container| shown.as_ref() != Some(container)).cloned();
         if let Some(container) = container {
@@ -37,10 +42,18 @@ pub(super) async fn follow(
             break;
         }
         if is_open {
+            gone = None;
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
-        let Some(next) = next(place, &history).await? else { break };
+        let Some(next) = next(place, &history).await? else {
+            if gone.get_or_insert_with(Instant::now).elapsed() >= LOST_AFTER {
+                break;
+            }
+            tokio::time::sleep(SEARCH_EVERY).await;
+            continue;
+        };
+        gone = None;
         let note = format!("it is run again, as {}", printable(next.correction().as_str()));
         writeln!(io::stderr(), "{note}")?;
         history = next;
@@ -49,7 +62,8 @@ pub(super) async fn follow(
     if !history.has_ended() {
         writeln!(
             out,
-            "It has no result, and none of its jobs is left: somebody had it forgotten (queues drain --forget), or removed \
+            "No result of it is to be found, and none of its jobs is open: it was delivered and is not kept \
+             (KEEP_COMPLETED), another client failed it, or somebody had it forgotten (queues drain --forget) or removed \
              its jobs."
         )?;
     }
