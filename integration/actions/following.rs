@@ -111,5 +111,5 @@ async fn a_follower_ends_where_its_correction_was_forgotten() {
     let drained = run(&system, &forget).await;
     assert_eq!(drained.code, Some(0), "{drained:?}");
     let (code, shown) = ended(follower).await;
-    assert!(code == Some(0) && shown.contains("It has no result"), "{code:?}: {shown}");
+    assert!(code == Some(0) && shown.contains("No result of it is to be found"), "{code:?}: {shown}");
 }
