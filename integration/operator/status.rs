@@ -8,9 +8,10 @@ use correction_runner::job::{Errand, FINISHED_QUEUE, Origin, PENDING_QUEUE, RUNN
 use correction_runner::queue::JobOptions;
 use correction_runner::rerun::Rerun;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::window::Watch;
 use super::{asked, assert_described, nobody};
 use crate::queue::{Place, job, next, within, worker};
 use crate::support::node::{Node, Version};
@@ -264,48 +265,14 @@ async fn who_watches_gets_a_document_a_line_through_an_outage_until_ctrl_c() {
 
 #[tokio::test]
 async fn on_a_terminal_a_watch_is_drawn_over_itself_in_colour_and_ends_with_ctrl_c() {
-    let binary = env!("CARGO_BIN_EXE_correction-runner");
-    let port = RedisServer::shared().port();
-    // `script` gives it a terminal of its own.
-    let mut child = Command::new("script")
-        .args([
-            "--quiet",
-            "--return",
-            "--command",
-            // Without `exec` the shell in between is interrupted too, and its exit code is told.
-            &format!("exec {binary} status --watch --redis-port {port}"),
-            "/dev/null",
-        ])
-        .env_clear()
-        .envs([("PATH", std::env::var("PATH").unwrap_or_default()), ("TERM", "xterm".into())])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("script runs");
-    let (mut input, mut output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-    let mut shown = String::new();
-    within(async {
-        while shown.matches("\u{1b}[J").count() < 2 {
-            let mut bytes = [0; 4096];
-            let count = output.read(&mut bytes).await.expect("text");
-            assert!(count > 0, "it ended: {shown}");
-            shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-    })
-    .await;
+    let mut watch = Watch::start_after("");
+    watch.until_shown(|shown| shown.matches("\u{1b}[J").count() >= 2).await;
+    let shown = &watch.shown;
     assert!(
         shown.contains("\u{1b}[H\u{1b}[2J\u{1b}[?7l\u{1b}[H") && shown.contains("\u{1b}[1mQUEUE\u{1b}[0m"),
         "{shown:?}"
     );
-    input.write_all(b"\x03").await.expect("it reads");
-    // What it still writes has to be read, or it would wait for ever.
-    let rest = tokio::spawn(async move {
-        let mut rest = Vec::new();
-        let _ = output.read_to_end(&mut rest).await;
-    });
-    assert_eq!(within(child.wait()).await.expect("it is ours").code(), Some(0));
-    rest.await.expect("read");
+    watch.ends_with_ctrl_c().await;
 }
 
 #[tokio::test]
