@@ -43,8 +43,12 @@ const TRY_DENIED_EVERY: Duration = Duration::from_secs(600);
 /// astray is found once the line is shorter; until then it would have to wait for its turn anyway.
 const LONGEST_LINE: usize = 20_000;
 
-/// Keys, or ids, that one call passes; and how many jobs one search finds at most, the next one the rest.
+/// Ids of a list that one call reads; and how many jobs one search finds at most, the next one the rest.
 const STEP: usize = 1000;
+
+/// Keys that one call passes, and ids that one looks at. Redis does nothing else meanwhile, for up to a millisecond.
+const PASS: usize = 500;
+const LOOK: usize = 50;
 
 impl Queue {
     /// Searches for jobs that seem to stand in no list, a thousand at most; for none while very many stand in
@@ -62,7 +66,7 @@ impl Queue {
         let (mut cursor, mut found) = (0_u64, Vec::new());
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern(&self.base)).arg("COUNT").arg(STEP);
+            scan.arg(cursor).arg("MATCH").arg(pattern(&self.base)).arg("COUNT").arg(PASS);
             scan.arg("TYPE").arg("hash");
             *calls += 1;
             let (next, keys): (u64, Vec<Vec<u8>>) = self.redis.command("scan", &scan).await?;
@@ -74,7 +78,10 @@ impl Queue {
                 .filter_map(|id| std::str::from_utf8(id).ok().map(JobId::new))
                 .collect();
             *calls += u32::from(!ids.is_empty());
-            found.extend(self.look_at(&ids, false).await?);
+            for batch in ids.chunks(LOOK) {
+                found.extend(self.look_at(batch, false).await?);
+                sleep(PAUSE_OF_STEPS).await;
+            }
             cursor = next;
             if cursor == 0 || found.len() >= STEP {
                 found.truncate(STEP);
@@ -90,21 +97,21 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked; some may have been put back.
     pub async fn bring_back(&self, jobs: &[JobId]) -> Result<Vec<JobId>, QueueError> {
-        self.look_at(jobs, true).await
+        let mut back = Vec::new();
+        for batch in jobs.chunks(STEP) {
+            back.extend(self.look_at(batch, true).await?);
+        }
+        Ok(back)
     }
 
     async fn look_at(&self, jobs: &[JobId], put_back: bool) -> Result<Vec<JobId>, QueueError> {
-        let mut found = Vec::new();
-        for batch in jobs.chunks(STEP) {
-            let mut call = scripts::ASTRAY.key(&*self.base);
-            call.arg(u8::from(put_back)).arg(LONGEST_LINE);
-            for id in batch {
-                call.arg(id.as_str());
-            }
-            let ids: Vec<String> = self.redis.script("find jobs astray", &call).await?;
-            found.extend(ids.into_iter().map(JobId::new));
+        let mut call = scripts::ASTRAY.key(&*self.base);
+        call.arg(u8::from(put_back)).arg(LONGEST_LINE);
+        for id in jobs {
+            call.arg(id.as_str());
         }
-        Ok(found)
+        let ids: Vec<String> = self.redis.script("find jobs astray", &call).await?;
+        Ok(ids.into_iter().map(JobId::new).collect())
     }
 
     /// The ids in the queue's lists, read piece by piece so that nobody is held up; `None` = too many.
