@@ -6,6 +6,7 @@ mod beside_node;
 mod families;
 mod fidelity;
 mod leases;
+mod listing;
 mod model;
 mod oldest;
 mod pausing;

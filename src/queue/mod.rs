@@ -55,7 +55,7 @@ pub use leftovers::{Conclusion, KEPT_FOR, Leftover, READ_AT_ONCE, UsedFile};
 pub use operations::{DONE_FOR, Queue};
 pub use options::{BackoffKind, BackoffOption, JobOptions, Retained};
 pub use permits::{Admitted, Aside, Bound, House, Living, Reconciled};
-pub use records::{PutBack, Record, State};
+pub use records::{PageStart, PutBack, Record, State};
 pub use redis::Redis;
 pub use reset::Removed;
 pub use survey::{AtWork, Delayed, Ended, Holder, Process, SPANS, Survey};

@@ -47,6 +47,16 @@ impl State {
     }
 }
 
+/// Where a page of records begins; by default with the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageStart {
+    /// How many are passed over.
+    pub passed: usize,
+    /// Of those alone that ended no later than this. So none is left out since others, newer ones, went away between
+    /// two pages.
+    at_most: Option<String>,
+}
+
 /// A job as it stands in Redis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -95,8 +105,8 @@ pub enum PutBack {
 
 impl Queue {
     /// Some jobs of a state, the newest first where they have a time: those that ended, or are due, no
-    /// sooner than `since` (milliseconds of Unix time; does not count in the other states). `from` is where
-    /// an earlier call ended; the answer tells where the next one is to begin, if there are more.
+    /// sooner than `since` (milliseconds of Unix time; does not count in the other states). `from` is what
+    /// an earlier call answered: where the next one is to begin, if there are more.
     ///
     /// # Errors
     /// Redis cannot be asked.
@@ -104,21 +114,24 @@ impl Queue {
         &self,
         state: State,
         since: u64,
-        from: usize,
-    ) -> Result<(Vec<Record>, Option<usize>), QueueError> {
+        from: &PageStart,
+    ) -> Result<(Vec<Record>, Option<PageStart>), QueueError> {
         let mut all = Vec::new();
-        let mut more = false;
+        let mut next = None;
+        let ended = matches!(state, State::Completed | State::Failed);
+        let highest = from.at_most.as_deref().unwrap_or("+inf");
         for key in state.keys() {
             let mut call = scripts::RECORDS.key(&*self.base);
             // The scores of delayed jobs have 12 bits below the millisecond.
             let lowest = if state == State::Delayed { since.saturating_mul(0x1000) } else { since };
-            call.arg(*key).arg(lowest).arg(from).arg(PAGE);
-            let (there, records): (usize, Vec<Raw>) =
-                self.redis.script::<Page>("records", &call).await.map(|page| (page.there, page.records))?;
-            more |= there == PAGE;
-            all.extend(records.into_iter().map(|raw| raw.read(state)));
+            call.arg(*key).arg(lowest).arg(highest).arg(from.passed).arg(PAGE);
+            let page: Page = self.redis.script("records", &call).await?;
+            if page.there == PAGE {
+                next = Some(if ended { page.after(from) } else { from.by_rank() });
+            }
+            all.extend(page.records.into_iter().map(|raw| raw.read(state)));
         }
-        Ok((all, more.then_some(from + PAGE)))
+        Ok((all, next))
     }
 
     /// One job with the lines of its log; `None` where there is none.
@@ -197,18 +210,37 @@ impl Queue {
     }
 }
 
+impl PageStart {
+    fn by_rank(&self) -> Self {
+        Self { passed: self.passed + PAGE, at_most: None }
+    }
+}
+
 /// A page as the script answers it.
 struct Page {
     there: usize,
+    last: String,
+    alike: usize,
     records: Vec<Raw>,
 }
 
 impl FromRedisValue for Page {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let there = usize::from_redis_value(parts.next().unwrap_or(Value::Nil))?;
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let there = usize::from_redis_value(next())?;
+        let (last, alike) = (String::from_redis_value(next())?, usize::from_redis_value(next())?);
         let records = parts.map(Raw::from_redis_value).collect::<Result<_, _>>()?;
-        Ok(Self { there, records })
+        Ok(Self { there, last, alike, records })
+    }
+}
+
+impl Page {
+    /// Where the next one begins: behind those that ended in the same moment as the last of this one.
+    fn after(&self, start: &PageStart) -> PageStart {
+        let all_in_one_moment = self.alike == self.there && start.at_most.as_ref() == Some(&self.last);
+        let passed = self.alike + if all_in_one_moment { start.passed } else { 0 };
+        PageStart { passed, at_most: Some(self.last.clone()) }
     }
 }
 

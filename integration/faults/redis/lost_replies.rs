@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use correction_runner::identity::JobId;
 use correction_runner::job::{FINISHED_QUEUE, PENDING_QUEUE};
-use correction_runner::queue::{JobOptions, NewJob, Redis, State};
+use correction_runner::queue::{JobOptions, NewJob, PageStart, Redis, State};
 use deadpool_redis::redis;
 use serde_json::json;
 use tokio::time::Instant;
@@ -110,7 +110,7 @@ async fn the_lost_reply_of_any_script_loses_and_doubles_nothing() {
         // What a person asks for: it is in line, and stays there.
         let id = JobId::new("twice-0");
         let _ = another.record(&id).await;
-        let _ = another.records(State::Waiting, 0, 0).await;
+        let _ = another.records(State::Waiting, 0, &PageStart::default()).await;
         let _ = another.put_back(&id, &job.data, &job.data, "asked for", None).await;
         lasts(Duration::from_millis(100)).await;
     }

@@ -20,7 +20,7 @@ use super::terminal::Terminal;
 use crate::config::{Containers, ContainersOrder, Whose};
 use crate::docker::{Engine, Inhabitant, Inspected, Owner, State};
 use crate::identity::InstanceId;
-use crate::queue::{Standing, State as JobState};
+use crate::queue::{PageStart, Standing, State as JobState};
 
 /// How long a container that Redis knows nothing of is left alone after its end, where nobody names another time.
 const UNKNOWN_FOR: Duration = Duration::from_secs(3600);
@@ -201,9 +201,9 @@ async fn open_containers(place: &Place, asked: bool) -> Result<Vec<crate::identi
         return Ok(ids);
     }
     for state in [JobState::Delayed, JobState::Prioritized, JobState::Waiting, JobState::Active] {
-        let mut from = Some(0);
+        let mut from = Some(PageStart::default());
         while let Some(at) = from {
-            let (records, next) = place.running.records(state, 0, at).await?;
+            let (records, next) = place.running.records(state, 0, &at).await?;
             let jobs = records.iter().filter_map(|record| crate::job::RunningJob::parse(&record.data).ok());
             ids.extend(jobs.map(|job| job.container));
             from = next;

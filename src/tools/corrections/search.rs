@@ -6,7 +6,7 @@
 use super::{Found, Stage};
 use crate::config::NamedBy;
 use crate::identity::{CONTAINER_NAME_PREFIX, JobId};
-use crate::queue::State;
+use crate::queue::{PageStart, State};
 use crate::tools::premises::{Place, Refused};
 
 /// The states of a job that has not ended, in the order in which it goes through them.
@@ -146,9 +146,9 @@ async fn scan(
     all: &mut Vec<(Kind, Found)>,
 ) -> Result<(), Refused> {
     for state in states {
-        let mut from = Some(0);
+        let mut from = Some(PageStart::default());
         while let Some(at) = from {
-            let (records, next) = stage.queue(place).records(*state, 0, at).await?;
+            let (records, next) = stage.queue(place).records(*state, 0, &at).await?;
             for record in records {
                 let found = Found::of(stage, record, place);
                 let is_new =

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::view::View;
 use super::{Answer, DeliveriesError, Place, as_json, in_words};
 use crate::config::{ListDeliveries, ListedState, Selection};
-use crate::queue::State;
+use crate::queue::{PageStart, State};
 use crate::tools::terminal::{Cell, Column, Style, Table, Terminal, millis};
 
 /// The widest of the columns that can be cut, and the last one.
@@ -64,9 +64,9 @@ pub(super) async fn matching(
     let ended = matches!(state, State::Completed | State::Failed);
     let since = selection.since.filter(|_| ended).map_or(0, millis);
     let mut views = Vec::new();
-    let mut from = Some(0);
+    let mut from = Some(PageStart::default());
     while let Some(place_in_line) = from {
-        let (records, next) = place.queue.records(state, since, place_in_line).await?;
+        let (records, next) = place.queue.records(state, since, &place_in_line).await?;
         for view in records.into_iter().map(|record| View::of(record, place)) {
             if !view.is_meant(selection) {
                 continue;

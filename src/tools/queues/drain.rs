@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::config::DrainQueue;
 use crate::identity::LockToken;
-use crate::queue::{Cancelled, State};
+use crate::queue::{Cancelled, PageStart, State};
 use crate::tools::Answer;
 use crate::tools::cancel::end_or_mark;
 use crate::tools::corrections::{Found, Stage};
@@ -85,9 +85,9 @@ async fn all_that_wait(place: &Place, forget: bool, asked_at: u64) -> Result<Dra
     for state in WAITING {
         // What is cancelled leaves its place, so that the first page is always the next one; what stays (a starter has
         // it, or it is another by now) is passed over.
-        let mut stays = 0;
+        let mut stays = PageStart::default();
         loop {
-            let (records, next) = place.pending.records(state, 0, stays).await?;
+            let (records, next) = place.pending.records(state, 0, &stays).await?;
             if records.is_empty() {
                 // Ids without a job may stand before others.
                 let Some(next) = next else { break };
@@ -118,7 +118,7 @@ async fn all_that_wait(place: &Place, forget: bool, asked_at: u64) -> Result<Dra
                 }
             }
             if left == 0 {
-                stays += 1;
+                stays.passed += 1;
             }
         }
     }

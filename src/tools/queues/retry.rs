@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::config::{QueueName, RetryFailed};
-use crate::queue::{PutBack, State};
+use crate::queue::{PageStart, PutBack, State};
 use crate::tools::Answer;
 use crate::tools::corrections::Stage;
 use crate::tools::premises::{Place, Refused};
@@ -27,9 +27,9 @@ pub(super) async fn retry(
     }
     .queue(place);
     let mut failed = Vec::new();
-    let mut from = Some(0);
+    let mut from = Some(PageStart::default());
     while let Some(at) = from {
-        let (records, next) = queue.records(State::Failed, 0, at).await?;
+        let (records, next) = queue.records(State::Failed, 0, &at).await?;
         failed.extend(records);
         from = next;
     }
