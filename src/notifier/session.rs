@@ -23,6 +23,9 @@ use crate::queue::{Assignment, Due, Keep, Queue, QueueError, Settled, TakenJob, 
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
 const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Those that timed out together are told of within a fifth of their time-out, and within this; shorter than a stop
+/// waits for deliveries.
+const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 /// How often it is tried to call jobs forth.
 const CALLS: u32 = 2;
 
@@ -80,6 +83,9 @@ impl Session {
             warn!(reason, "a result that stalled too often is delivered all the same");
         }
         let outcome = panics_caught(taken, self.deliver(assignment)).await;
+        if let Some(Called { after, .. }) = outcome.called {
+            let _ = assignment.lost.run_until_cancelled(sleep(after)).await;
+        }
         if let (Step::RetryLater { .. } | Step::Fail { .. }, false) = (&outcome.step, outcome.logs_with_it) {
             if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
                 debug!(error = format!("{error:#}"), "the job's log could not be written");
@@ -92,10 +98,7 @@ impl Session {
         if let (Step::AwaitTurn { due, called_by: Some(receiver) }, true) = (&outcome.step, is_put_back) {
             self.call_forth(receiver, self.receivers.park(receiver, due.clone())).await;
         }
-        if let Some(Called { receiver, jobs, after }) = outcome.called {
-            if !jobs.is_empty() {
-                let _ = assignment.lost.run_until_cancelled(sleep(after)).await;
-            }
+        if let Some(Called { receiver, jobs, .. }) = outcome.called {
             self.call_forth(&receiver, jobs).await;
         }
     }
@@ -121,7 +124,8 @@ impl Session {
         pass(Point::NotifierPosting).await;
         let webhook_id = webhook_id(&self.instance, &taken.id, taken.timestamp);
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
-        let (attempt, called) = making_room(assignment, visit, posting).await;
+        let spread = (self.courier.timeout() / 5).min(LONGEST_SPREAD);
+        let (attempt, called) = making_room(assignment, visit, posting, spread).await;
         pass(Point::NotifierAnswered).await;
         tally::attempted(taken, &attempt, &self.metrics);
         Outcome { called: Some(called), ..after_attempt(taken, &shown(callback), &attempt) }
@@ -221,6 +225,7 @@ async fn making_room(
     assignment: &Assignment,
     mut visit: Visit<'_>,
     posting: impl Future<Output = Attempt>,
+    spread: Duration,
 ) -> (Attempt, Called) {
     let mut posting = std::pin::pin!(posting);
     if visit.is_aside() {
@@ -241,7 +246,7 @@ async fn making_room(
         }
     };
     let ended = how_it_ended(&attempt);
-    let after = calls_after(ended, visit.is_aside(), fastrand::f64());
+    let after = told_after(ended, visit.is_aside(), spread.mul_f64(fastrand::f64()));
     let receiver = visit.receiver().to_owned();
     let jobs = visit.end(ended, attempt.took);
     (attempt, Called { receiver, jobs, after })
@@ -256,11 +261,11 @@ fn how_it_ended(attempt: &Attempt) -> Ended {
     }
 }
 
-/// How much later than its end a delivery calls others forth. Many may have timed out in the same moment; what they
-/// call does not come in one as well. A slot does not wait for that. `chance` is a random number in 0..1.
-fn calls_after(ended: Ended, was_aside: bool, chance: f64) -> Duration {
+/// How much later than its end it is told what became of a delivery, and others are called forth for it. Many may have
+/// timed out in the same moment; what follows from that does not come in one as well. A slot does not wait for that.
+fn told_after(ended: Ended, was_aside: bool, spread: Duration) -> Duration {
     match (ended, was_aside) {
-        (Ended::Hung, true) => QUICK.mul_f64(chance),
+        (Ended::Hung, true) => spread,
         _ => Duration::ZERO,
     }
 }
@@ -290,17 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn what_times_out_aside_calls_others_at_different_times_and_all_else_at_once() {
-        for (ended, was_aside, calls_at_once) in [
-            (Ended::Hung, true, false),
-            (Ended::Hung, false, true),
-            (Ended::Answered, true, true),
-            (Ended::Answered, false, true),
+    fn of_what_times_out_aside_others_hear_at_different_times_and_of_all_else_at_once() {
+        for (ended, was_aside, later) in [
+            (Ended::Hung, true, QUICK),
+            (Ended::Hung, false, Duration::ZERO),
+            (Ended::Answered, true, Duration::ZERO),
+            (Ended::Answered, false, Duration::ZERO),
         ] {
-            let after = |chance| calls_after(ended, was_aside, chance);
-            assert_eq!(after(0.0), Duration::ZERO);
-            assert_eq!(after(0.5), if calls_at_once { Duration::ZERO } else { QUICK / 2 });
-            assert!(after(1.0) <= QUICK);
+            assert_eq!(told_after(ended, was_aside, QUICK), later, "{ended:?} {was_aside}");
         }
     }
 }
