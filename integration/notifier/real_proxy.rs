@@ -50,11 +50,11 @@ impl Tinyproxy {
                 if TcpStream::connect(at).is_ok() {
                     return Self { port, process, _folder: folder };
                 }
-                assert!(begun.elapsed() < Duration::from_mins(1), "tinyproxy does not listen");
+                assert!(begun.elapsed() < Duration::from_secs(60), "tinyproxy does not listen");
                 std::thread::sleep(Duration::from_millis(20));
             }
             // Another test took the port meanwhile.
-            assert!(begun.elapsed() < Duration::from_mins(1), "tinyproxy does not start");
+            assert!(begun.elapsed() < Duration::from_secs(60), "tinyproxy does not start");
         }
     }
 

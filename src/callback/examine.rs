@@ -62,10 +62,10 @@ pub async fn examine(
         told.collect::<Vec<_>>()
     });
     let way = |address: IpAddr| egress.proxies.way(is_https, &host, address, port).map(ToString::to_string);
-    let dialled = addresses.iter().flatten().find(|(_, refusal)| refusal.is_none());
-    let proxy = dialled.and_then(|(address, _)| way(*address));
+    let passed = addresses.iter().flatten().find(|(_, refusal)| refusal.is_none());
+    let proxy = passed.and_then(|(address, _)| way(*address));
     let mut failed_at_proxy = false;
-    let connected = if refused.is_none() && dialled.is_some() {
+    let connected = if refused.is_none() && passed.is_some() {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
