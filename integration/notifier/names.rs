@@ -77,7 +77,7 @@ pub struct Notifier {
     pub queue: Queue,
     place: Place,
     _process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Notifier {
@@ -111,12 +111,17 @@ impl Notifier {
             .envs(settings.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(folder.path().join("log")).expect("created"))
             .kill_on_drop(true)
             .spawn()
             .expect("unshare runs (as root)");
         let queue = place.redis.queue(FINISHED_QUEUE);
-        Self { queue, place, _process: process, _folder: folder }
+        Self { queue, place, _process: process, folder }
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("a log")
     }
 
     pub async fn add(&self, id: String, port: u16, attempts: u32) {

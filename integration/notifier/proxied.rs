@@ -277,7 +277,8 @@ async fn on_request_the_environments_proxy_is_asked_for_each_address_of_a_name_t
     let ca = folder.path().join("ca.pem").display().to_string();
     let settings = [
         ("CALLBACK_PROXY", "environment"),
-        ("https_proxy", &proxy.url()),
+        ("https_proxy", &format!("http://u:canary@127.0.0.1:{}", proxy.port)),
+        ("LOG_LEVEL", "trace"),
         ("no_proxy", "test.example,127.0.0.0/8"),
         ("CALLBACK_CA_FILE", &ca),
     ];
@@ -289,5 +290,10 @@ async fn on_request_the_environments_proxy_is_asked_for_each_address_of_a_name_t
     targets.retain(|target| *target != far);
     // Resolvers sort as they like: the other one may have come first, and cost nothing but its refusal.
     assert!(targets.is_empty() || targets == [format!("10.98.0.1:{}", receiver.port)], "{targets:?}");
+    let log = notifier.log();
+    assert!(log.contains(&format!("callbacks go by the proxy {}", proxy.url())), "{log}");
+    // Nor its form for the header: "u:canary".
+    assert!(!log.contains("canary") && !log.contains("dTpjYW5hcnk"), "{log}");
+    assert!(proxy.asked().iter().all(|asked| asked.head.contains("Basic dTpjYW5hcnk=\r\n")));
     assert_eq!(names.asked.load(std::sync::atomic::Ordering::SeqCst), 1, "one question");
 }

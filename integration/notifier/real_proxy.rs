@@ -74,7 +74,7 @@ impl Drop for Tinyproxy {
 }
 
 /// An address of this machine that is not a loopback one and may be reached: that of Docker's bridge, if no other.
-fn own_address() -> IpAddr {
+pub fn own_address() -> IpAddr {
     let told = Command::new("hostname").arg("-I").output().expect("hostname runs").stdout;
     let told = String::from_utf8(told).expect("text");
     let mut all = told.split_whitespace().filter_map(|word| word.parse::<IpAddr>().ok());

@@ -142,6 +142,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::callback::tunnel::{Declined, TunnelError};
+    use crate::egress::Proxy;
 
     #[test]
     fn the_families_take_turns_and_the_first_goes_first() {
@@ -162,5 +164,28 @@ mod tests {
         let addresses = addresses.map(|ip| SocketAddr::new(ip.parse().expect("an address"), port)).to_vec();
         let stream = first(addresses, |_| Duration::from_millis(250), direct).await.expect("one listens");
         assert_eq!(stream.peer_addr().expect("connected").ip().to_string(), "127.0.0.1");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_wants_other_credentials_is_not_asked_for_the_next_address_and_any_other_refusal_is()
+    {
+        let addresses: Vec<SocketAddr> =
+            ["10.0.0.1:1", "10.0.0.2:1"].map(|text| text.parse().expect(text)).to_vec();
+        for (status, expected) in [(407, 1), (403, 2), (502, 2)] {
+            let asked = std::cell::Cell::new(0);
+            let refuse = |address| {
+                asked.set(asked.get() + 1);
+                let declined = Declined { status, reason: "No".to_owned() };
+                let proxy = Proxy::parse("http://p:1").expect("a proxy");
+                std::future::ready(Err::<(), _>(DialError::NoTunnel {
+                    proxy,
+                    problem: TunnelError::Declined { address, declined },
+                }))
+            };
+            let refused =
+                first(addresses.clone(), |_| Duration::from_secs(60), refuse).await.expect_err("refused");
+            assert_eq!(asked.get(), expected, "{refused}");
+            assert!(refused.to_string().contains(&format!("10.0.0.{expected}:1: {status} No")), "{refused}");
+        }
     }
 }
