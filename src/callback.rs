@@ -7,10 +7,13 @@ mod deadline;
 mod delivery;
 mod dial;
 mod examine;
+mod link;
 mod lookups;
 mod signature;
 mod target;
 mod trust;
+mod tunnel;
+mod undialled;
 
 use std::error::Error as _;
 use std::path::Path;
@@ -24,7 +27,6 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, 
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpInfo;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
@@ -38,12 +40,14 @@ pub use attempt::Attempt;
 pub use body::Body;
 use deadline::Deadline;
 pub use delivery::Delivery;
-use dial::{DialError, Dialler};
-pub use examine::{Examined, believed_roots, examine};
+use dial::Dialler;
+pub use examine::{Examined, believed_roots, examine, examine_proxy};
+use link::ReceiverAt;
 use signature::Seal;
 use target::Target;
 pub use target::{receiver, shown};
 pub use trust::CourierError;
+use undialled::{DialError, undialled};
 
 /// How often a receiver may send us elsewhere (307, 308) within one delivery.
 const MOST_REDIRECTS: usize = 3;
@@ -59,7 +63,7 @@ type Connections = Client<Deadline<HttpsConnector<Dialler>>, Full<Bytes>>;
 ///
 /// A connection that was closed while idle costs nothing: what was not sent yet is sent on another one.
 /// What may have been received is never sent again by itself; that is for the queue to decide.
-/// Where it may go is said by an [`Egress`]. There are no proxies: those of the environment are not used.
+/// Where it may go, and by which proxies, is said by an [`Egress`]; those of the environment are not used by themselves.
 #[derive(Clone, Debug)]
 pub struct Courier {
     client: Connections,
@@ -214,8 +218,8 @@ fn from_outside(egress: &Egress) -> Egress {
 
 /// Whether an answer came from the internet.
 fn is_outside(answer: &Response<Incoming>) -> bool {
-    let peer = answer.extensions().get::<HttpInfo>().map(|connection| connection.remote_addr().ip());
-    peer.is_none_or(|address| reach(address) == Reach::Public)
+    let receiver = answer.extensions().get::<ReceiverAt>();
+    receiver.is_none_or(|ReceiverAt(address)| reach(*address) == Reach::Public)
 }
 
 /// Why there is no answer.
@@ -292,18 +296,6 @@ fn follow(from: &Target, answer: &Response<Incoming>, followed: usize) -> Result
         Ok(next) => Ok((next, to)),
         Err(_) => Err(not_followed("which is not a URL that can be asked for")),
     }
-}
-
-/// Why there is no connection; nothing where there was one, and it broke.
-fn undialled(error: &hyper_util::client::legacy::Error) -> Option<&DialError> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(undialled) = error.downcast_ref::<DialError>() {
-            return Some(undialled);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// What a connection said, from the outside in, each thing once.

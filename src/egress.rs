@@ -4,11 +4,13 @@
 //! `CALLBACK_POLICY`. A host's name is checked once; each of its addresses is checked where it is dialled.
 
 mod addresses;
+mod proxies;
 mod rules;
 
 use std::net::IpAddr;
 
 pub use addresses::{Reach, meant, reach};
+pub use proxies::{Proxies, Proxy, exceptions};
 pub use rules::{FORMS, Rule, parse_all};
 
 /// Names under which clouds have their metadata services, whatever they resolve to.
@@ -79,6 +81,8 @@ pub struct Egress {
     pub deny: Vec<Rule>,
     /// What of our own may not be reached.
     pub own: Vec<OwnService>,
+    /// By which way they go; it changes nothing about whom they may reach.
+    pub proxies: Proxies,
 }
 
 /// Why no callback goes somewhere. It will not heal by itself.

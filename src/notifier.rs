@@ -31,6 +31,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// # Errors
 /// Redis cannot be reached in the time that the settings give, or a setting is unusable.
 pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let proxies: Vec<_> = settings.egress.proxies.each().map(ToString::to_string).collect();
     let courier =
         Courier::new(settings.timeout, settings.ca_file.as_deref(), settings.egress).map_err(unusable)?;
     let courier = courier.signing_with(settings.signing.clone());
@@ -42,6 +43,9 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
     info!(%instance, deliveries_in_flight = settings.concurrency, "notifier: delivering results");
     if !settings.signing.is_empty() {
         info!("callbacks are signed: {}", settings.signing);
+    }
+    if !proxies.is_empty() {
+        info!("callbacks go by the proxy {}", proxies.join(" or "));
     }
     let queue = redis.queue(FINISHED_QUEUE);
     let options = WorkerOptions {

@@ -5,6 +5,8 @@ mod dead_letters;
 mod hostile;
 mod isolation;
 pub mod names;
+mod proxied;
+mod real_proxy;
 pub mod receiver;
 mod refused;
 mod settings;

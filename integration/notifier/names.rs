@@ -30,7 +30,7 @@ type Zone = Arc<dyn Fn(usize) -> Vec<Ipv4Addr> + Send + Sync>;
 pub struct NameServer {
     /// Where it is asked, on port 53.
     pub address: Ipv4Addr,
-    asked: Arc<AtomicUsize>,
+    pub asked: Arc<AtomicUsize>,
 }
 
 impl NameServer {
@@ -73,15 +73,20 @@ fn answer(question: &[u8], count: &AtomicUsize, zone: &Zone) -> Vec<u8> {
 }
 
 /// A notifier whose resolver asks that server and nobody else.
-struct Notifier {
-    queue: Queue,
+pub struct Notifier {
+    pub queue: Queue,
     place: Place,
     _process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Notifier {
-    fn start(test: &str, names: &NameServer) -> Self {
+    pub fn start(test: &str, names: &NameServer) -> Self {
+        Self::start_with(test, names, &[])
+    }
+
+    /// The same with more settings.
+    pub fn start_with(test: &str, names: &NameServer, settings: &[(&str, &str)]) -> Self {
         let (place, folder) = (Place::new(test), tempfile::tempdir().expect("a folder"));
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -103,28 +108,38 @@ impl Notifier {
                 ("QUEUE_PREFIX", place.prefix.clone()),
                 ("CALLBACK_DENY", DENIED.to_string()),
             ])
+            .envs(settings.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(folder.path().join("log")).expect("created"))
             .kill_on_drop(true)
             .spawn()
             .expect("unshare runs (as root)");
         let queue = place.redis.queue(FINISHED_QUEUE);
-        Self { queue, place, _process: process, _folder: folder }
+        Self { queue, place, _process: process, folder }
     }
 
-    async fn add(&self, id: String, port: u16, attempts: u32) {
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("a log")
+    }
+
+    pub async fn add(&self, id: String, port: u16, attempts: u32) {
+        self.add_for("http", id, port, attempts).await;
+    }
+
+    pub async fn add_for(&self, scheme: &str, id: String, port: u16, attempts: u32) {
         let options = JobOptions {
             attempts: Some(attempts),
             backoff: Some(Duration::from_millis(10)),
             ..JobOptions::default()
         };
-        let data = verdict(&format!("http://receiver.test:{port}/{id}"));
+        let data = verdict(&format!("{scheme}://receiver.test:{port}/{id}"));
         let job = NewJob { id: Some(JobId::new(id)), name: String::new(), data, options };
         self.queue.add(&job).await.expect("added");
     }
 
-    async fn until_ended(&self, completed: u64, failed: u64) {
+    pub async fn until_ended(&self, completed: u64, failed: u64) {
         within(async {
             loop {
                 let counts = self.queue.counts().await.expect("counts");

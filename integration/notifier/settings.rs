@@ -8,15 +8,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use correction_runner::signing::{Checker, Claim, checking_keys};
 use serde_json::json;
 
+use super::real_proxy::own_address;
 use super::receiver::{Answer, Asked, Receiver};
 use crate::support::system::System;
 
 /// The callback of a submission whose file is not there, by a runner with these settings.
 async fn called_back(system: &mut System, receiver: &mut Receiver) -> Asked {
+    let url = receiver.url("/");
+    called_back_at(url, system, receiver).await
+}
+
+async fn called_back_at(url: String, system: &mut System, receiver: &mut Receiver) -> Asked {
     system.spawn("all");
     let mut job = system.job("none", "");
     job["file"] = json!("/no/such/submission");
-    job["callback"] = json!(receiver.url("/"));
+    job["callback"] = json!(url);
     system.submit(&job).await;
     receiver.next().await
 }
@@ -65,8 +71,10 @@ async fn the_proxies_of_the_environment_are_not_used() {
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         system.set(&[(name, &url), (&name.to_lowercase(), &url)]);
     }
-    let mut receiver = Receiver::start(|_, _| Answer::status(200)).await;
-    called_back(&mut system, &mut receiver).await;
+    // No proxy is asked for a loopback address, whatever the settings.
+    let address = own_address();
+    let mut receiver = Receiver::start_at(&format!("{address}:0"), |_, _| Answer::status(200)).await;
+    called_back_at(format!("http://{address}:{}/", receiver.port), &mut system, &mut receiver).await;
     assert_eq!(proxy.accept().expect_err("nobody came").kind(), ErrorKind::WouldBlock);
     system.end().await;
 }

@@ -13,7 +13,8 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 use super::courier::{TIMEOUT, courier, deliver, delivered};
 use super::receiver::{Answer, Asked, Receiver};
 
-/// An authority and certificates that it signed: for 127.0.0.1, for another host, and for a day of the year 2020.
+/// An authority and certificates that it signed: for 127.0.0.1, for another host, for a day of the year 2020, and for
+/// what is reached by a proxy.
 const CERTIFICATES: &str = r#"
 set -eu
 cd "$1"
@@ -30,10 +31,11 @@ sign() { # name, whom it is for, more options
 }
 sign good IP:127.0.0.1 -days 2
 sign other DNS:other.example,IP:127.0.0.2 -days 2
+sign far DNS:receiver.test,IP:10.99.0.1 -days 2
 sign expired IP:127.0.0.1 -startdate 20200101000000Z -enddate 20200102000000Z
 "#;
 
-fn certificates() -> tempfile::TempDir {
+pub fn certificates() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let output =
         Command::new("sh").args(["-c", CERTIFICATES, "sh"]).arg(folder.path()).output().expect("sh runs");
@@ -46,7 +48,7 @@ async fn receiver(folder: &Path, certificate: &str) -> Receiver {
     receiver_that(folder, certificate, |_, _| Answer::status(200)).await
 }
 
-async fn receiver_that(
+pub async fn receiver_that(
     folder: &Path,
     certificate: &str,
     script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,

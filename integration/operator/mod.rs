@@ -3,6 +3,7 @@
 mod doctor;
 mod notes;
 mod over_ssh;
+mod proxies;
 mod refusals;
 mod status;
 mod unlimited;

@@ -1,5 +1,6 @@
 //! What the integration tests share: servers of their own, clients, receivers.
 
+pub mod connect_proxy;
 pub mod docker;
 pub mod node;
 pub mod proxy;

@@ -13,7 +13,7 @@ use hyper::Uri;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::dial::DialError;
+use super::undialled::DialError;
 
 /// A connector whose connections are there in time or not at all.
 #[derive(Clone, Debug)]

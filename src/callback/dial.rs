@@ -1,8 +1,8 @@
 //! Connecting to a receiver: its addresses are looked up once, each is checked, and only those are dialled that passed.
 //!
 //! This is the only way from a URL to a socket, for names and for literal addresses alike, so the address that was
-//! checked is the address that is dialled: there is no second look-up that could answer otherwise. A pooled connection
-//! was made here, too, for the same scheme, host and port.
+//! checked is the address that is dialled: there is no second look-up that could answer otherwise. A proxy is told that
+//! address, and looks up nothing. A pooled connection was made here, too, for the same scheme, host and port.
 
 use std::fmt;
 use std::io;
@@ -12,40 +12,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt};
 use hyper::Uri;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
+use super::link::{Link, direct, first};
 use super::lookups::Lookups;
-use crate::egress::{Egress, Reach, Refusal, meant, reach};
+use super::tunnel;
+use super::undialled::DialError;
+use crate::egress::{Egress, Proxy, Reach, Refusal, meant, reach};
 
 /// How long one address has until the next one is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
+/// The same by a proxy, which takes longer and for which each is two connections: the most that is recommended there.
+const HEAD_START_BY_PROXY: Duration = Duration::from_secs(2);
+/// Which part of the time for all of a delivery a proxy has at most. Less than all, so that it is named where it hangs.
+const PART_OF_PROXY: f64 = 0.875;
 /// How many addresses of one host are tried.
 const MOST_ADDRESSES: usize = 16;
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
-    /// No callback goes there.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// No callback goes to any of the addresses that its name has now; it may have others later.
-    #[error("its name leads to where no callback goes, at least now: {0}")]
-    RefusedNow(Refusal),
-    /// Its name has no address now.
-    #[error("the address of {host} cannot be found: {source}")]
-    Unknown { host: String, source: io::Error },
-    /// None of its addresses took the connection; the last one's reason.
-    #[error("cannot connect to {address}: {source}")]
-    Failed { address: SocketAddr, source: io::Error },
-    /// None of its addresses answered in time.
-    #[error("no address of {host} took the connection in time")]
-    TooSlow { host: String },
-}
 
 /// Connects to receivers. Clones share the bound on look-ups.
 #[derive(Clone)]
@@ -66,7 +51,8 @@ impl Dialler {
         Self { egress, ..self.clone() }
     }
 
-    async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+    async fn dial(self, uri: Uri) -> Result<Link, DialError> {
+        let until = Instant::now() + self.within.mul_f64(PART_OF_PROXY);
         let host = uri.host().unwrap_or_default().to_owned();
         let is_https = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
@@ -74,12 +60,44 @@ impl Dialler {
         let connecting = async {
             let found = self.addresses(&host).await?;
             let checked = self.checked(&host, port, found).await?;
-            connect(checked).await
+            let way = |address: SocketAddr| self.egress.proxies.way(is_https, &host, address.ip(), port);
+            let head_start = |address| way(address).map_or(HEAD_START, |_| HEAD_START_BY_PROXY);
+            first(checked, head_start, |address| self.connect(address, way(address), until)).await
         };
         match timeout(self.within, connecting).await {
             Ok(connected) => connected,
             Err(_) => Err(DialError::TooSlow { host }),
         }
+    }
+
+    /// Connects to an address that may be dialled.
+    async fn connect(
+        &self,
+        address: SocketAddr,
+        proxy: Option<&Proxy>,
+        until: Instant,
+    ) -> Result<Link, DialError> {
+        let Some(proxy) = proxy else { return Ok(Link::new(direct(address).await?, address.ip())) };
+        let opening = async {
+            let stream = self.connect_to_proxy(proxy).await?;
+            let opened = tunnel::open(stream, address, proxy.authorization().as_deref()).await;
+            opened.map_err(|problem| DialError::NoTunnel { proxy: proxy.clone(), problem })
+        };
+        match timeout_at(until, opening).await {
+            Ok(opened) => Ok(Link::new(opened?, address.ip())),
+            Err(_) => Err(DialError::SlowProxy { proxy: proxy.clone(), address }),
+        }
+    }
+
+    /// A proxy is the operator's choice and no callback: its addresses are dialled whatever the rules.
+    pub async fn connect_to_proxy(&self, proxy: &Proxy) -> Result<TcpStream, DialError> {
+        let connecting = async {
+            let found = self.addresses(proxy.host()).await?;
+            let found = found.into_iter().map(|address| SocketAddr::new(address, proxy.port())).collect();
+            first(found, |_| HEAD_START, direct).await
+        };
+        let connected = connecting.await;
+        connected.map_err(|why| DialError::NoWayToProxy { proxy: proxy.clone(), why: Box::new(why) })
     }
 
     /// The addresses that may be dialled; those that may not are left out, and where none is left the first refusal
@@ -178,7 +196,7 @@ impl fmt::Debug for Dialler {
 }
 
 impl Service<Uri> for Dialler {
-    type Response = TokioIo<TcpStream>;
+    type Response = Link;
     type Error = DialError;
     type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
 
@@ -212,51 +230,6 @@ fn is_this_machine(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || std::net::UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Connects to the first address that takes it: in their order, the families in turn, each a little after the one
-/// before.
-async fn connect(addresses: Vec<SocketAddr>) -> Result<TokioIo<TcpStream>, DialError> {
-    let mut waiting = in_turn(addresses).into_iter();
-    let mut trying = FuturesUnordered::new();
-    let mut last = None;
-    loop {
-        if let Some(address) = waiting.next() {
-            trying.push(async move { (address, TcpStream::connect(address).await) });
-        }
-        let head_start = async {
-            if waiting.len() == 0 {
-                std::future::pending::<()>().await;
-            }
-            sleep(HEAD_START).await;
-        };
-        tokio::select! {
-            tried = trying.next() => match tried {
-                Some((address, Ok(stream))) => {
-                    stream.set_nodelay(true).map_err(|source| DialError::Failed { address, source })?;
-                    return Ok(TokioIo::new(stream));
-                }
-                Some((address, Err(source))) => last = Some(DialError::Failed { address, source }),
-                None => return Err(last.unwrap_or_else(|| DialError::TooSlow { host: String::new() })),
-            },
-            () = head_start => {}
-        }
-    }
-}
-
-/// One family after the other, beginning with that of the first address, as the resolver sorted them.
-fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
-    let (ours, others): (Vec<_>, Vec<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
-    let mut others = others.into_iter();
-    let mut turns = Vec::new();
-    for address in ours {
-        turns.push(address);
-        turns.extend(others.next());
-    }
-    turns.extend(others);
-    turns
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,26 +244,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         (listener, port)
-    }
-
-    #[test]
-    fn the_families_take_turns_and_the_first_goes_first() {
-        let addresses = |text: &str| {
-            text.split(' ').map(|ip| SocketAddr::new(ip.parse().expect(ip), 1)).collect::<Vec<_>>()
-        };
-        assert_eq!(in_turn(addresses("::1 ::2 ::3 1.1.1.1")), addresses("::1 1.1.1.1 ::2 ::3"));
-        assert_eq!(in_turn(addresses("1.1.1.1 ::1 ::2 ::3")), addresses("1.1.1.1 ::1 ::2 ::3"));
-        assert!(in_turn(Vec::new()).is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_address_that_answers_is_taken_though_others_come_first() {
-        let (_listener, port) = listening().await;
-        // Nobody listens at the first two; the third is refused at once or never answers, as the machine has it.
-        let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"];
-        let addresses = addresses.map(|ip| SocketAddr::new(ip.parse().expect("an address"), port)).to_vec();
-        let stream = connect(addresses).await.expect("one listens");
-        assert_eq!(stream.inner().peer_addr().expect("connected").ip().to_string(), "127.0.0.1");
     }
 
     #[tokio::test]

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tower_service::Service;
 
 use super::deadline::Deadline;
-use super::dial::{DialError, Dialler};
+use super::dial::Dialler;
 use super::target::Target;
 use super::trust::{self, CourierError};
-use crate::egress::Egress;
+use super::undialled::{DialError, undialled};
+use crate::egress::{Egress, Proxy};
 
 /// What would become of a delivery, up to its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct Examined {
     pub addresses: Result<Vec<(IpAddr, Option<String>)>, String>,
     /// Whether a connection could be made, encryption and certificate included; `None` = it was not tried.
     pub connected: Option<Result<(), String>>,
+    /// The proxy by which that connection goes.
+    pub proxy: Option<String>,
+    /// Whether it was the proxy that made no connection, or to which there was no way.
+    pub failed_at_proxy: bool,
 }
 
 /// Goes the way of a delivery as far as to an open connection. `Err` of the inner result = it is no URL that can be
@@ -47,7 +52,7 @@ pub async fn examine(
     let (host, port, is_https) = (target.host().to_owned(), target.port(), target.is_https());
     let egress = Arc::new(egress);
     let refused = egress.check_host(is_https, &host, port).err().map(|refusal| refusal.to_string());
-    let dialler = Dialler::new(egress, within);
+    let dialler = Dialler::new(Arc::clone(&egress), within);
     let found = match tokio::time::timeout(within, dialler.verdicts_of(&host, port)).await {
         Ok(found) => found.map_err(|error| error.to_string()),
         Err(_) => Err(DialError::TooSlow { host: host.clone() }.to_string()),
@@ -56,20 +61,39 @@ pub async fn examine(
         let told = found.into_iter().map(|(address, refusal)| (address, refusal.map(|it| it.to_string())));
         told.collect::<Vec<_>>()
     });
-    let may_dial = addresses.as_ref().is_ok_and(|all| all.iter().any(|(_, refusal)| refusal.is_none()));
-    let connected = if refused.is_none() && may_dial {
+    let way = |address: IpAddr| egress.proxies.way(is_https, &host, address, port).map(ToString::to_string);
+    let passed = addresses.iter().flatten().find(|(_, refusal)| refusal.is_none());
+    let proxy = passed.and_then(|(address, _)| way(*address));
+    let mut failed_at_proxy = false;
+    let connected = if refused.is_none() && passed.is_some() {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(dialler);
         let connected = Deadline::new(connector, within).call(target.uri).await;
-        Some(connected.map(drop).map_err(|error| in_full(&*error)))
+        Some(connected.map(drop).map_err(|error| {
+            failed_at_proxy = undialled(&*error).is_some_and(DialError::is_of_proxy);
+            in_full(&*error)
+        }))
     } else {
         None
     };
     let scheme = if is_https { "https" } else { "http" };
-    Ok(Ok(Examined { host: format!("{scheme}://{host}:{port}"), is_https, refused, addresses, connected }))
+    let host = format!("{scheme}://{host}:{port}");
+    Ok(Ok(Examined { host, is_https, refused, addresses, connected, proxy, failed_at_proxy }))
+}
+
+/// Whether a connection to a proxy can be made, of which nothing is asked.
+///
+/// # Errors
+/// Why not.
+pub async fn examine_proxy(proxy: &Proxy, within: Duration) -> Result<(), String> {
+    let dialler = Dialler::new(Arc::default(), within);
+    match tokio::time::timeout(within, dialler.connect_to_proxy(proxy)).await {
+        Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the proxy {proxy} took no connection in time")),
+    }
 }
 
 /// An error with its causes, each thing once.

@@ -5,6 +5,7 @@ use super::docker_host;
 use super::docker_options;
 use super::formats::{self, Allowed};
 use super::inputs::Inputs;
+use super::proxies::proxies;
 use super::settings::Endpoint;
 use crate::egress::{Egress, FORMS, Openness, OwnService, Rule, parse_all};
 
@@ -18,6 +19,7 @@ pub(super) fn egress(inputs: &mut Inputs) -> Egress {
         allow: inputs.read("CALLBACK_ALLOW", rules),
         deny: inputs.read("CALLBACK_DENY", rules),
         own: own_services(inputs),
+        proxies: proxies(inputs),
     };
     if egress.openness == Openness::Listed && egress.allow.is_empty() {
         inputs.warn("CALLBACK_POLICY is listed and CALLBACK_ALLOW is empty: no result can be delivered");
@@ -25,7 +27,7 @@ pub(super) fn egress(inputs: &mut Inputs) -> Egress {
     egress
 }
 
-fn rules(text: &str) -> Result<Vec<Rule>, Allowed> {
+pub(super) fn rules(text: &str) -> Result<Vec<Rule>, Allowed> {
     parse_all(text).map_err(|word| format!("{FORMS}; {word:?} is none"))
 }
 

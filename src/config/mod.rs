@@ -25,6 +25,7 @@ pub(crate) mod formats;
 mod inputs;
 mod likeness;
 mod problem;
+mod proxies;
 mod redis_url;
 mod registry_logins;
 mod sandbox;

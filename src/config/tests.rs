@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::signing::SigningKeys;
 
 mod callbacks;
+mod proxies;
 mod refusals;
 
 /// Reads with these arguments (between spaces), environment and `.env`.

@@ -139,4 +139,24 @@ pub(super) const DELIVERING: &[Setting] = &[
         help: "Refuse callbacks by plain http",
         ..PLAIN
     },
+    Setting {
+        name: "CALLBACK_PROXY",
+        users: N,
+        group: DELIVERIES,
+        value: "URL",
+        unset: "none; those of the environment are not used",
+        secret: true,
+        help: "The HTTP proxy by which callbacks go, http://host:port or http://user:password@host:port, or 'environment' for \
+               what https_proxy, http_proxy, all_proxy and no_proxy say. Names are looked up and checked here; the proxy is \
+               asked for addresses only (CONNECT). Loopback addresses are reached directly",
+        ..PLAIN
+    },
+    Setting {
+        name: "CALLBACK_NO_PROXY",
+        users: N,
+        group: DELIVERIES,
+        value: "LIST",
+        help: "What callbacks reach directly although there is a CALLBACK_PROXY, written as CALLBACK_ALLOW is",
+        ..PLAIN
+    },
 ];

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::finding::Findings;
-use crate::callback::{Courier, Examined, believed_roots, examine};
+use crate::callback::{Courier, Examined, believed_roots, examine, examine_proxy};
 use crate::config::NotifierSettings;
-use crate::egress::{Egress, Openness};
+use crate::egress::{Egress, Openness, Proxies};
 
 /// How long it may take to get as far as an open connection.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -34,6 +34,7 @@ pub(super) async fn check(settings: &NotifierSettings, callback: Option<&str>, i
         count => into.ok("roots", format!("{count} root certificates are believed")),
     }
     names(&settings.egress, into).await;
+    proxies(&settings.egress.proxies, into).await;
     let Some(url) = callback else { return };
     let examined = examine(url, settings.ca_file.as_deref(), settings.egress.clone(), WITHIN).await;
     match examined {
@@ -97,6 +98,34 @@ fn unknown(name: &str, why: &str, into: &mut Findings) {
     );
 }
 
+async fn proxies(proxies: &Proxies, into: &mut Findings) {
+    let direct: Vec<_> = proxies.direct.iter().map(ToString::to_string).collect();
+    let but = if direct.is_empty() { String::new() } else { format!(", but not to {}", direct.join(", ")) };
+    for proxy in proxies.each() {
+        let which = match (proxies.of(false), proxies.of(true)) {
+            (Some(one), Some(other)) if one == other => "callbacks",
+            (Some(one), _) if one == proxy => "callbacks by plain http",
+            _ => "callbacks by https",
+        };
+        match examine_proxy(proxy, WITHIN).await {
+            Ok(()) => into.ok("proxy", format!("{which} go by the proxy {proxy}, which takes connections{but}")),
+            Err(why) => into.fail(
+                "proxy",
+                format!("{which} are to go by a proxy: {why}"),
+                "see whether the proxy runs, and whether a firewall lets this machine through, or mend CALLBACK_PROXY",
+            ),
+        }
+    }
+    if proxies.for_http.is_some() != proxies.for_https.is_some() {
+        let which = if proxies.for_http.is_none() { "by plain http" } else { "by https" };
+        into.note(
+            "proxy",
+            format!("callbacks {which} go directly: the environment has no proxy for them"),
+            "",
+        );
+    }
+}
+
 /// One callback.
 fn one(examined: &Examined, into: &mut Findings) {
     let host = &examined.host;
@@ -111,7 +140,7 @@ fn one(examined: &Examined, into: &mut Findings) {
     let addresses = match &examined.addresses {
         Ok(addresses) => addresses,
         Err(why) => {
-            let remedy = "check the host's name, and whether this machine's resolver knows it";
+            let remedy = "check the host's name, and whether this machine's resolver knows it (no proxy is asked for names)";
             return into.fail("callback", format!("{host}: {why}"), remedy);
         }
     };
@@ -133,15 +162,23 @@ fn one(examined: &Examined, into: &mut Findings) {
         return;
     }
     let dialled = dialled.join(", ");
+    let by = examined.proxy.as_ref().map(|proxy| format!(" by the proxy {proxy}")).unwrap_or_default();
     match &examined.connected {
         Some(Ok(())) => {
             let tls = if examined.is_https { ", encrypted, with a certificate that is believed" } else { "" };
-            into.ok("callback", format!("{host} takes connections at {dialled}{tls}; nothing was posted"));
+            into.ok("callback", format!("{host} takes connections at {dialled}{by}{tls}; nothing was posted"));
         }
         Some(Err(why)) if examined.is_https && is_of_certificate(why) => into.fail(
             "callback",
             format!("{host} ({dialled}): {why}"),
-            "mend the receiver's certificate (name, chain, date), or trust its authority by CALLBACK_CA_FILE",
+            "mend the receiver's certificate (name, chain, date), or trust its authority by CALLBACK_CA_FILE; a proxy that \
+             opens encrypted connections shows certificates of its own",
+        ),
+        Some(Err(why)) if examined.failed_at_proxy => into.fail(
+            "callback",
+            format!("{host} ({dialled}): {why}"),
+            "see whether the proxy lets this machine CONNECT to that address and port, or name the host in CALLBACK_NO_PROXY; \
+             CALLBACK_PROXY has the user and password",
         ),
         Some(Err(why)) => into.fail(
             "callback",
