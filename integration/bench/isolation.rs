@@ -70,9 +70,10 @@ pub async fn run(size: &Size) -> anyhow::Result<()> {
             row.push(measure(others, size.seconds).await?);
         }
     }
-    let p99_alone = rows.first().map_or(1, |alone| table::percentile(&sorted(alone), 99).max(1));
-    for (number, (row, others)) in rows.iter().zip(all).enumerate() {
-        tell(row, others, p99_alone, number == 0);
+    if let [alone, ..] = rows.as_slice() {
+        for (row, others) in rows.iter().zip(all) {
+            tell(row, others, alone);
+        }
     }
     Ok(())
 }
@@ -94,11 +95,13 @@ fn sorted(rounds: &[Measured]) -> Vec<u64> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "printed with two decimals")]
-fn tell(rounds: &[Measured], others: Others, p99_alone: u64, is_alone: bool) {
+fn tell(rounds: &[Measured], others: Others, alone: &[Measured]) {
     let took = sorted(rounds);
-    let p99 = table::percentile(&took, 99);
-    let ratio = |p99: u64| format!("{:.2}", p99 as f64 / p99_alone as f64);
-    let each = rounds.iter().map(|round| ratio(table::percentile(&sorted(std::slice::from_ref(round)), 99)));
+    let p99 = |rounds: &[Measured]| table::percentile(&sorted(rounds), 99).max(1);
+    let ratio =
+        |these: &[Measured], alone: &[Measured]| format!("{:.2}", p99(these) as f64 / p99(alone) as f64);
+    let each = rounds.iter().zip(alone);
+    let each = each.map(|(round, alone)| ratio(std::slice::from_ref(round), std::slice::from_ref(alone)));
     let total = |of: fn(&Measured) -> Duration| rounds.iter().map(of).sum::<Duration>().as_secs_f64();
     let watched = total(|round| round.watched);
     let Others { count: number, waiting, manner } = others;
@@ -115,11 +118,11 @@ fn tell(rounds: &[Measured], others: Others, p99_alone: u64, is_alone: bool) {
         if number == 0 { String::new() } else { (number * waiting).to_string() },
         took.len().to_string(),
         table::ms(table::percentile(&took, 50)),
-        table::ms(p99),
-        if is_alone { String::new() } else { ratio(p99) },
+        table::ms(p99(rounds)),
+        ratio(rounds, alone),
         each.collect::<Vec<_>>().join(", "),
         table::ms(took.last().copied().unwrap_or_default()),
-        late_by_second(rounds, p99_alone),
+        late_by_second(rounds, p99(alone)),
         format!("{:.1} %", 100.0 * total(|round| round.cpu.0) / watched),
         format!("{:.1} %", 100.0 * total(|round| round.cpu.1) / watched),
     ]);
@@ -149,10 +152,11 @@ async fn measure(others: Others, seconds: usize) -> anyhow::Result<Measured> {
     if let Some(begins_at) = crowd.begins_at.take() {
         let _ = begins_at.send(began);
     }
-    let (mut cpu, mut redis_cpu) = (Duration::ZERO, Duration::ZERO);
+    let (mut cpu, mut redis_cpu, mut watched_since) = (Duration::ZERO, Duration::ZERO, began);
     for number in 0..count {
         if number == RATE {
             (cpu, redis_cpu) = (notifier.cpu()?, redis.process.cpu()?);
+            watched_since = Instant::now();
         }
         sleep_until(began + Duration::from_secs(1).mul_f64(number_to_seconds(number))).await;
         added.push(now()?);
@@ -160,12 +164,12 @@ async fn measure(others: Others, seconds: usize) -> anyhow::Result<Measured> {
     }
     receiver.until(count, Duration::from_secs(60)).await.context("a result for the receiver that answers")?;
     let cpu = (notifier.cpu()?.saturating_sub(cpu), redis.process.cpu()?.saturating_sub(redis_cpu));
+    let watched = watched_since.elapsed();
     receiver.check()?;
     let times = receiver.times();
     let took = times.iter().zip(&added).skip(RATE).map(|(at, added)| at.saturating_sub(*added)).collect();
     notifier.stop().await?;
     crowd.end()?;
-    let watched = Duration::from_secs(u64::try_from(seconds)?);
     Ok(Measured { took, cpu, watched, recovery: well.told() })
 }
 

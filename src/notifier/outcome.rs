@@ -30,7 +30,7 @@ pub(super) struct Called {
     /// Whose they are.
     pub receiver: String,
     pub jobs: Vec<Due>,
-    /// How much later than its end, and what became of the delivery itself is written then.
+    /// How much later than its end; its own job is settled just before.
     pub after: Duration,
 }
 

@@ -21,8 +21,8 @@
 //! A job that gets no turn is put back. While a delivery to its receiver is under way it waits until that has ended,
 //! which calls it forth: after an answer as many as may be under way then, after a time-out one, which asks again. So
 //! for each receiver that hangs one job at a time is taken, and what its others cost does not grow with their number:
-//! each is looked at once when it comes and then after what would be a time-out or two, and not more than twenty of
-//! all of them in a second. To have been put back is no attempt, unless it goes on for too long with one that answers
+//! each is looked at once when it comes and then after what would be a time-out or two, and not more than fifty of
+//! all of them in a second, or as make a round of all in five minutes. To have been put back is no attempt, unless it goes on for too long with one that answers
 //! nobody (`PutBack::hung`, and `PutBack::answered` not of late).
 
 mod parked;

@@ -23,8 +23,8 @@ use crate::queue::{Assignment, Due, Keep, Queue, QueueError, Settled, TakenJob, 
 
 /// The first and the longest wait between two tries to tell Redis what became of a job.
 const INSIST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// Those that timed out together are told of within a fifth of their time-out, and within this; shorter than a stop
-/// waits for deliveries.
+/// Those that timed out together are settled within a fifth of their time-out, and within this. Their attempts are in
+/// the ledger before.
 const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 /// How often it is tried to call jobs forth.
 const CALLS: u32 = 2;
@@ -83,14 +83,14 @@ impl Session {
             warn!(reason, "a result that stalled too often is delivered all the same");
         }
         let outcome = panics_caught(taken, self.deliver(assignment)).await;
-        if let Some(Called { after, .. }) = outcome.called {
-            let _ = assignment.lost.run_until_cancelled(sleep(after)).await;
-        }
         if let (Step::RetryLater { .. } | Step::Fail { .. }, false) = (&outcome.step, outcome.logs_with_it) {
             if let Err(error) = self.queue.log(&taken.id, &outcome.line).await {
                 debug!(error = format!("{error:#}"), "the job's log could not be written");
             }
             pass(Point::NotifierLogged).await;
+        }
+        if let Some(Called { after, .. }) = outcome.called {
+            let _ = assignment.lost.run_until_cancelled(sleep(after)).await;
         }
         let settled = self.insist(assignment, &outcome).await;
         pass(Point::NotifierSettled).await;
@@ -124,8 +124,7 @@ impl Session {
         pass(Point::NotifierPosting).await;
         let webhook_id = webhook_id(&self.instance, &taken.id, taken.timestamp);
         let posting = self.courier.deliver(callback, &webhook_id, body.bytes);
-        let spread = (self.courier.timeout() / 5).min(LONGEST_SPREAD);
-        let (attempt, called) = making_room(assignment, visit, posting, spread).await;
+        let (attempt, called) = making_room(assignment, visit, posting, self.courier.timeout()).await;
         pass(Point::NotifierAnswered).await;
         tally::attempted(taken, &attempt, &self.metrics);
         Outcome { called: Some(called), ..after_attempt(taken, &shown(callback), &attempt) }
@@ -225,7 +224,7 @@ async fn making_room(
     assignment: &Assignment,
     mut visit: Visit<'_>,
     posting: impl Future<Output = Attempt>,
-    spread: Duration,
+    timeout: Duration,
 ) -> (Attempt, Called) {
     let mut posting = std::pin::pin!(posting);
     if visit.is_aside() {
@@ -246,7 +245,7 @@ async fn making_room(
         }
     };
     let ended = how_it_ended(&attempt);
-    let after = told_after(ended, visit.is_aside(), spread.mul_f64(fastrand::f64()));
+    let after = settled_after(ended, visit.is_aside(), timeout, fastrand::f64());
     let receiver = visit.receiver().to_owned();
     let jobs = visit.end(ended, attempt.took);
     (attempt, Called { receiver, jobs, after })
@@ -261,11 +260,12 @@ fn how_it_ended(attempt: &Attempt) -> Ended {
     }
 }
 
-/// How much later than its end it is told what became of a delivery, and others are called forth for it. Many may have
-/// timed out in the same moment; what follows from that does not come in one as well. A slot does not wait for that.
-fn told_after(ended: Ended, was_aside: bool, spread: Duration) -> Duration {
+/// How much later than its end a delivery's job is settled, and others are called forth for it. Many may have timed out
+/// in the same moment; what follows from that does not come in one as well. A slot does not wait for that. `chance` is
+/// a random number in 0..1.
+fn settled_after(ended: Ended, was_aside: bool, timeout: Duration, chance: f64) -> Duration {
     match (ended, was_aside) {
-        (Ended::Hung, true) => spread,
+        (Ended::Hung, true) => (timeout / 5).min(LONGEST_SPREAD).mul_f64(chance),
         _ => Duration::ZERO,
     }
 }
@@ -295,14 +295,17 @@ mod tests {
     }
 
     #[test]
-    fn of_what_times_out_aside_others_hear_at_different_times_and_of_all_else_at_once() {
-        for (ended, was_aside, later) in [
-            (Ended::Hung, true, QUICK),
-            (Ended::Hung, false, Duration::ZERO),
-            (Ended::Answered, true, Duration::ZERO),
-            (Ended::Answered, false, Duration::ZERO),
+    fn what_times_out_aside_is_settled_at_different_times_and_all_else_at_once() {
+        for (ended, was_aside, timeout_ms, chance, after_ms) in [
+            (Ended::Hung, true, 2000, 0.0, 0),
+            (Ended::Hung, true, 2000, 0.5, 200),
+            (Ended::Hung, true, 60_000, 1.0, 1000),
+            (Ended::Hung, false, 2000, 0.5, 0),
+            (Ended::Answered, true, 2000, 0.5, 0),
+            (Ended::Answered, false, 2000, 0.5, 0),
         ] {
-            assert_eq!(told_after(ended, was_aside, QUICK), later, "{ended:?} {was_aside}");
+            let after = settled_after(ended, was_aside, Duration::from_millis(timeout_ms), chance);
+            assert_eq!(after, Duration::from_millis(after_ms), "{ended:?} {was_aside}");
         }
     }
 }

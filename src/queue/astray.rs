@@ -57,18 +57,18 @@ impl Queue {
     /// # Errors
     /// Redis cannot be asked.
     pub async fn astray(&self) -> Result<Vec<JobId>, QueueError> {
-        self.find_astray(&mut 0).await
+        self.find_astray(&mut Cost::default()).await
     }
 
-    /// As [`Queue::astray`]; counts its calls, those before an error too.
-    async fn find_astray(&self, calls: &mut u32) -> Result<Vec<JobId>, QueueError> {
-        let Some(standing) = self.in_lists(calls).await? else { return Ok(Vec::new()) };
+    /// As [`Queue::astray`]; tells what it cost, up to an error too.
+    async fn find_astray(&self, cost: &mut Cost) -> Result<Vec<JobId>, QueueError> {
+        let Some(standing) = self.in_lists(&mut cost.calls).await? else { return Ok(Vec::new()) };
         let (mut cursor, mut found) = (0_u64, Vec::new());
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(pattern(&self.base)).arg("COUNT").arg(PASS);
             scan.arg("TYPE").arg("hash");
-            *calls += 1;
+            cost.calls += 1;
             let (next, keys): (u64, Vec<Vec<u8>>) = self.redis.command("scan", &scan).await?;
             let ids: Vec<_> = keys
                 .iter()
@@ -77,17 +77,18 @@ impl Queue {
                 .filter(|id| !id.contains(&b':') && !standing.contains(*id))
                 .filter_map(|id| std::str::from_utf8(id).ok().map(JobId::new))
                 .collect();
-            *calls += u32::from(!ids.is_empty());
+            // One, in small parts.
+            cost.calls += u32::from(!ids.is_empty());
             for batch in ids.chunks(LOOK) {
+                cost.pause().await;
                 found.extend(self.look_at(batch, false).await?);
-                sleep(PAUSE_OF_STEPS).await;
             }
             cursor = next;
             if cursor == 0 || found.len() >= STEP {
                 found.truncate(STEP);
                 return Ok(found);
             }
-            sleep(PAUSE_OF_STEPS).await;
+            cost.pause().await;
         }
     }
 
@@ -159,10 +160,10 @@ pub(super) async fn search(queue: Queue, resumed: Arc<AtomicBool>) {
         }
         let begun = Instant::now();
         if begun >= turn.due {
-            let mut calls = 0;
-            let found = queue.find_astray(&mut calls).await;
+            let mut cost = Cost::default();
+            let found = queue.find_astray(&mut cost).await;
             let denied = found.as_ref().is_err_and(QueueError::is_denial);
-            turn = Turn::after(begun.elapsed(), calls, denied);
+            turn = Turn::after(begun.elapsed().saturating_sub(cost.paused), cost.calls, denied);
             match found {
                 Ok(found) => {
                     blind.is_over();
@@ -191,6 +192,22 @@ async fn put_back(queue: &Queue, suspects: &mut Vec<JobId>) -> Result<(), QueueE
         tracing::warn!(queue = queue.name(), job_id = %id, "job {id} was given up as stalled and is back in line");
     }
     Ok(())
+}
+
+/// What a search cost so far.
+#[derive(Debug, Default)]
+struct Cost {
+    calls: u32,
+    /// How long it left Redis to others in between.
+    paused: Duration,
+}
+
+impl Cost {
+    async fn pause(&mut self) {
+        let begun = Instant::now();
+        sleep(PAUSE_OF_STEPS).await;
+        self.paused += begun.elapsed();
+    }
 }
 
 /// When the next search has its turn.

@@ -1,5 +1,7 @@
 //! Jobs as a person sees them, and putting one back in line for a person.
 
+use std::collections::HashSet;
+
 use deadpool_redis::redis::{FromRedisValue, ParsingError, Value};
 
 use super::operations::LOG_LINES;
@@ -52,9 +54,10 @@ impl State {
 pub struct PageStart {
     /// How many are passed over.
     pub passed: usize,
-    /// Of those alone that ended no later than this. So none is left out since others, newer ones, went away between
-    /// two pages.
+    /// Of those alone that ended no later than this. So none is left out since others went away between two pages.
     at_most: Option<String>,
+    /// Those that ended then and were answered before.
+    answered: HashSet<JobId>,
 }
 
 /// A job as it stands in Redis.
@@ -129,7 +132,8 @@ impl Queue {
             if page.there == PAGE {
                 next = Some(if ended { page.after(from) } else { from.by_rank() });
             }
-            all.extend(page.records.into_iter().map(|raw| raw.read(state)));
+            let records = page.records.into_iter().map(|raw| raw.read(state));
+            all.extend(records.filter(|record| !from.answered.contains(&record.id)));
         }
         Ok((all, next))
     }
@@ -212,7 +216,7 @@ impl Queue {
 
 impl PageStart {
     fn by_rank(&self) -> Self {
-        Self { passed: self.passed + PAGE, at_most: None }
+        Self { passed: self.passed + PAGE, ..Self::default() }
     }
 }
 
@@ -236,11 +240,19 @@ impl FromRedisValue for Page {
 }
 
 impl Page {
-    /// Where the next one begins: behind those that ended in the same moment as the last of this one.
+    /// Where the next one begins: with those that ended in the same moment as the last of this one, of which some may
+    /// be left.
     fn after(&self, start: &PageStart) -> PageStart {
-        let all_in_one_moment = self.alike == self.there && start.at_most.as_ref() == Some(&self.last);
-        let passed = self.alike + if all_in_one_moment { start.passed } else { 0 };
-        PageStart { passed, at_most: Some(self.last.clone()) }
+        let of_it = self.records.iter().filter(|record| record.score() == Some(&self.last)).map(Raw::id);
+        let mut answered: HashSet<_> = of_it.collect();
+        let mut passed = 0;
+        if start.at_most.as_ref() == Some(&self.last) {
+            answered.extend(start.answered.iter().cloned());
+            if self.alike == self.there {
+                passed = start.passed + self.there;
+            }
+        }
+        PageStart { passed, at_most: Some(self.last.clone()), answered }
     }
 }
 
@@ -256,6 +268,14 @@ impl FromRedisValue for Raw {
 }
 
 impl Raw {
+    fn id(&self) -> JobId {
+        JobId::new(self.0.first().map(String::as_str).unwrap_or_default())
+    }
+
+    fn score(&self) -> Option<&String> {
+        self.0.get(1)
+    }
+
     fn read(self, state: State) -> Record {
         let mut parts = self.0.into_iter();
         let mut next = || parts.next().unwrap_or_default();
