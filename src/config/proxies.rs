@@ -1,6 +1,6 @@
 //! By which way callbacks go: `CALLBACK_PROXY` and `CALLBACK_NO_PROXY`, and the environment's own variables on request.
 
-use super::callbacks::rules;
+use super::callbacks::{rules, shown};
 use super::inputs::{Found, Inputs};
 use super::problem::Problem;
 use crate::egress::{Proxies, Proxy, Rule, exceptions};
@@ -51,9 +51,9 @@ fn of_environment(inputs: &mut Inputs, mut direct: Vec<Rule>) -> Proxies {
         let (rules, unknown) = exceptions(&found.text);
         direct.extend(rules);
         for word in unknown {
-            let origin = &found.origin;
+            let (word, origin) = (shown(&word, &found.text), &found.origin);
             inputs.warn(format!(
-                "{word:?} is no host, domain, address or network and counts for nothing ({origin})"
+                "{word} is no host, domain, address or network and counts for nothing ({origin})"
             ));
         }
     }
