@@ -108,3 +108,17 @@ fn a_wrong_proxy_is_told_by_its_setting_and_its_place_and_never_shown() {
         }
     }
 }
+
+#[test]
+fn a_variable_of_the_environment_that_is_not_text_is_refused_and_not_taken_for_none() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for name in ["https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "no_proxy"] {
+        let broken = OsString::from_vec(b"http://u:canary\xff@p:1".to_vec());
+        let environment = [("CALLBACK_PROXY".into(), "environment".into()), (name.into(), broken)];
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = ["correction-runner", "notifier"].map(OsString::from);
+        let text = read(arguments, environment, directory.path()).unwrap_err().to_string();
+        let expected = format!("CALLBACK_PROXY (environment variable {name}): it is not valid UTF-8");
+        assert!(text.contains(&expected) && !text.contains("canary"), "{text}");
+    }
+}
