@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::callback::{Courier, CourierError};
 use crate::config::NotifierSettings;
@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// # Errors
 /// Redis cannot be reached in the time that the settings give, or a setting is unusable.
 pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let proxies: Vec<_> = settings.egress.proxies.each().map(ToString::to_string).collect();
+    let proxies = settings.egress.proxies.clone();
     let courier =
         Courier::new(settings.timeout, settings.ca_file.as_deref(), settings.egress).map_err(unusable)?;
     let courier = courier.signing_with(settings.signing.clone());
@@ -44,8 +44,11 @@ pub async fn run(settings: NotifierSettings, shutdown: CancellationToken) -> any
     if !settings.signing.is_empty() {
         info!("callbacks are signed: {}", settings.signing);
     }
-    if !proxies.is_empty() {
-        info!("callbacks go by the proxy {}", proxies.join(" or "));
+    for (which, proxy) in proxies.each() {
+        info!("{which} go by the proxy {proxy}");
+    }
+    if let Some(which) = proxies.without() {
+        warn!("{which} go directly: the environment has no proxy for them");
     }
     let queue = redis.queue(FINISHED_QUEUE);
     let options = WorkerOptions {

@@ -30,6 +30,7 @@ type Zone = Arc<dyn Fn(usize) -> Vec<Ipv4Addr> + Send + Sync>;
 pub struct NameServer {
     /// Where it is asked, on port 53.
     pub address: Ipv4Addr,
+    /// How many questions for an IPv4 address came.
     pub asked: Arc<AtomicUsize>,
 }
 

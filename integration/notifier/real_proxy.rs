@@ -1,5 +1,6 @@
 //! Callbacks by a proxy that is not ours: tinyproxy, as Debian has it.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ impl Tinyproxy {
                 .expect("tinyproxy is there (scripts/set_up_services --for test)");
             let at = SocketAddr::from(([127, 0, 0, 1], port));
             while process.try_wait().expect("a child").is_none() {
-                if TcpStream::connect(at).is_ok() {
+                if answers(at) {
                     return Self { port, process, _folder: folder };
                 }
                 assert!(begun.elapsed() < Duration::from_secs(60), "tinyproxy does not listen");
@@ -73,13 +74,38 @@ impl Drop for Tinyproxy {
     }
 }
 
-/// An address of this machine that is not a loopback one and may be reached: that of Docker's bridge, if no other.
+/// Whether it is tinyproxy that listens there, and not another test that took the port: it wants credentials.
+fn answers(at: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(at) else { return false };
+    let mut answer = Vec::new();
+    let asked = stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .and_then(|()| stream.write_all(b"CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n"))
+        .and_then(|()| stream.read_to_end(&mut answer));
+    // Whoever else it is may answer anything, or nothing.
+    drop(asked);
+    let answer = String::from_utf8_lossy(&answer);
+    answer.starts_with("HTTP/1.") && answer.contains(" 407 ") && answer.to_lowercase().contains("tinyproxy")
+}
+
+/// An address of this machine that is not a loopback one and may be reached: that of Docker's bridge, or else the first.
 pub fn own_address() -> IpAddr {
-    let told = Command::new("hostname").arg("-I").output().expect("hostname runs").stdout;
-    let told = String::from_utf8(told).expect("text");
-    let mut all = told.split_whitespace().filter_map(|word| word.parse::<IpAddr>().ok());
-    let found = all.find(|address| address.is_ipv4() && !matches!(reach(*address), Reach::Never(_)));
-    found.unwrap_or_else(|| panic!("this machine has no address for a receiver: {told}"))
+    let run = |program: &str, arguments: &[&str]| {
+        let told = Command::new(program).args(arguments).output();
+        told.map(|told| String::from_utf8(told.stdout).expect("text")).unwrap_or_default()
+    };
+    // Where there is no `ip` or no bridge the others are to do.
+    let bridge = run("ip", &["-4", "-o", "address", "show", "docker0"]);
+    let bridge = bridge.split_whitespace().skip_while(|word| *word != "inet").nth(1).unwrap_or_default();
+    let all = run("hostname", &["-I"]);
+    let words = bridge.split('/').take(1).chain(all.split_whitespace());
+    let mut addresses = words.filter_map(|word| word.parse::<IpAddr>().ok());
+    let found = addresses.find(|address| address.is_ipv4() && !matches!(reach(*address), Reach::Never(_)));
+    found.unwrap_or_else(|| {
+        panic!(
+            "this machine has no address for a receiver, as dockerd's bridge (docker0) gives it one: {all}"
+        )
+    })
 }
 
 #[tokio::test]

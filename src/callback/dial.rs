@@ -14,21 +14,21 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hyper::Uri;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
-use super::link::{Link, direct, first};
+use super::link::{Link, Way, direct, first};
 use super::lookups::Lookups;
 use super::tunnel;
 use super::undialled::DialError;
 use crate::egress::{Egress, Proxy, Reach, Refusal, meant, reach};
 
-/// How long one address has until the next one is tried beside it (RFC 8305, section 8).
-const HEAD_START: Duration = Duration::from_millis(250);
-/// The same by a proxy, which takes longer and for which each is two connections: the most that is recommended there.
-const HEAD_START_BY_PROXY: Duration = Duration::from_secs(2);
 /// Which part of the time for all of a delivery a proxy has at most. Less than all, so that it is named where it hangs.
 const PART_OF_PROXY: f64 = 0.875;
+/// Which part of that time there is at most to get a connection to the proxy itself. The rest is for its own to the
+/// receiver.
+const PART_TO_PROXY: f64 = 0.5;
 /// How many addresses of one host are tried.
 const MOST_ADDRESSES: usize = 16;
 
@@ -60,9 +60,10 @@ impl Dialler {
         let connecting = async {
             let found = self.addresses(&host).await?;
             let checked = self.checked(&host, port, found).await?;
-            let way = |address: SocketAddr| self.egress.proxies.way(is_https, &host, address.ip(), port);
-            let head_start = |address| way(address).map_or(HEAD_START, |_| HEAD_START_BY_PROXY);
-            first(checked, head_start, |address| self.connect(address, way(address), until)).await
+            let proxy = |address: SocketAddr| self.egress.proxies.way(is_https, &host, address.ip(), port);
+            let way = |address| proxy(address).map_or(Way::Direct, |_| Way::ByProxy);
+            let gate = Mutex::new(());
+            first(checked, way, |address| self.connect(address, proxy(address), until, &gate)).await
         };
         match timeout(self.within, connecting).await {
             Ok(connected) => connected,
@@ -70,21 +71,28 @@ impl Dialler {
         }
     }
 
-    /// Connects to an address that may be dialled.
+    /// Connects to an address that may be dialled. The gate lets one at a time connect to the proxy, so that a dead one is
+    /// not dialled for each address.
     async fn connect(
         &self,
         address: SocketAddr,
         proxy: Option<&Proxy>,
         until: Instant,
+        gate: &Mutex<()>,
     ) -> Result<Link, DialError> {
         let Some(proxy) = proxy else { return Ok(Link::new(direct(address).await?, address.ip())) };
-        let opening = async {
-            let stream = self.connect_to_proxy(proxy).await?;
-            let opened = tunnel::open(stream, address, proxy.authorization().as_deref()).await;
-            opened.map_err(|problem| DialError::NoTunnel { proxy: proxy.clone(), problem })
-        };
-        match timeout_at(until, opening).await {
-            Ok(opened) => Ok(Link::new(opened?, address.ip())),
+        let turn = gate.lock().await;
+        let reached_by = until.min(Instant::now() + self.within.mul_f64(PART_OF_PROXY * PART_TO_PROXY));
+        let stream = timeout_at(reached_by, self.connect_to_proxy(proxy)).await;
+        let stream = stream.unwrap_or_else(|_| {
+            let why = Box::new(DialError::TooSlow { host: proxy.host().to_owned() });
+            Err(DialError::NoWayToProxy { proxy: proxy.clone(), why })
+        })?;
+        drop(turn);
+        let authorization = proxy.authorization();
+        match timeout_at(until, tunnel::open(stream, address, authorization.as_deref())).await {
+            Ok(Ok(stream)) => Ok(Link::new(stream, address.ip())),
+            Ok(Err(problem)) => Err(DialError::NoTunnel { proxy: proxy.clone(), problem }),
             Err(_) => Err(DialError::SlowProxy { proxy: proxy.clone(), address }),
         }
     }
@@ -94,7 +102,7 @@ impl Dialler {
         let connecting = async {
             let found = self.addresses(proxy.host()).await?;
             let found = found.into_iter().map(|address| SocketAddr::new(address, proxy.port())).collect();
-            first(found, |_| HEAD_START, direct).await
+            first(found, |_| Way::Direct, direct).await
         };
         let connected = connecting.await;
         connected.map_err(|why| DialError::NoWayToProxy { proxy: proxy.clone(), why: Box::new(why) })
@@ -303,5 +311,78 @@ mod tests {
         let uri = "http://no-such-host.invalid/".parse().expect("a URI");
         let error = dialler(Egress::default()).dial(uri).await.expect_err("unknown");
         assert!(matches!(error, DialError::Unknown { .. }), "{error}");
+    }
+
+    /// Dials a receiver with three addresses by a proxy, in eight seconds of the clock.
+    async fn refused_by(lookups: Lookups, proxy: &str) -> String {
+        let proxies = crate::egress::Proxies { for_http: Proxy::parse(proxy).ok(), ..Default::default() };
+        let egress = Arc::new(Egress { proxies, ..Egress::default() });
+        let dialler = Dialler { egress, within: Duration::from_secs(8), lookups };
+        let uri = "http://receiver.example/".parse().expect("a URI");
+        dialler.dial(uri).await.expect_err("there is no way to it").to_string()
+    }
+
+    fn far() -> Vec<IpAddr> {
+        ["10.99.0.1", "10.99.0.2", "10.99.0.3"].map(|ip| ip.parse().expect("an address")).to_vec()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_whose_name_is_looked_up_for_too_long_is_told_as_not_reached() {
+        let lookups = Lookups::with(Arc::new(|name| {
+            Box::pin(async move {
+                if name == "hangs" {
+                    std::future::pending::<()>().await;
+                }
+                Ok(far())
+            })
+        }));
+        let began = Instant::now();
+        let told = refused_by(lookups, "http://u:canary@hangs:3128").await;
+        assert_eq!(
+            told,
+            "the proxy http://hangs:3128 cannot be reached: no address of hangs took the connection in time"
+        );
+        // Not once for each address.
+        assert_eq!(began.elapsed().as_millis(), 3500);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_drops_what_comes_is_dialled_once_at_a_time_and_told_as_not_reached() {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let listener = socket.listen(1).expect("it listens");
+        let at = listener.local_addr().expect("bound");
+        // Nobody takes these out; once there is no room left the kernel drops what comes.
+        let mut filling = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(900), TcpStream::connect(at)).await {
+            filling.push(stream.expect("it listens"));
+        }
+        let lookups = Lookups::with(Arc::new(|_| Box::pin(async { Ok(far()) })));
+        let proxy = format!("http://127.0.0.1:{}", at.port());
+        let dialling = refused_by(lookups, &proxy);
+        let watching = async {
+            let mut most = 0;
+            loop {
+                most = most.max(unanswered(at.port()));
+                assert!(most <= 1, "{most} connections to one proxy");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let told = tokio::select! {
+            told = dialling => told,
+            never = watching => never,
+        };
+        assert!(told.starts_with(&format!("the proxy {proxy} cannot be reached: no address of")), "{told}");
+    }
+
+    /// How many connections to a port of this machine wait for its answer (proc(5), `/proc/net/tcp`).
+    fn unanswered(port: u16) -> usize {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+        let waits = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            words.get(2).is_some_and(|to| to.ends_with(&format!(":{port:04X}")))
+                && words.get(3) == Some(&"02")
+        };
+        sockets.lines().filter(|line| waits(line)).count()
     }
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::legacy::connect::Connection;
 use tower_service::Service;
 
 use super::deadline::Deadline;
 use super::dial::Dialler;
+use super::link::ReceiverAt;
 use super::target::Target;
 use super::trust::{self, CourierError};
 use super::undialled::{DialError, undialled};
@@ -25,9 +27,9 @@ pub struct Examined {
     pub refused: Option<String>,
     /// The host's addresses, each with what the rules say of it: why it is not dialled, if it is not.
     pub addresses: Result<Vec<(IpAddr, Option<String>)>, String>,
-    /// Whether a connection could be made, encryption and certificate included; `None` = it was not tried.
-    pub connected: Option<Result<(), String>>,
-    /// The proxy by which that connection goes.
+    /// The address to which a connection could be made, encryption and certificate included; `None` = it was not tried.
+    pub connected: Option<Result<IpAddr, String>>,
+    /// The proxy by which that connection was made.
     pub proxy: Option<String>,
     /// Whether it was the proxy that made no connection, or to which there was no way.
     pub failed_at_proxy: bool,
@@ -61,27 +63,36 @@ pub async fn examine(
         let told = found.into_iter().map(|(address, refusal)| (address, refusal.map(|it| it.to_string())));
         told.collect::<Vec<_>>()
     });
-    let way = |address: IpAddr| egress.proxies.way(is_https, &host, address, port).map(ToString::to_string);
     let passed = addresses.iter().flatten().find(|(_, refusal)| refusal.is_none());
-    let proxy = passed.and_then(|(address, _)| way(*address));
     let mut failed_at_proxy = false;
-    let connected = if refused.is_none() && passed.is_some() {
+    let connected = if refused.is_none()
+        && let Some((first, _)) = passed
+    {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(dialler);
         let connected = Deadline::new(connector, within).call(target.uri).await;
-        Some(connected.map(drop).map_err(|error| {
+        Some(connected.map(|stream| reached(&stream).unwrap_or(*first)).map_err(|error| {
             failed_at_proxy = undialled(&*error).is_some_and(DialError::is_of_proxy);
             in_full(&*error)
         }))
     } else {
         None
     };
+    let way = |address: IpAddr| egress.proxies.way(is_https, &host, address, port).map(ToString::to_string);
+    let proxy = connected.iter().flatten().find_map(|address| way(*address));
     let scheme = if is_https { "https" } else { "http" };
     let host = format!("{scheme}://{host}:{port}");
     Ok(Ok(Examined { host, is_https, refused, addresses, connected, proxy, failed_at_proxy }))
+}
+
+/// The receiver's address that a connection leads to.
+fn reached(stream: &impl Connection) -> Option<IpAddr> {
+    let mut told = hyper::http::Extensions::new();
+    stream.connected().get_extras(&mut told);
+    told.get::<ReceiverAt>().map(|ReceiverAt(address)| *address)
 }
 
 /// Whether a connection to a proxy can be made, of which nothing is asked.
@@ -159,7 +170,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let told = examined(&format!("http://127.0.0.1:{port}/"), Egress::default()).await;
-        assert_eq!(told.connected, Some(Ok(())));
+        assert_eq!(told.connected, Some(Ok("127.0.0.1".parse().expect("an address"))));
         let answering = tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };

@@ -53,7 +53,7 @@ impl Default for Lookups {
 }
 
 impl Lookups {
-    fn with(resolver: Arc<Resolver>) -> Self {
+    pub(super) fn with(resolver: Arc<Resolver>) -> Self {
         let (open, reserve) = (Arc::new(Semaphore::new(MOST)), Arc::new(Semaphore::new(RESERVE)));
         Self { state: Arc::default(), open, reserve, resolver }
     }

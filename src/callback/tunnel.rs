@@ -16,6 +16,8 @@ const MOST_READ: usize = 8 * 1024;
 const MOST_HEADERS: usize = 64;
 /// How much of a reason is told.
 const MOST_TOLD: usize = 100;
+/// How many ways to tell who we are.
+const MOST_WAYS: usize = 4;
 
 /// Why there is no tunnel.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +150,7 @@ fn wanted(headers: &[httparse::Header<'_>]) -> String {
         .iter()
         .filter(|header| header.name.eq_ignore_ascii_case("proxy-authenticate"))
         .filter_map(|header| std::str::from_utf8(header.value).ok()?.split_whitespace().next())
+        .take(MOST_WAYS)
         .map(|way| way.chars().filter(char::is_ascii_graphic).take(20).collect())
         .collect();
     if ways.is_empty() || ways.iter().any(|way| way.eq_ignore_ascii_case("basic")) {

@@ -30,16 +30,22 @@ pub(super) enum DialError {
     /// The proxy gave no connection.
     #[error("the proxy {proxy} {problem}")]
     NoTunnel { proxy: Proxy, problem: TunnelError },
-    /// The proxy did not answer in time, maybe since the receiver did not.
+    /// The proxy took the connection and did not answer in time, maybe since the receiver did not.
     #[error("the proxy {proxy} did not connect to {address} in time")]
     SlowProxy { proxy: Proxy, address: SocketAddr },
 }
 
 impl DialError {
-    /// Whether another address of the same host would not be worth a try. Who is asked for credentials again and again
-    /// may lock out whom they are of.
-    pub fn is_of_all_addresses(&self) -> bool {
-        matches!(self, Self::NoTunnel { problem: TunnelError::Declined { declined, .. }, .. } if declined.is_about_credentials())
+    /// Whether another address by the same proxy would not be worth a try: there is no way to it, or it does not take who we
+    /// are. Who is asked for credentials again and again may lock out whom they are of.
+    pub fn is_of_all_by_proxy(&self) -> bool {
+        match self {
+            Self::NoWayToProxy { .. } => true,
+            Self::NoTunnel { problem: TunnelError::Declined { declined, .. }, .. } => {
+                declined.is_about_credentials()
+            }
+            _ => false,
+        }
     }
 
     /// Whether it is about the way to the receiver and not about the receiver.

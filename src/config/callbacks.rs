@@ -5,6 +5,7 @@ use super::docker_host;
 use super::docker_options;
 use super::formats::{self, Allowed};
 use super::inputs::Inputs;
+use super::problem::Shown;
 use super::proxies::proxies;
 use super::settings::Endpoint;
 use crate::egress::{Egress, FORMS, Openness, OwnService, Rule, parse_all};
@@ -28,7 +29,13 @@ pub(super) fn egress(inputs: &mut Inputs) -> Egress {
 }
 
 pub(super) fn rules(text: &str) -> Result<Vec<Rule>, Allowed> {
-    parse_all(text).map_err(|word| format!("{FORMS}; {word:?} is none"))
+    parse_all(text).map_err(|word| format!("{FORMS}; {} is none", shown(&word, text)))
+}
+
+/// A word of a list of rules that is none. Where a URL with a password stands in the list any of its words may be a part of
+/// that, since it may hold a comma.
+pub(super) fn shown(word: &str, list: &str) -> Shown {
+    if list.contains('@') { Shown::secret() } else { Shown::new(word) }
 }
 
 fn own_services(inputs: &mut Inputs) -> Vec<OwnService> {

@@ -204,6 +204,23 @@ impl Inputs {
         }
     }
 
+    /// The first of several variables that is set, none of them ours, which a setting has us read. One that is not UTF-8 is
+    /// reported as that setting's problem.
+    pub(super) fn first_of(&mut self, names: &[&str], setting: &'static str) -> Option<Found> {
+        for name in names {
+            match self.surroundings.variable(name) {
+                Some(Ok(found)) if !found.text.trim().is_empty() => return Some(found),
+                Some(Err(origin)) => {
+                    let what = String::from("it is not valid UTF-8");
+                    self.report(Problem::Unusable { setting, origin, what });
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// The value of a variable that is no setting of ours.
     pub(super) fn plain(&self, name: &str) -> Option<Found> {
         self.surroundings.plain(name)

@@ -85,6 +85,8 @@ impl Shown {
             (Some(scheme), Some(at)) if scheme + 3 <= at => {
                 format!("{}********{}", &value[..scheme + 3], &value[at..])
             }
+            // The same where the scheme was forgotten.
+            (None, Some(at)) if value[..at].contains(':') => format!("********{}", &value[at..]),
             _ => value.to_owned(),
         };
         if value.chars().count() > Self::LONGEST {
@@ -119,6 +121,8 @@ mod tests {
     fn what_is_shown_is_quoted_and_short_and_without_the_password_of_a_url() {
         assert_eq!(Shown::new("a\n\u{1b}[31m").to_string(), r#""a\n\u{1b}[31m""#);
         assert_eq!(Shown::new("tcp://me:p@ss@host:1").to_string(), r#""tcp://********@host:1""#);
+        assert_eq!(Shown::new("me:p@ss@host:1").to_string(), r#""********@host:1""#);
+        assert_eq!(Shown::new("me@host:1").to_string(), r#""me@host:1""#);
         assert_eq!(Shown::new("a@b://c").to_string(), r#""a@b://c""#);
         assert_eq!(Shown::new(&"é".repeat(100)).to_string().chars().count(), 63);
     }

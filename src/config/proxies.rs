@@ -1,11 +1,12 @@
 //! By which way callbacks go: `CALLBACK_PROXY` and `CALLBACK_NO_PROXY`, and the environment's own variables on request.
 
-use super::callbacks::rules;
+use super::callbacks::{rules, shown};
 use super::inputs::{Found, Inputs};
 use super::problem::Problem;
 use crate::egress::{Proxies, Proxy, Rule, exceptions};
 
-/// The value of `CALLBACK_PROXY` that asks for the environment's.
+const SETTING: &str = "CALLBACK_PROXY";
+/// The value of it that asks for the environment's.
 const ENVIRONMENT: &str = "environment";
 /// Of each pair the first counts. There is no `HTTP_PROXY`: programs that a web server calls get that from whoever sends
 /// a header `Proxy` (<https://httpoxy.org>).
@@ -17,7 +18,7 @@ const NONE: &[&str] = &["no_proxy", "NO_PROXY"];
 /// The proxies; none where nobody asks for them.
 pub(super) fn proxies(inputs: &mut Inputs) -> Proxies {
     let direct = inputs.read("CALLBACK_NO_PROXY", rules);
-    let Some(found) = inputs.find("CALLBACK_PROXY") else {
+    let Some(found) = inputs.find(SETTING) else {
         if !direct.is_empty() {
             inputs.warn("CALLBACK_NO_PROXY is set, but CALLBACK_PROXY is not: all callbacks go directly");
         }
@@ -32,7 +33,7 @@ pub(super) fn proxies(inputs: &mut Inputs) -> Proxies {
 
 fn of_environment(inputs: &mut Inputs, mut direct: Vec<Rule>) -> Proxies {
     let mut proxy = |own: &[&str]| {
-        let found = first(inputs, own).or_else(|| first(inputs, ALL))?;
+        let found = inputs.first_of(&[own, ALL].concat(), SETTING)?;
         // As other programs read it: what has no scheme is meant so.
         let text = found.text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -47,21 +48,17 @@ fn of_environment(inputs: &mut Inputs, mut direct: Vec<Rule>) -> Proxies {
             "CALLBACK_PROXY is 'environment', which has no https_proxy, http_proxy or all_proxy: callbacks go directly",
         );
     }
-    if let Some(found) = first(inputs, NONE) {
+    if let Some(found) = inputs.first_of(NONE, SETTING) {
         let (rules, unknown) = exceptions(&found.text);
         direct.extend(rules);
         for word in unknown {
-            let origin = &found.origin;
+            let (word, origin) = (shown(&word, &found.text), &found.origin);
             inputs.warn(format!(
-                "{word:?} is no host, domain, address or network and counts for nothing ({origin})"
+                "{word} is no host, domain, address or network and counts for nothing ({origin})"
             ));
         }
     }
     Proxies { for_http, for_https, direct }
-}
-
-fn first(inputs: &Inputs, names: &[&str]) -> Option<Found> {
-    names.iter().find_map(|name| inputs.plain(name))
 }
 
 /// What is wrong is told by the place where it was found, without the value, which may hold a password.
@@ -69,11 +66,7 @@ fn parsed(inputs: &mut Inputs, found: &Found, text: &str) -> Option<Proxy> {
     match Proxy::parse(text) {
         Ok(proxy) => Some(proxy),
         Err(what) => {
-            inputs.report(Problem::Unusable {
-                setting: "CALLBACK_PROXY",
-                origin: found.origin.clone(),
-                what,
-            });
+            inputs.report(Problem::Unusable { setting: SETTING, origin: found.origin.clone(), what });
             None
         }
     }

@@ -145,10 +145,25 @@ impl Proxies {
         if is_https { self.for_https.as_ref() } else { self.for_http.as_ref() }
     }
 
-    /// Each proxy once.
-    pub fn each(&self) -> impl Iterator<Item = &Proxy> {
-        let other = self.for_https.as_ref().filter(|other| Some(*other) != self.for_http.as_ref());
-        self.for_http.iter().chain(other)
+    /// Each proxy once, with what goes by it.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Proxy)> {
+        let is_one = self.for_http == self.for_https;
+        let http = if is_one { "callbacks" } else { "callbacks by plain http" };
+        let other = self.for_https.as_ref().filter(|_| !is_one);
+        self.for_http
+            .iter()
+            .map(move |proxy| (http, proxy))
+            .chain(other.map(|proxy| ("callbacks by https", proxy)))
+    }
+
+    /// What goes directly since it has no proxy, although other callbacks have one.
+    #[must_use]
+    pub fn without(&self) -> Option<&'static str> {
+        match (&self.for_http, &self.for_https) {
+            (None, Some(_)) => Some("callbacks by plain http"),
+            (Some(_), None) => Some("callbacks by https"),
+            _ => None,
+        }
     }
 }
 
@@ -253,6 +268,7 @@ mod tests {
         );
         let some = Proxies { for_http: None, ..all };
         assert_eq!((way(&some, "h", "8.8.8.8", 80), some.each().count()), (None, 1));
+        assert_eq!(some.without(), Some("callbacks by plain http"));
     }
 
     #[test]

@@ -69,6 +69,11 @@ fn on_request_the_environments_proxies_are_taken_as_curl_takes_them() {
     let direct: Vec<_> = excepted.direct.iter().map(ToString::to_string).collect();
     assert_eq!(direct, ["other", "school", "*.school"]);
     assert!(warnings[0].contains("\"h:x\" is no host") && warnings[0].contains("NO_PROXY"), "{warnings:?}");
+    for list in ["h, http://u:canary@p:1", "u:canary@p:1", "http://u:x,http://canary@p:1"] {
+        let (_, warnings) = of(&[("all_proxy", "http://d:4"), ("no_proxy", list)]);
+        assert!(warnings[0].contains("is no host") && warnings[0].contains("no_proxy"), "{warnings:?}");
+        assert!(!warnings.concat().contains("canary"), "{warnings:?}");
+    }
     let from_file = configured("notifier", &[], "CALLBACK_PROXY=environment\nhttps_proxy=http://f:6\n");
     assert_eq!(shown(&from_file.notifier.unwrap().egress.proxies), ["", "http://f:6"]);
 }
@@ -96,4 +101,24 @@ fn a_wrong_proxy_is_told_by_its_setting_and_its_place_and_never_shown() {
     }
     let text = refused("all", &[("CALLBACK_PROXY", "http://p:1"), ("CALLBACK_NO_PROXY", "http://x/")], "");
     assert!(text.contains("CALLBACK_NO_PROXY is \"http://x/\"") && text.contains("*.example.org"), "{text}");
+    for setting in ["CALLBACK_NO_PROXY", "CALLBACK_ALLOW", "CALLBACK_DENY"] {
+        for list in ["h, http://u:canary@p:1", "u:canary@p:1", "http://u:x,http://canary@p:1"] {
+            let text = refused("all", &[("CALLBACK_PROXY", "http://p:1"), (setting, list)], "");
+            assert!(text.contains(&format!("{setting} is ")) && !text.contains("canary"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_of_the_environment_that_is_not_text_is_refused_and_not_taken_for_none() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for name in ["https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY", "no_proxy"] {
+        let broken = OsString::from_vec(b"http://u:canary\xff@p:1".to_vec());
+        let environment = [("CALLBACK_PROXY".into(), "environment".into()), (name.into(), broken)];
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = ["correction-runner", "notifier"].map(OsString::from);
+        let text = read(arguments, environment, directory.path()).unwrap_err().to_string();
+        let expected = format!("CALLBACK_PROXY (environment variable {name}): it is not valid UTF-8");
+        assert!(text.contains(&expected) && !text.contains("canary"), "{text}");
+    }
 }

@@ -101,12 +101,7 @@ fn unknown(name: &str, why: &str, into: &mut Findings) {
 async fn proxies(proxies: &Proxies, into: &mut Findings) {
     let direct: Vec<_> = proxies.direct.iter().map(ToString::to_string).collect();
     let but = if direct.is_empty() { String::new() } else { format!(", but not to {}", direct.join(", ")) };
-    for proxy in proxies.each() {
-        let which = match (proxies.of(false), proxies.of(true)) {
-            (Some(one), Some(other)) if one == other => "callbacks",
-            (Some(one), _) if one == proxy => "callbacks by plain http",
-            _ => "callbacks by https",
-        };
+    for (which, proxy) in proxies.each() {
         match examine_proxy(proxy, WITHIN).await {
             Ok(()) => into.ok("proxy", format!("{which} go by the proxy {proxy}, which takes connections{but}")),
             Err(why) => into.fail(
@@ -116,13 +111,8 @@ async fn proxies(proxies: &Proxies, into: &mut Findings) {
             ),
         }
     }
-    if proxies.for_http.is_some() != proxies.for_https.is_some() {
-        let which = if proxies.for_http.is_none() { "by plain http" } else { "by https" };
-        into.note(
-            "proxy",
-            format!("callbacks {which} go directly: the environment has no proxy for them"),
-            "",
-        );
+    if let Some(which) = proxies.without() {
+        into.note("proxy", format!("{which} go directly: the environment has no proxy for them"), "");
     }
 }
 
@@ -164,21 +154,21 @@ fn one(examined: &Examined, into: &mut Findings) {
     let dialled = dialled.join(", ");
     let by = examined.proxy.as_ref().map(|proxy| format!(" by the proxy {proxy}")).unwrap_or_default();
     match &examined.connected {
-        Some(Ok(())) => {
+        Some(Ok(address)) => {
             let tls = if examined.is_https { ", encrypted, with a certificate that is believed" } else { "" };
-            into.ok("callback", format!("{host} takes connections at {dialled}{by}{tls}; nothing was posted"));
+            into.ok("callback", format!("{host} takes connections at {address}{by}{tls}; nothing was posted"));
         }
-        Some(Err(why)) if examined.is_https && is_of_certificate(why) => into.fail(
-            "callback",
-            format!("{host} ({dialled}): {why}"),
-            "mend the receiver's certificate (name, chain, date), or trust its authority by CALLBACK_CA_FILE; a proxy that \
-             opens encrypted connections shows certificates of its own",
-        ),
         Some(Err(why)) if examined.failed_at_proxy => into.fail(
             "callback",
             format!("{host} ({dialled}): {why}"),
             "see whether the proxy lets this machine CONNECT to that address and port, or name the host in CALLBACK_NO_PROXY; \
              CALLBACK_PROXY has the user and password",
+        ),
+        Some(Err(why)) if examined.is_https && is_of_certificate(why) => into.fail(
+            "callback",
+            format!("{host} ({dialled}): {why}"),
+            "mend the receiver's certificate (name, chain, date), or trust its authority by CALLBACK_CA_FILE; a proxy that \
+             opens encrypted connections shows certificates of its own",
         ),
         Some(Err(why)) => into.fail(
             "callback",
